@@ -1,0 +1,90 @@
+"""Files that are either whole or absent.
+
+A result is written to a temporary file beside its place and moved there in one step, so that a
+killed run leaves no half of a structure, and nothing is ever replaced unless that was asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from protdiff.errors import InputError
+
+__all__ = ["hash_file", "write_atomically"]
+
+
+@contextlib.contextmanager
+def write_atomically(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary path that becomes ``path`` when the block ends without an error.
+
+    Parameters
+    ----------
+    path
+        The file to be written; missing parent folders are made.
+    overwrite
+        Replace an existing file. Without it, an existing file is an error.
+
+    Yields
+    ------
+    pathlib.Path
+        A path in the same folder, with the same suffixes, to write to.
+
+    Raises
+    ------
+    InputError
+        ``path`` exists and ``overwrite`` is false, or its folder cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with write_atomically(pathlib.Path(folder) / "a.txt") as temporary:
+    ...         _ = temporary.write_text("whole")
+    ...     (pathlib.Path(folder) / "a.txt").read_text()
+    'whole'
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} exists already; choose another name or allow overwriting")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.name.split('.')[0]}-", suffix="".join(path.suffixes)
+        )
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files private; a result should have the permissions of any new file.
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        if overwrite:
+            temporary.replace(path)
+        else:
+            _move_without_replacing(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _move_without_replacing(temporary: Path, path: Path) -> None:
+    """Move by a hard link, which fails if another process has made ``path`` meanwhile."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError as error:
+        raise InputError(f"{path} exists already; choose another name") from error
+    except OSError:  # a file system without hard links
+        temporary.replace(path)
+
+
+def hash_file(path: str | Path) -> str:
+    """Return the SHA-256 of a file as 64 hexadecimal digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
