@@ -1,0 +1,354 @@
+"""Quick numbers on one backbone, and the checks it must pass.
+
+No single number tells a protein from a tangle: chains with shuffled torsions have perfect bonds,
+mirror images have everything but the hand, random compact walks have the radius of gyration. So
+one call measures bonds, angles, peptide planes, the Ramachandran plot, the hand of helices,
+clashes, compactness and hydrogen-bonded secondary structure. What natural proteins show is in
+:data:`NATIVE`; what makes a design fail is a named constant each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protdiff.evaluation.clashes import count_clashes, count_contacts
+from protdiff.evaluation.secondary_structure import (
+    assign_secondary_structure,
+    find_helices,
+    get_runs,
+)
+
+__all__ = ["NATIVE", "Quality", "measure_quality"]
+
+Array = NDArray[np.float64]
+
+C_N_LENGTH, C_N_WIDTH = 1.33, 0.06
+CA_CA_LENGTH, CA_CA_WIDTH = 3.81, 0.15
+"""Centre and half width, in Å, of a good peptide bond and of the step from CA to CA."""
+
+BROKEN_ABOVE_CA_CA = 4.2
+BROKEN_ABOVE_C_N = 2.0
+"""A chain with a longer step or peptide bond (Å) is broken."""
+
+TRANS_ABOVE = 155.0
+CIS_BELOW = 30.0
+"""|omega| in degrees of a planar trans and of a cis peptide bond."""
+
+LEFT_HANDED_RUN = 4
+"""So many residues in a row at left-handed helix torsions do not occur in nature."""
+
+LEFT_HELIX_ABOVE = 0.15
+"""Share of residues in left-handed helices by the CA trace; an odd turn is not held against it."""
+
+CLASHING_ABOVE = 1.0
+"""Clashes per 100 residues; 95 % of crystal structures have at most .48."""
+
+EXTENDED_ABOVE = 1.25
+COLLAPSED_BELOW = 0.90
+"""Rg / (2.2 L^.38) of a chain that is not compact, and of one packed tighter than any protein."""
+
+NATIVE: dict[str, str] = {
+    "links": "≥ .99",
+    "n_ca": "1.460±.013",
+    "ca_c": "1.524±.014",
+    "c_n": "1.331±.012",
+    "n_ca_c": "110.9±3.0",
+    "ca_c_n": "116.7±1.9",
+    "c_n_ca": "121.8±2.1",
+    "ca_ca": "3.807±.030",
+    "omega": "−0.7±5.0",
+    "cis": ".004",
+    "ramachandran": ".93–.95",
+    "phi_positive": ".034–.129",
+    "left_handed_runs": "0",
+    "clashes": ".04 (95 %: .48)",
+    "rg_ratio": ".95–1.25",
+    "contacts": "1.7–4.7",
+    "helix": ".27–.44",
+    "strand": ".19–.30",
+}
+"""What natural single-domain chains show (means and spreads, or the 5–95 % range)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Quality:
+    """What was measured on one backbone; NaN where there is nothing to measure.
+
+    Shares are of 1. Lengths are in Å, angles in degrees; ``*_sd`` is the standard deviation over
+    the chain.
+    """
+
+    length: int
+    """Residues."""
+    finite: bool
+    """Every coordinate is a finite number."""
+    links: float
+    """Share of chain links with both C–N and CA–CA in band (1.33±.06 and 3.81±.15 Å)."""
+    links_c_n: float
+    links_ca_ca: float
+    longest_c_n: float
+    longest_ca_ca: float
+    n_ca: float
+    n_ca_sd: float
+    ca_c: float
+    ca_c_sd: float
+    c_n: float
+    c_n_sd: float
+    ca_ca: float
+    """Mean step from CA to CA over trans links."""
+    ca_ca_sd: float
+    n_ca_c: float
+    n_ca_c_sd: float
+    ca_c_n: float
+    ca_c_n_sd: float
+    c_n_ca: float
+    c_n_ca_sd: float
+    omega: float
+    """Mean of omega − 180° over trans links."""
+    omega_sd: float
+    planar: float
+    """Share of links with |omega| above 155°."""
+    cis: float
+    """Share of links with |omega| below 30°."""
+    ramachandran: float
+    """Share of residues in the favoured boxes of the Ramachandran plot."""
+    phi_positive: float
+    """Share of residues with phi above 0."""
+    left_handed_runs: int
+    """Residues in runs of four or more at left-handed helix torsions."""
+    helix_right: float
+    """Share of residues in right-handed helices by the CA trace."""
+    helix_left: float
+    """Share of residues in left-handed helices by the CA trace."""
+    clashes: float
+    """Clashing pairs of atoms per 100 residues."""
+    rg: float
+    """Radius of gyration of the alpha carbons."""
+    rg_ratio: float
+    """Rg over 2.2 L^.38, the law of globular proteins."""
+    contacts: float
+    """CA contacts (8 Å, six or more apart along the chain) per residue, in both directions."""
+    helix: float
+    """Share of helix by hydrogen bonds (pydssp)."""
+    strand: float
+    """Share of strand by hydrogen bonds (pydssp)."""
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The checks that the backbone fails: none, for a good one."""
+        if not self.finite:
+            return ("non_finite",)
+        checks = {
+            "broken": self.longest_ca_ca > BROKEN_ABOVE_CA_CA
+            or self.longest_c_n > BROKEN_ABOVE_C_N,
+            "left_handed": self.left_handed_runs > 0
+            or self.helix_left > max(LEFT_HELIX_ABOVE, self.helix_right),
+            "clashing": self.clashes > CLASHING_ABOVE,
+            "not_compact": self.rg_ratio > EXTENDED_ABOVE,
+            "collapsed": self.rg_ratio < COLLAPSED_BELOW,
+        }
+        return tuple(name for name, fails in checks.items() if fails)
+
+    @property
+    def passes(self) -> bool:
+        """Whether no check fails."""
+        return not self.failed
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers and the verdict as JSON knows them: rounded, None for NaN."""
+        numbers = {name: _round(value) for name, value in dataclasses.asdict(self).items()}
+        return {"passes": self.passes, "failed": list(self.failed), **numbers}
+
+
+def measure_quality(
+    coordinates: NDArray[np.floating],
+    residue_index: NDArray[np.integer] | None = None,
+    *,
+    handedness: int = 1,
+) -> Quality:
+    """Measure a backbone.
+
+    Parameters
+    ----------
+    coordinates
+        (residue, 4, 3), Å, atoms in the order N, CA, C, O; or (residue, 3, 3) without O, which is
+        then placed from the peptide plane.
+    residue_index
+        (residue,) positions along the chain. Neighbours whose positions differ by one are linked;
+        a jump is a known chain break and no fault. Default: one unbroken chain.
+    handedness
+        +1 for natural L-proteins. −1 judges a D-protein: its mirror image is measured, so that the
+        same native values and checks apply.
+
+    Returns
+    -------
+    Quality
+    """
+    xyz = np.array(coordinates, dtype=np.float64)
+    if xyz.ndim != 3 or xyz.shape[1] not in (3, 4) or xyz.shape[2] != 3:
+        raise ValueError(f"coordinates have shape {xyz.shape}; expected (residue, 3 or 4, 3)")
+    length = len(xyz)
+    index = np.arange(length) if residue_index is None else np.asarray(residue_index, np.int64)
+    if index.shape != (length,):
+        raise ValueError(f"residue_index has shape {index.shape}; expected ({length},)")
+    if length == 0 or not np.isfinite(xyz).all():
+        return _nothing_measured(length)
+    if handedness < 0:
+        xyz[..., 0] = -xyz[..., 0]
+    if xyz.shape[1] == 3:
+        from protdiff.structure.geometry import place_oxygen
+
+        xyz = np.concatenate([xyz, place_oxygen(xyz)[:, None]], axis=1)
+    numbers: dict[str, Any] = {"length": length, "finite": True}
+    numbers |= _measure_bonds(xyz, index) | _measure_torsions(xyz, index)
+    numbers |= _measure_helices(xyz, index) | _measure_packing(xyz, index)
+    return Quality(**numbers)
+
+
+def _measure_bonds(xyz: Array, index: NDArray[np.int64]) -> dict[str, float]:
+    """Measure the bonds, angles and steps, within residues and across the links between them."""
+    n, ca, c = xyz[:, 0], xyz[:, 1], xyz[:, 2]
+    linked = np.diff(index) == 1
+    previous, following = np.flatnonzero(linked), np.flatnonzero(linked) + 1
+    c_n = _distance(c[previous], n[following])
+    step = _distance(ca[previous], ca[following])
+    c_n_good = np.abs(c_n - C_N_LENGTH) <= C_N_WIDTH
+    step_good = np.abs(step - CA_CA_LENGTH) <= CA_CA_WIDTH
+    omega = dihedral(ca[previous], c[previous], n[following], ca[following])
+    trans = np.abs(omega) > 90.0
+    deviation = (omega[trans] % 360.0) - 180.0
+    return {
+        "links": _mean(c_n_good & step_good),
+        "links_c_n": _mean(c_n_good),
+        "links_ca_ca": _mean(step_good),
+        "longest_c_n": float(c_n.max(initial=0.0)),
+        "longest_ca_ca": float(step.max(initial=0.0)),
+        **_mean_and_sd("n_ca", _distance(n, ca)),
+        **_mean_and_sd("ca_c", _distance(ca, c)),
+        **_mean_and_sd("c_n", c_n),
+        **_mean_and_sd("ca_ca", step[trans]),
+        **_mean_and_sd("n_ca_c", _angle(n, ca, c)),
+        **_mean_and_sd("ca_c_n", _angle(ca[previous], c[previous], n[following])),
+        **_mean_and_sd("c_n_ca", _angle(c[previous], n[following], ca[following])),
+        **_mean_and_sd("omega", deviation),
+        "planar": _mean(np.abs(omega) > TRANS_ABOVE),
+        "cis": _mean(np.abs(omega) < CIS_BELOW),
+    }
+
+
+def _measure_torsions(xyz: Array, index: NDArray[np.int64]) -> dict[str, float | int]:
+    """Place the residues on the Ramachandran plot."""
+    phi, psi = _phi_psi(xyz, index)
+    both = np.isfinite(phi) & np.isfinite(psi)
+    runs = get_runs(both & (phi > 30) & (phi < 110) & (psi > -20) & (psi < 90))
+    return {
+        "ramachandran": _mean(is_favoured(phi[both], psi[both])),
+        "phi_positive": _mean(phi[np.isfinite(phi)] > 0.0),
+        "left_handed_runs": sum(
+            stop - start for start, stop in runs if stop - start >= LEFT_HANDED_RUN
+        ),
+    }
+
+
+def is_favoured(phi: Array, psi: Array) -> NDArray[np.bool_]:
+    """Tell which torsions (degrees) lie in the alpha, beta or left-handed box of the plot.
+
+    The boxes hold 93–95 % of native residues and 23.7 % of uniform random torsions.
+
+    Examples
+    --------
+    >>> is_favoured(np.array([-60.0, -120.0, 60.0]), np.array([-45.0, 130.0, -120.0]))
+    array([ True,  True, False])
+    """
+    alpha = (phi > -160) & (phi < -45) & (psi > -75) & (psi < 15)
+    beta = (phi > -180) & (phi < -45) & ((psi > 80) | (psi < -165))
+    left = (phi > 40) & (phi < 100) & (psi > -5) & (psi < 75)
+    favoured: NDArray[np.bool_] = alpha | beta | left
+    return favoured
+
+
+def _phi_psi(xyz: Array, index: NDArray[np.int64]) -> tuple[Array, Array]:
+    """Return phi and psi, (residue,) degrees, NaN at the ends and at chain breaks."""
+    n, ca, c = xyz[:, 0], xyz[:, 1], xyz[:, 2]
+    previous = np.flatnonzero(np.diff(index) == 1)
+    phi, psi = np.full(len(xyz), np.nan), np.full(len(xyz), np.nan)
+    phi[previous + 1] = dihedral(c[previous], n[previous + 1], ca[previous + 1], c[previous + 1])
+    psi[previous] = dihedral(n[previous], ca[previous], c[previous], n[previous + 1])
+    return phi, psi
+
+
+def _measure_helices(xyz: Array, index: NDArray[np.int64]) -> dict[str, float]:
+    """Measure helices of both hands by the CA trace, and secondary structure by H bonds."""
+    ca = xyz[:, 1]
+    quartet = np.flatnonzero(index[3:] - index[:-3] == 3)
+    turn = np.full(max(len(ca) - 3, 0), np.nan)
+    rise = np.full_like(turn, np.nan)
+    turn[quartet] = dihedral(ca[quartet], ca[quartet + 1], ca[quartet + 2], ca[quartet + 3])
+    rise[quartet] = _distance(ca[quartet], ca[quartet + 3])
+    structure = assign_secondary_structure(xyz)
+    return {
+        "helix_right": _mean(find_helices(turn, rise)[: len(ca)]),
+        "helix_left": _mean(find_helices(turn, rise, handedness=-1)[: len(ca)]),
+        "helix": _mean(structure == "H"),
+        "strand": _mean(structure == "E"),
+    }
+
+
+def _measure_packing(xyz: Array, index: NDArray[np.int64]) -> dict[str, float]:
+    """Measure clashes, radius of gyration and contacts."""
+    length, ca = len(xyz), xyz[:, 1]
+    rg = math.sqrt(((ca - ca.mean(axis=0)) ** 2).sum(-1).mean())
+    return {
+        "clashes": 100.0 * count_clashes(xyz, index) / length,
+        "rg": rg,
+        "rg_ratio": rg / (2.2 * length**0.38),
+        "contacts": count_contacts(xyz, index) / length,
+    }
+
+
+def _nothing_measured(length: int) -> Quality:
+    """Return the Quality of a backbone that cannot be measured."""
+    numbers = {field.name: math.nan for field in dataclasses.fields(Quality)}
+    return Quality(**{**numbers, "length": length, "finite": False, "left_handed_runs": 0})  # type: ignore[arg-type]
+
+
+def _distance(a: Array, b: Array) -> Array:
+    distance: Array = np.linalg.norm(a - b, axis=-1)
+    return distance
+
+
+def _angle(a: Array, b: Array, c: Array) -> Array:
+    """Return the angle at b, degrees."""
+    u, v = a - b, c - b
+    angle: Array = np.degrees(np.arctan2(np.linalg.norm(np.cross(u, v), axis=-1), (u * v).sum(-1)))
+    return angle
+
+
+def dihedral(a: Array, b: Array, c: Array, d: Array) -> Array:
+    """Return the dihedral about b–c, degrees in (−180, 180]."""
+    u, v, w = b - a, c - b, d - c
+    first, second = np.cross(u, v), np.cross(v, w)
+    y = (np.cross(first, second) * v).sum(-1) / np.maximum(np.linalg.norm(v, axis=-1), 1e-9)
+    angle: Array = np.degrees(np.arctan2(y, (first * second).sum(-1)))
+    return angle
+
+
+def _mean(values: NDArray[Any]) -> float:
+    """Return the mean, NaN of nothing (without numpy's warning)."""
+    return float(np.mean(values)) if len(values) else math.nan
+
+
+def _mean_and_sd(name: str, values: Array) -> dict[str, float]:
+    sd = float(np.std(values)) if len(values) else math.nan
+    return {name: _mean(values), f"{name}_sd": sd}
+
+
+def _round(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 4) if math.isfinite(value) else None
+    return value

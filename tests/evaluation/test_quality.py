@@ -1,0 +1,206 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from protdiff.evaluation import NATIVE, Quality, measure_quality
+from protdiff.evaluation.quality import is_favoured
+
+
+def mirror(coordinates):
+    return coordinates * np.array([-1.0, 1.0, 1.0])
+
+
+def test_an_ideal_helix_is_measured_as_it_was_built(helix):
+    quality = measure_quality(helix)
+    assert quality.links == 1.0
+    assert quality.n_ca == pytest.approx(1.460, abs=1e-6)
+    assert quality.ca_c == pytest.approx(1.524, abs=1e-6)
+    assert quality.c_n == pytest.approx(1.331, abs=1e-6)
+    assert quality.n_ca_c == pytest.approx(110.9, abs=1e-6)
+    assert quality.ca_c_n == pytest.approx(116.7, abs=1e-6)
+    assert quality.c_n_ca == pytest.approx(121.8, abs=1e-6)
+    assert quality.omega == pytest.approx(0.0, abs=1e-6)
+    assert quality.c_n_sd == pytest.approx(0.0, abs=1e-6)
+    assert quality.planar == 1.0
+    assert quality.ramachandran == 1.0
+    assert quality.phi_positive == 0.0
+    assert quality.left_handed_runs == 0
+    assert quality.helix_right == 1.0
+    assert quality.helix_left == 0.0
+    assert quality.helix > 0.8
+    assert quality.strand == 0.0
+    assert quality.clashes == 0.0
+    # A helix of 30 residues is a rod, and that is the one thing wrong with it.
+    assert quality.failed == ("not_compact",)
+
+
+def test_the_mirror_image_of_a_helix_fails_on_its_hand_only(helix):
+    natural, mirrored = measure_quality(helix), measure_quality(mirror(helix))
+    assert "left_handed" in mirrored.failed
+    # The first residue has no phi and the last no psi.
+    assert mirrored.left_handed_runs == len(helix) - 2
+    assert mirrored.helix_left == natural.helix_right
+    assert mirrored.helix_right == 0.0
+    assert mirrored.phi_positive == 1.0
+    # What has no hand is the same.
+    for name in ("links", "n_ca", "c_n_ca", "helix", "strand", "clashes", "rg", "contacts"):
+        assert getattr(mirrored, name) == pytest.approx(getattr(natural, name)), name
+
+
+def test_a_d_protein_is_judged_by_its_mirror_image(helix):
+    natural = measure_quality(helix)
+    d_protein = measure_quality(mirror(helix), handedness=-1)
+    for field in dataclasses.fields(Quality):
+        assert getattr(d_protein, field.name) == pytest.approx(getattr(natural, field.name))
+
+
+def test_a_strand_is_extended_and_no_helix(strand):
+    quality = measure_quality(strand)
+    assert quality.ramachandran == 1.0
+    assert quality.helix_right == quality.helix_left == quality.helix == 0.0
+    assert quality.rg_ratio > 2.0
+    assert quality.failed == ("not_compact",)
+
+
+def test_two_paired_strands_are_a_sheet(build):
+    # A tight two-residue turn (type I') folds a hairpin back on itself.
+    phi = np.r_[np.full(8, -120.0), 60.0, 90.0, np.full(8, -120.0)]
+    psi = np.r_[np.full(8, 130.0), 30.0, 0.0, np.full(8, 130.0)]
+    found = max(
+        measure_quality(build(phi + shift, psi)).strand for shift in np.arange(-10.0, 15.0, 5.0)
+    )
+    assert found > 0.3
+
+
+def test_measuring_does_not_depend_on_the_frame(helix):
+    rng = np.random.default_rng(0)
+    rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    rotation *= np.sign(np.linalg.det(rotation))
+    moved = measure_quality(helix @ rotation.T + rng.normal(size=3) * 100.0)
+    natural = measure_quality(helix)
+    for field in dataclasses.fields(Quality):
+        assert getattr(moved, field.name) == pytest.approx(
+            getattr(natural, field.name), abs=1e-6
+        ), field.name
+
+
+def test_shuffled_torsions_keep_the_bonds_and_tangle_the_chain(build):
+    # Half helix, half strand: in random order the residues keep their torsions and lose the rest.
+    helical = np.random.default_rng(0).permutation(np.arange(200) < 100)
+    phi, psi = np.where(helical, -57.0, -120.0), np.where(helical, -47.0, 130.0)
+    quality = measure_quality(build(phi, psi))
+    assert quality.links == quality.ramachandran == 1.0
+    assert quality.helix < 0.2
+    assert "clashing" in quality.failed or "not_compact" in quality.failed
+
+
+def test_uniform_torsions_fall_into_the_boxes_by_chance(build):
+    # The boxes' share of the plane, which is what uniform torsions must give.
+    phi, psi = np.meshgrid(np.arange(-179.5, 180), np.arange(-179.5, 180))
+    assert is_favoured(phi, psi).mean() == pytest.approx(0.237, abs=0.001)
+
+
+def test_a_broken_chain_is_broken_unless_the_break_is_known(helix):
+    torn = helix.copy()
+    # Away along the axis, so that the halves are apart.
+    torn[15:] += 5.0 * (helix[-1, 1] - helix[0, 1]) / np.linalg.norm(helix[-1, 1] - helix[0, 1])
+    assert "broken" in measure_quality(torn).failed
+    assert measure_quality(torn).links == pytest.approx(28 / 29)
+    assert measure_quality(torn).longest_ca_ca > 4.2
+    index = np.arange(30) + 5 * (np.arange(30) >= 15)
+    assert "broken" not in measure_quality(torn, index).failed
+    assert measure_quality(torn, index).links == 1.0
+
+
+def test_a_cis_peptide_is_seen(build):
+    omega = np.full(30, 180.0)
+    omega[10] = 0.0
+    quality = measure_quality(build(np.full(30, -57.0), -47.0, omega))
+    assert quality.cis == pytest.approx(1 / 29)
+    assert quality.planar == pytest.approx(28 / 29)
+    assert quality.links_ca_ca == pytest.approx(28 / 29)
+    assert quality.omega == pytest.approx(0.0, abs=1e-6)
+
+
+def test_omega_is_signed(build):
+    quality = measure_quality(build(np.full(20, -57.0), -47.0, 175.0))
+    assert quality.omega == pytest.approx(-5.0, abs=1e-6)
+
+
+def test_clashes_are_counted_by_their_definition():
+    # Two residues far apart along the chain, seen from each pair of atoms at a time.
+    limits = {"N": 1.55, "CA": 1.70, "C": 1.70, "O": 1.52}
+    names = list(limits)
+    far = np.arange(4)[:, None] * np.array([100.0, 0.0, 0.0])
+    index = np.array([0, 3])
+    for i, first in enumerate(names):
+        for j, second in enumerate(names):
+            limit = limits[first] + limits[second] - 0.4
+            if {first, second} == {"N", "O"}:
+                limit = 2.35
+            for distance, expected in ((limit - 0.01, 1), (limit + 0.01, 0)):
+                residues = np.stack([far, far + np.array([0.0, 50.0, 0.0])])
+                residues[1, j] = residues[0, i] + np.array([0.0, 0.0, distance])
+                quality = measure_quality(residues, index)
+                assert quality.clashes == pytest.approx(50.0 * expected), (first, second)
+                assert measure_quality(residues, np.array([0, 2])).clashes == 0.0
+
+
+def test_contacts_count_both_directions():
+    residues = np.zeros((2, 4, 3)) + np.arange(4)[None, :, None] * 1.5
+    residues[1] += np.array([7.9, 0.0, 0.0])
+    assert measure_quality(residues, np.array([0, 6])).contacts == 1.0
+    assert measure_quality(residues, np.array([0, 5])).contacts == 0.0
+    residues[1] += np.array([0.2, 0.0, 0.0])
+    assert measure_quality(residues, np.array([0, 6])).contacts == 0.0
+
+
+def test_a_point_cloud_is_collapsed_and_clashing():
+    quality = measure_quality(np.random.default_rng(0).normal(size=(50, 4, 3)))
+    assert {"clashing", "collapsed"} <= set(quality.failed)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_non_finite_coordinates_are_a_verdict_not_a_crash(helix, bad):
+    spoilt = helix.copy()
+    spoilt[3, 1, 2] = bad
+    quality = measure_quality(spoilt)
+    assert quality.failed == ("non_finite",)
+    assert not quality.passes
+    assert json.loads(json.dumps(quality.to_dict(), allow_nan=False))["rg"] is None
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 5])
+def test_short_chains_are_measured_without_a_warning(helix, length):
+    quality = measure_quality(helix[:length])
+    assert quality.length == length
+    json.dumps(quality.to_dict(), allow_nan=False)
+
+
+def test_atoms_on_top_of_each_other_are_measured_without_a_warning():
+    assert "clashing" in measure_quality(np.zeros((20, 4, 3))).failed
+
+
+def test_oxygen_is_placed_when_it_is_missing(helix):
+    quality = measure_quality(helix[:, :3])
+    assert quality.helix == measure_quality(helix).helix
+
+
+def test_to_dict_holds_plain_json(helix):
+    numbers = measure_quality(helix).to_dict()
+    assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers
+    assert numbers["passes"] is False
+    assert numbers["failed"] == ["not_compact"]
+
+
+def test_every_native_value_names_a_quantity():
+    assert set(NATIVE) <= {field.name for field in dataclasses.fields(Quality)}
+
+
+def test_wrong_shapes_are_refused(helix):
+    with pytest.raises(ValueError, match="expected \\(residue, 3 or 4, 3\\)"):
+        measure_quality(helix[0])
+    with pytest.raises(ValueError, match="residue_index has shape"):
+        measure_quality(helix, np.arange(3))
