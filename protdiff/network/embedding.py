@@ -1,0 +1,99 @@
+r"""What a residue and a noise level look like before any message is passed.
+
+The noise level enters as random-free Fourier features of :math:`c_{noise} = \tfrac14 \ln s`, with
+:math:`s = \sigma_t/\alpha_t` the noise ratio (Karras et al. 2022). The place in the chain enters as
+the distance to either end, and the size of the protein as Fourier features of its log-length.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+__all__ = ["ChainEmbedding", "NoiseEmbedding", "fourier_features"]
+
+
+def fourier_features(x: Tensor, count: int, longest_period: float) -> Tensor:
+    """Sines and cosines of ``x`` with periods falling geometrically.
+
+    Parameters
+    ----------
+    x
+        Any shape.
+    count
+        Number of features, even.
+    longest_period
+        The longest period, in the units of ``x``; the shortest is 1/100 of it.
+
+    Returns
+    -------
+    Tensor
+        Shape ``(*x.shape, count)``.
+    """
+    steps = torch.linspace(0.0, 1.0, count // 2, device=x.device, dtype=x.dtype)
+    angles = x[..., None] * (2 * math.pi / longest_period) * 100.0**steps
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+class NoiseEmbedding(nn.Module):
+    """Embed the noise ratio ``s = sigma / alpha`` of each sample: ``(batch,) -> (batch, width)``.
+
+    Parameters
+    ----------
+    width
+        Size of the embedding.
+    features
+        Number of Fourier features of ``ln(s) / 4``.
+
+    References
+    ----------
+    Karras, Aittala, Aila, Laine 2022, "Elucidating the design space of diffusion-based generative
+    models", Table 1.
+    """
+
+    def __init__(self, width: int, features: int = 32) -> None:
+        super().__init__()
+        self.features = features
+        self.mlp = nn.Sequential(nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, noise_ratio: Tensor) -> Tensor:
+        """Map ``(batch,)`` noise ratios to ``(batch, width)``."""
+        # ln(s)/4 runs over about -1.5 ... 1.3: a period of 8 keeps the slowest wave monotonic.
+        c_noise = noise_ratio.log() / 4
+        embedded: Tensor = self.mlp(fourier_features(c_noise, self.features, 8.0))
+        return embedded
+
+
+class ChainEmbedding(nn.Module):
+    """Embed where a residue stands in its protein: ``(batch, residue) -> (batch, residue, width)``.
+
+    The distance to the first and to the last residue (clipped) and the number of residues. Chain
+    ends bend, fray and lie at the surface; the size of a protein decides its compactness.
+
+    Parameters
+    ----------
+    width
+        Size of the embedding.
+    reach
+        Distances to the ends are told apart up to this many residues.
+    """
+
+    def __init__(self, width: int, reach: int = 16) -> None:
+        super().__init__()
+        self.reach = reach
+        self.from_start = nn.Embedding(reach + 1, width)
+        self.from_end = nn.Embedding(reach + 1, width)
+        self.length = nn.Linear(16, width)
+
+    def forward(self, residue_mask: Tensor) -> Tensor:
+        """Map a ``(batch, residue)`` mask (True: the residue exists) to node embeddings."""
+        lengths = residue_mask.sum(dim=1)
+        place = torch.arange(residue_mask.shape[1], device=residue_mask.device)
+        to_end = (lengths[:, None] - 1 - place).clamp(0, self.reach)
+        log_length = lengths.clamp(min=1).to(self.length.weight.dtype).log()
+        size = self.length(fourier_features(log_length, 16, 8.0))
+        ends: Tensor = self.from_start(place.clamp(max=self.reach)) + self.from_end(to_end)
+        return ends + rearrange(size, "batch width -> batch 1 width")

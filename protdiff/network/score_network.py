@@ -1,0 +1,276 @@
+r"""The E(3)-equivariant network: noisy backbone to denoised backbone.
+
+Each residue carries scalars (0e) and vectors (1o); the positions of N, CA and C are refined from
+layer to layer, starting at the preconditioned guess :math:`c_{skip}\,y`. A layer
+
+1. reads the chain's local geometry off the current positions (:mod:`protdiff.network.chain`),
+2. attends on the current positions, biased by pair geometry (:mod:`~protdiff.network.attention`,
+   :mod:`~protdiff.network.pair`),
+3. multiplies vectors with vectors and with the handedness (:mod:`~protdiff.network.update`),
+4. moves the three atoms by :math:`c_{out}` times three output vectors.
+
+The map is equivariant under rotations and reflections, ``f(R x, det(R) h) = R f(x, h)``, and does
+not see translations; padding and the order of the batch do not matter. The handedness h is +1 for
+natural L-proteins and -1 for their mirror images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import torch
+from e3nn import o3
+from einops import rearrange
+from torch import Tensor, nn
+
+from protdiff.network.attention import GeometricAttention
+from protdiff.network.chain import CHAIN_LENGTHS, ChainGeometry, get_chain_vectors
+from protdiff.network.embedding import ChainEmbedding, NoiseEmbedding
+from protdiff.network.pair import PairBias, PairEmbedding, get_pair_features
+from protdiff.network.precondition import get_preconditioning
+from protdiff.network.update import NodeUpdate, VectorNorm
+
+__all__ = ["NetworkConfig", "ScoreNetwork"]
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The size of a :class:`ScoreNetwork`.
+
+    Parameters
+    ----------
+    layers
+        Number of layers, even: pair features are refreshed from the positions half-way.
+    scalars, vectors
+        Channels of a residue, 0e and 1o.
+    hidden
+        Width of the hidden layer of the node update.
+    heads, head_width, points
+        Of the attention.
+    pair_width
+        Hidden features of a pair.
+    noise_width
+        Size of the noise embedding.
+    scale
+        Å per model unit: the standard deviation of the coordinates of the data.
+    """
+
+    layers: int = 6
+    scalars: int = 128
+    vectors: int = 32
+    hidden: int = 320
+    heads: int = 8
+    head_width: int = 16
+    points: int = 4
+    pair_width: int = 32
+    noise_width: int = 64
+    scale: float = 8.0
+
+    def to_dict(self) -> dict[str, int | float]:
+        """Return the plain values, for a checkpoint's header."""
+        return asdict(self)
+
+
+class _Layer(nn.Module):
+    """Chain geometry, attention, node update, move: the four steps of one layer."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        scalars, vectors = config.scalars, config.vectors
+        self.irreps_in = o3.Irreps(f"{scalars}x0e + {vectors}x1o + 1x0o")
+        self.irreps_out = o3.Irreps(f"{scalars}x0e + {vectors}x1o")
+        self.chain = ChainGeometry(scalars, vectors, config.scale)
+        self.attention = GeometricAttention(
+            scalars, vectors, config.heads, config.head_width, config.points
+        )
+        self.update = NodeUpdate(scalars, vectors, config.hidden)
+        self.norms = nn.ModuleList(
+            nn.LayerNorm(scalars, elementwise_affine=False) for _ in range(2)
+        )
+        self.vector_norms = nn.ModuleList(VectorNorm(vectors) for _ in range(2))
+        # Scale, shift and gate for the scalars, gate for the vectors, for both sub-layers.
+        self.sizes = [scalars, scalars, scalars, vectors]
+        self.modulation = nn.Linear(config.noise_width, 2 * sum(self.sizes))
+        self.move = o3.Linear(f"{vectors}x1o", "3x1o")
+        with torch.no_grad():
+            self.move.weight.mul_(0.1)
+            self.modulation.weight.mul_(0.3)
+
+    def forward(
+        self,
+        scalars: Tensor,
+        vectors: Tensor,
+        positions: Tensor,
+        noise: Tensor,
+        bias: Tensor,
+        handedness: Tensor,
+        residue_index: Tensor,
+        residue_mask: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        first, second = self.modulation(noise)[:, None].chunk(2, dim=-1)
+        chain_vectors = get_chain_vectors(positions, residue_index, residue_mask)
+        seen_scalars, seen_vectors = self.chain(chain_vectors)
+        scalars, vectors = scalars + seen_scalars, vectors + seen_vectors
+
+        scale, shift, gate, vector_gate = first.split(self.sizes, dim=-1)
+        normed = self.norms[0](scalars) * (1 + scale) + shift
+        normed_vectors = self.vector_norms[0](vectors)
+        message, vector_message = self.attention(normed, normed_vectors, positions[:, :, 1], bias)
+        scalars = scalars + message * (1 + gate)
+        vectors = vectors + _gate(vector_message, vector_gate)
+
+        scale, shift, gate, vector_gate = second.split(self.sizes, dim=-1)
+        normed = self.norms[1](scalars) * (1 + scale) + shift
+        normed_vectors = self.vector_norms[1](vectors)
+        update, vector_update = self.update(normed, normed_vectors, handedness)
+        scalars = scalars + update * (1 + gate)
+        vectors = vectors + _gate(vector_update, vector_gate)
+        return scalars, vectors, self.move(vectors).unflatten(-1, (3, 3))
+
+
+def _gate(vectors: Tensor, gate: Tensor) -> Tensor:
+    return (vectors.unflatten(-1, (-1, 3)) * (1 + gate)[..., None]).flatten(-2)
+
+
+class ScoreNetwork(nn.Module):
+    """Denoise backbones: ``(y, s, h) -> E[x0 | y = x0 + s noise]``, E(3)-equivariant in (y, h).
+
+    Parameters
+    ----------
+    config
+        Sizes; a network is fully described by them and its weights.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        scalars, vectors = config.scalars, config.vectors
+        kinds = len(CHAIN_LENGTHS)
+        self.irreps_in = o3.Irreps("3x1o + 1x0o")  # N, CA, C; handedness
+        self.irreps_out = o3.Irreps("3x1o")
+        self.noise = NoiseEmbedding(config.noise_width)
+        self.noise_to_scalars = nn.Linear(config.noise_width, scalars)
+        self.place = ChainEmbedding(scalars)
+        # Places of the atoms about the centre, and their displacements along the chain, both
+        # in the noisy structure and in the previous estimate.
+        self.embed_vectors = o3.Linear(f"{2 * (kinds + 3)}x1o", f"{vectors}x1o")
+        self.previous_chain = ChainGeometry(scalars, vectors, config.scale)
+        self.motif = nn.Parameter(torch.zeros(2, scalars))
+        heads = config.layers // 2 * config.heads
+        self.pair = PairEmbedding(config.pair_width, config.noise_width)
+        self.pair_bias = nn.ModuleList(
+            PairBias(config.pair_width, heads, scalars) for _ in range(2)
+        )
+        self.layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))
+        lengths = torch.tensor(CHAIN_LENGTHS) / config.scale
+        self.register_buffer("lengths", lengths, persistent=False)
+
+    def forward(
+        self,
+        noisy: Tensor,
+        noise_ratio: Tensor,
+        residue_index: Tensor,
+        residue_mask: Tensor,
+        handedness: Tensor,
+        previous: Tensor | None = None,
+        motif_group: Tensor | None = None,
+        motif: Tensor | None = None,
+    ) -> list[Tensor]:
+        """Denoise.
+
+        Parameters
+        ----------
+        noisy
+            ``y = x_t / alpha_t``, atoms N, CA, C in model units, ``(batch, residue, 3, 3)``,
+            mean-free over the residues that exist, zero elsewhere.
+        noise_ratio
+            ``s = sigma_t / alpha_t``, ``(batch,)``.
+        residue_index
+            Place along the chain, ``(batch or 1, residue)``; jumps are chain breaks.
+        residue_mask
+            ``(batch, residue)``, True where the residue exists.
+        handedness
+            +1 for L-proteins, -1 for D-proteins, ``(batch,)``.
+        previous
+            An earlier estimate of x0 (self-conditioning), shape of ``noisy``.
+        motif_group
+            ``(batch, residue)`` integers: 0 for designed residues, k > 0 for residues of the k-th
+            rigid motif.
+        motif
+            Positions of the motif residues in any pose, shape of ``noisy``; only distances and
+            angles within a group are read.
+
+        Returns
+        -------
+        list of Tensor
+            The half-way and the final estimate of x0, each ``(batch, residue, 3, 3)``, mean-free.
+        """
+        skip, out, scale_in = (
+            rearrange(c, "batch -> batch 1 1 1") for c in get_preconditioning(noise_ratio)
+        )
+        node_mask = rearrange(residue_mask, "batch residue -> batch residue 1 1")
+        count = node_mask.sum(dim=1, keepdim=True) * 3.0
+        noise = self.noise(noise_ratio)
+        place = self.place(residue_mask)
+        scalars = place + self.noise_to_scalars(noise)[:, None]
+        if motif_group is not None:
+            scalars = scalars + self.motif[(motif_group > 0).long()]
+
+        noisy_vectors = get_chain_vectors(noisy, residue_index, residue_mask)
+        spread = self.lengths + 2**0.5 * noise_ratio[:, None, None]
+        parts = [noisy * scale_in, noisy_vectors / spread[..., None]]
+        if previous is None:
+            parts.append(noisy.new_zeros(*noisy.shape[:2], len(CHAIN_LENGTHS) + 3, 3))
+        else:
+            previous_vectors = get_chain_vectors(previous, residue_index, residue_mask)
+            parts += [previous, previous_vectors / self.lengths[:, None]]
+        vectors = self.embed_vectors(torch.cat(parts, dim=2).flatten(-2))
+        if previous is not None:
+            seen_scalars, seen_vectors = self.previous_chain(previous_vectors)
+            scalars, vectors = scalars + seen_scalars, vectors + seen_vectors
+
+        with torch.no_grad():
+            motif_pairs = None
+            known = None
+            if motif_group is not None and motif is not None:
+                motif_pairs = (motif_group[:, :, None] == motif_group[:, None]) & (
+                    motif_group[:, :, None] > 0
+                )
+                known = (motif_pairs, motif)
+            estimate = previous
+            if estimate is None and known is not None:
+                estimate = torch.zeros_like(noisy)
+            previous_features = None
+            if estimate is not None:
+                previous_features = get_pair_features(
+                    estimate, handedness, self.config.scale, known
+                )
+        embedded = self.pair(residue_index, noise, previous_features, motif_pairs)
+
+        positions = noisy * skip
+        turn = rearrange(handedness, "batch -> batch 1 1")
+        estimates = []
+        half = len(self.layers) // 2
+        for index, layer in enumerate(self.layers):
+            if index % half == 0 and index < 2 * half:
+                with torch.no_grad():
+                    current = get_pair_features(positions, handedness, self.config.scale)
+                biases, message = self.pair_bias[index // half](embedded, current, residue_mask)
+                scalars = scalars + message
+                biases = biases.unflatten(1, (half, -1)).unbind(1)
+            scalars, vectors, moved = layer(
+                scalars,
+                vectors,
+                positions,
+                noise,
+                biases[index % half],
+                turn,
+                residue_index,
+                residue_mask,
+            )
+            moved = moved * out * node_mask
+            moved = moved - moved.sum(dim=(1, 2), keepdim=True) / count * node_mask
+            positions = positions + moved
+            if (index + 1) % half == 0:
+                estimates.append(positions)
+        return estimates
