@@ -1,4 +1,4 @@
-"""Steric clashes of backbone atoms, and contacts of alpha carbons.
+"""Steric clashes of backbone atoms.
 
 Two atoms of residues at least three apart along the chain clash when they are closer than the sum
 of their van der Waals radii less an allowance of 0.4 Å. A nitrogen and an oxygen may form a
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CONTACT_DISTANCE", "VDW_RADII", "count_clashes", "count_contacts"]
+__all__ = ["VDW_RADII", "count_clashes"]
 
 VDW_RADII = {"N": 1.55, "CA": 1.70, "C": 1.70, "O": 1.52}
 """Van der Waals radii in Å (Bondi 1964), by atom name."""
@@ -23,12 +23,6 @@ HYDROGEN_BOND_LIMIT = 2.35
 
 CLASH_SEPARATION = 3
 """Residues closer along the chain than this hold each other near by their bonds."""
-
-CONTACT_DISTANCE = 8.0
-"""Two alpha carbons nearer than this, in Å, are in contact."""
-
-CONTACT_SEPARATION = 6
-"""Residues closer along the chain than this are always near each other, and are not counted."""
 
 
 def _clash_distances() -> NDArray[np.float64]:
@@ -79,20 +73,3 @@ def count_clashes(coordinates: NDArray[np.floating], residue_index: NDArray[np.i
             near = _squared_distances(xyz[:, first], xyz[:, second]) < limits[first, second] ** 2
             total += int(np.count_nonzero(near & later))
     return total
-
-
-def count_contacts(coordinates: NDArray[np.floating], residue_index: NDArray[np.integer]) -> int:
-    """Count the residues' contacts in both directions: a pair in contact counts twice.
-
-    Parameters
-    ----------
-    coordinates
-        (residue, 4, 3), Å, atoms in the order N, CA, C, O. Finite.
-    residue_index
-        (residue,) positions along the chain.
-    """
-    ca = np.asarray(coordinates, np.float64)[:, 1]
-    ca = ca - ca.mean(axis=0) if len(ca) else ca
-    index = np.asarray(residue_index)
-    apart = np.abs(index[None, :] - index[:, None]) >= CONTACT_SEPARATION
-    return int(np.count_nonzero((_squared_distances(ca, ca) < CONTACT_DISTANCE**2) & apart))

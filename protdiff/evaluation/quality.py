@@ -16,16 +16,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from protdiff.evaluation.clashes import count_clashes, count_contacts
+from protdiff.evaluation.clashes import count_clashes
 from protdiff.evaluation.secondary_structure import (
     assign_secondary_structure,
     find_helices,
     get_runs,
 )
+from protdiff.structure.geometry import (
+    backbone_dihedrals,
+    bond_angles,
+    bond_lengths,
+    count_contacts,
+    measure_dihedral,
+    place_oxygen,
+    radius_of_gyration,
+)
 
 __all__ = ["NATIVE", "Quality", "measure_quality"]
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 C_N_LENGTH, C_N_WIDTH = 1.33, 0.06
 CA_CA_LENGTH, CA_CA_WIDTH = 3.81, 0.15
@@ -201,9 +210,7 @@ def measure_quality(
     if handedness < 0:
         xyz[..., 0] = -xyz[..., 0]
     if xyz.shape[1] == 3:
-        from protdiff.structure.geometry import place_oxygen
-
-        xyz = np.concatenate([xyz, place_oxygen(xyz)[:, None]], axis=1)
+        xyz = np.concatenate([xyz, place_oxygen(xyz, index)[:, None]], axis=1)
     numbers: dict[str, Any] = {"length": length, "finite": True}
     numbers |= _measure_bonds(xyz, index) | _measure_torsions(xyz, index)
     numbers |= _measure_helices(xyz, index) | _measure_packing(xyz, index)
@@ -212,30 +219,28 @@ def measure_quality(
 
 def _measure_bonds(xyz: Array, index: NDArray[np.int64]) -> dict[str, float]:
     """Measure the bonds, angles and steps, within residues and across the links between them."""
-    n, ca, c = xyz[:, 0], xyz[:, 1], xyz[:, 2]
+    lengths, angles = bond_lengths(xyz, index), bond_angles(xyz, index)
     linked = np.diff(index) == 1
-    previous, following = np.flatnonzero(linked), np.flatnonzero(linked) + 1
-    c_n = _distance(c[previous], n[following])
-    step = _distance(ca[previous], ca[following])
+    step = np.linalg.norm(np.diff(xyz[:, 1], axis=0), axis=-1)[linked]
+    omega = backbone_dihedrals(xyz, index)[2][1:][linked]
+    c_n = lengths["C-N"]
     c_n_good = np.abs(c_n - C_N_LENGTH) <= C_N_WIDTH
     step_good = np.abs(step - CA_CA_LENGTH) <= CA_CA_WIDTH
-    omega = dihedral(ca[previous], c[previous], n[following], ca[following])
     trans = np.abs(omega) > 90.0
-    deviation = (omega[trans] % 360.0) - 180.0
     return {
         "links": _mean(c_n_good & step_good),
         "links_c_n": _mean(c_n_good),
         "links_ca_ca": _mean(step_good),
         "longest_c_n": float(c_n.max(initial=0.0)),
         "longest_ca_ca": float(step.max(initial=0.0)),
-        **_mean_and_sd("n_ca", _distance(n, ca)),
-        **_mean_and_sd("ca_c", _distance(ca, c)),
+        **_mean_and_sd("n_ca", lengths["N-CA"]),
+        **_mean_and_sd("ca_c", lengths["CA-C"]),
         **_mean_and_sd("c_n", c_n),
         **_mean_and_sd("ca_ca", step[trans]),
-        **_mean_and_sd("n_ca_c", _angle(n, ca, c)),
-        **_mean_and_sd("ca_c_n", _angle(ca[previous], c[previous], n[following])),
-        **_mean_and_sd("c_n_ca", _angle(c[previous], n[following], ca[following])),
-        **_mean_and_sd("omega", deviation),
+        **_mean_and_sd("n_ca_c", angles["N-CA-C"]),
+        **_mean_and_sd("ca_c_n", angles["CA-C-N"]),
+        **_mean_and_sd("c_n_ca", angles["C-N-CA"]),
+        **_mean_and_sd("omega", omega[trans] % 360.0 - 180.0),
         "planar": _mean(np.abs(omega) > TRANS_ABOVE),
         "cis": _mean(np.abs(omega) < CIS_BELOW),
     }
@@ -243,7 +248,7 @@ def _measure_bonds(xyz: Array, index: NDArray[np.int64]) -> dict[str, float]:
 
 def _measure_torsions(xyz: Array, index: NDArray[np.int64]) -> dict[str, float | int]:
     """Place the residues on the Ramachandran plot."""
-    phi, psi = _phi_psi(xyz, index)
+    phi, psi, _ = backbone_dihedrals(xyz, index)
     both = np.isfinite(phi) & np.isfinite(psi)
     runs = get_runs(both & (phi > 30) & (phi < 110) & (psi > -20) & (psi < 90))
     return {
@@ -272,24 +277,15 @@ def is_favoured(phi: Array, psi: Array) -> NDArray[np.bool_]:
     return favoured
 
 
-def _phi_psi(xyz: Array, index: NDArray[np.int64]) -> tuple[Array, Array]:
-    """Return phi and psi, (residue,) degrees, NaN at the ends and at chain breaks."""
-    n, ca, c = xyz[:, 0], xyz[:, 1], xyz[:, 2]
-    previous = np.flatnonzero(np.diff(index) == 1)
-    phi, psi = np.full(len(xyz), np.nan), np.full(len(xyz), np.nan)
-    phi[previous + 1] = dihedral(c[previous], n[previous + 1], ca[previous + 1], c[previous + 1])
-    psi[previous] = dihedral(n[previous], ca[previous], c[previous], n[previous + 1])
-    return phi, psi
-
-
 def _measure_helices(xyz: Array, index: NDArray[np.int64]) -> dict[str, float]:
     """Measure helices of both hands by the CA trace, and secondary structure by H bonds."""
     ca = xyz[:, 1]
     quartet = np.flatnonzero(index[3:] - index[:-3] == 3)
     turn = np.full(max(len(ca) - 3, 0), np.nan)
     rise = np.full_like(turn, np.nan)
-    turn[quartet] = dihedral(ca[quartet], ca[quartet + 1], ca[quartet + 2], ca[quartet + 3])
-    rise[quartet] = _distance(ca[quartet], ca[quartet + 3])
+    four = [ca[quartet + i] for i in range(4)]
+    turn[quartet] = measure_dihedral(*four)
+    rise[quartet] = np.linalg.norm(four[3] - four[0], axis=-1)
     structure = assign_secondary_structure(xyz)
     return {
         "helix_right": _mean(find_helices(turn, rise)[: len(ca)]),
@@ -302,12 +298,12 @@ def _measure_helices(xyz: Array, index: NDArray[np.int64]) -> dict[str, float]:
 def _measure_packing(xyz: Array, index: NDArray[np.int64]) -> dict[str, float]:
     """Measure clashes, radius of gyration and contacts."""
     length, ca = len(xyz), xyz[:, 1]
-    rg = math.sqrt(((ca - ca.mean(axis=0)) ** 2).sum(-1).mean())
+    rg = float(radius_of_gyration(ca))
     return {
         "clashes": 100.0 * count_clashes(xyz, index) / length,
         "rg": rg,
         "rg_ratio": rg / (2.2 * length**0.38),
-        "contacts": count_contacts(xyz, index) / length,
+        "contacts": _mean(count_contacts(ca)),
     }
 
 
@@ -315,27 +311,6 @@ def _nothing_measured(length: int) -> Quality:
     """Return the Quality of a backbone that cannot be measured."""
     numbers = {field.name: math.nan for field in dataclasses.fields(Quality)}
     return Quality(**{**numbers, "length": length, "finite": False, "left_handed_runs": 0})  # type: ignore[arg-type]
-
-
-def _distance(a: Array, b: Array) -> Array:
-    distance: Array = np.linalg.norm(a - b, axis=-1)
-    return distance
-
-
-def _angle(a: Array, b: Array, c: Array) -> Array:
-    """Return the angle at b, degrees."""
-    u, v = a - b, c - b
-    angle: Array = np.degrees(np.arctan2(np.linalg.norm(np.cross(u, v), axis=-1), (u * v).sum(-1)))
-    return angle
-
-
-def dihedral(a: Array, b: Array, c: Array, d: Array) -> Array:
-    """Return the dihedral about b–c, degrees in (−180, 180]."""
-    u, v, w = b - a, c - b, d - c
-    first, second = np.cross(u, v), np.cross(v, w)
-    y = (np.cross(first, second) * v).sum(-1) / np.maximum(np.linalg.norm(v, axis=-1), 1e-9)
-    angle: Array = np.degrees(np.arctan2(y, (first * second).sum(-1)))
-    return angle
 
 
 def _mean(values: NDArray[Any]) -> float:

@@ -6,6 +6,7 @@ import pytest
 
 from protdiff.evaluation import NATIVE, Quality, measure_quality
 from protdiff.evaluation.quality import is_favoured
+from protdiff.structure.geometry import build_backbone
 
 
 def mirror(coordinates):
@@ -15,8 +16,8 @@ def mirror(coordinates):
 def test_an_ideal_helix_is_measured_as_it_was_built(helix):
     quality = measure_quality(helix)
     assert quality.links == 1.0
-    assert quality.n_ca == pytest.approx(1.460, abs=1e-6)
-    assert quality.ca_c == pytest.approx(1.524, abs=1e-6)
+    assert quality.n_ca == pytest.approx(1.459, abs=1e-6)
+    assert quality.ca_c == pytest.approx(1.525, abs=1e-6)
     assert quality.c_n == pytest.approx(1.331, abs=1e-6)
     assert quality.n_ca_c == pytest.approx(110.9, abs=1e-6)
     assert quality.ca_c_n == pytest.approx(116.7, abs=1e-6)
@@ -64,12 +65,13 @@ def test_a_strand_is_extended_and_no_helix(strand):
     assert quality.failed == ("not_compact",)
 
 
-def test_two_paired_strands_are_a_sheet(build):
+def test_two_paired_strands_are_a_sheet():
     # A tight two-residue turn (type I') folds a hairpin back on itself.
     phi = np.r_[np.full(8, -120.0), 60.0, 90.0, np.full(8, -120.0)]
     psi = np.r_[np.full(8, 130.0), 30.0, 0.0, np.full(8, 130.0)]
     found = max(
-        measure_quality(build(phi + shift, psi)).strand for shift in np.arange(-10.0, 15.0, 5.0)
+        measure_quality(build_backbone(phi + shift, psi)).strand
+        for shift in np.arange(-10.0, 15.0, 5.0)
     )
     assert found > 0.3
 
@@ -86,17 +88,17 @@ def test_measuring_does_not_depend_on_the_frame(helix):
         ), field.name
 
 
-def test_shuffled_torsions_keep_the_bonds_and_tangle_the_chain(build):
+def test_shuffled_torsions_keep_the_bonds_and_tangle_the_chain():
     # Half helix, half strand: in random order the residues keep their torsions and lose the rest.
     helical = np.random.default_rng(0).permutation(np.arange(200) < 100)
     phi, psi = np.where(helical, -57.0, -120.0), np.where(helical, -47.0, 130.0)
-    quality = measure_quality(build(phi, psi))
+    quality = measure_quality(build_backbone(phi, psi))
     assert quality.links == quality.ramachandran == 1.0
     assert quality.helix < 0.2
     assert "clashing" in quality.failed or "not_compact" in quality.failed
 
 
-def test_uniform_torsions_fall_into_the_boxes_by_chance(build):
+def test_uniform_torsions_fall_into_the_boxes_by_chance():
     # The boxes' share of the plane, which is what uniform torsions must give.
     phi, psi = np.meshgrid(np.arange(-179.5, 180), np.arange(-179.5, 180))
     assert is_favoured(phi, psi).mean() == pytest.approx(0.237, abs=0.001)
@@ -114,18 +116,18 @@ def test_a_broken_chain_is_broken_unless_the_break_is_known(helix):
     assert measure_quality(torn, index).links == 1.0
 
 
-def test_a_cis_peptide_is_seen(build):
+def test_a_cis_peptide_is_seen():
     omega = np.full(30, 180.0)
     omega[10] = 0.0
-    quality = measure_quality(build(np.full(30, -57.0), -47.0, omega))
+    quality = measure_quality(build_backbone(np.full(30, -57.0), -47.0, omega))
     assert quality.cis == pytest.approx(1 / 29)
     assert quality.planar == pytest.approx(28 / 29)
     assert quality.links_ca_ca == pytest.approx(28 / 29)
     assert quality.omega == pytest.approx(0.0, abs=1e-6)
 
 
-def test_omega_is_signed(build):
-    quality = measure_quality(build(np.full(20, -57.0), -47.0, 175.0))
+def test_omega_is_signed():
+    quality = measure_quality(build_backbone(np.full(20, -57.0), -47.0, 175.0))
     assert quality.omega == pytest.approx(-5.0, abs=1e-6)
 
 
@@ -149,12 +151,13 @@ def test_clashes_are_counted_by_their_definition():
 
 
 def test_contacts_count_both_directions():
-    residues = np.zeros((2, 4, 3)) + np.arange(4)[None, :, None] * 1.5
-    residues[1] += np.array([7.9, 0.0, 0.0])
-    assert measure_quality(residues, np.array([0, 6])).contacts == 1.0
-    assert measure_quality(residues, np.array([0, 5])).contacts == 0.0
-    residues[1] += np.array([0.2, 0.0, 0.0])
-    assert measure_quality(residues, np.array([0, 6])).contacts == 0.0
+    residues = np.arange(7)[:, None, None] * np.array([50.0, 0.0, 0.0]) + np.zeros((7, 4, 3))
+    residues[6] = residues[0] + np.array([0.0, 7.9, 0.0])
+    assert measure_quality(residues).contacts == pytest.approx(2 / 7)
+    residues[5] = residues[0] + np.array([0.0, 0.0, 7.9])  # too near along the chain to count
+    assert measure_quality(residues).contacts == pytest.approx(2 / 7)
+    residues[6] += np.array([0.0, 0.2, 0.0])
+    assert measure_quality(residues).contacts == 0.0
 
 
 def test_a_point_cloud_is_collapsed_and_clashing():
