@@ -1,0 +1,56 @@
+"""Proteins as data: backbones in Å, their geometry, and structure files in and out.
+
+The only part of the package that touches Biotite, and only when a file is read or written.
+"""
+
+from protdiff.structure.backbone import ATOM_NAMES, CHAIN_JUMP, Backbone
+from protdiff.structure.geometry import (
+    Superposition,
+    backbone_dihedrals,
+    bond_angles,
+    bond_lengths,
+    build_backbone,
+    count_contacts,
+    find_links,
+    place_cbeta,
+    place_oxygen,
+    radius_of_gyration,
+    rmsd,
+    superimpose,
+)
+from protdiff.structure.read import (
+    count_models,
+    find_structure_files,
+    read_backbone,
+    read_backbones,
+    read_models,
+)
+from protdiff.structure.residues import StructureWarning
+from protdiff.structure.selection import ResidueRange, parse_selection, select_residues
+
+__all__ = [
+    "ATOM_NAMES",
+    "CHAIN_JUMP",
+    "Backbone",
+    "ResidueRange",
+    "StructureWarning",
+    "Superposition",
+    "backbone_dihedrals",
+    "bond_angles",
+    "bond_lengths",
+    "build_backbone",
+    "count_contacts",
+    "count_models",
+    "find_links",
+    "find_structure_files",
+    "parse_selection",
+    "place_cbeta",
+    "place_oxygen",
+    "radius_of_gyration",
+    "read_backbone",
+    "read_backbones",
+    "read_models",
+    "rmsd",
+    "select_residues",
+    "superimpose",
+]

@@ -1,0 +1,351 @@
+"""Reading structure files: PDB, mmCIF and BinaryCIF, each also gzipped.
+
+The format is told from the content, not from the name. Whatever is wrong with a file is said in
+one line by an :class:`~protdiff.errors.InputError`; no traceback of the parser reaches the user.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import warnings
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from protdiff.errors import DependencyError, InputError
+from protdiff.structure.backbone import Backbone
+from protdiff.structure.foreign import import_biotite
+from protdiff.structure.residues import assemble_backbone
+from protdiff.structure.selection import parse_selection, select_residues
+
+__all__ = [
+    "STRUCTURE_SUFFIXES",
+    "count_models",
+    "find_structure_files",
+    "read_backbone",
+    "read_backbones",
+    "read_models",
+]
+
+#: The names of structure files end so, or so and ``.gz``.
+STRUCTURE_SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif", ".bcif")
+_FORMAT_NAMES = {"pdb": "PDB", "cif": "mmCIF", "bcif": "BinaryCIF"}
+_READERS = {"pdb": "PDBFile", "cif": "CIFFile", "bcif": "BinaryCIFFile"}
+_GZIP = b"\x1f\x8b"
+
+
+def read_backbone(
+    path: str | Path,
+    *,
+    chains: str | Sequence[str] | None = None,
+    residues: str | Sequence[str] | None = None,
+    model: int = 1,
+    strict: bool = False,
+) -> Backbone:
+    """Read the protein backbone of a structure file.
+
+    Waters, ligands and nucleic acids are left out; see :mod:`protdiff.structure.residues` for the
+    rules on alternate locations, modified residues, chain breaks and missing atoms.
+
+    Parameters
+    ----------
+    path
+        A PDB, mmCIF or BinaryCIF file, gzipped or not.
+    chains
+        The chains wanted, by the author's ids: ``"A"``, ``"A,B"`` or ``["A", "B"]``. All without
+        it.
+    residues
+        The residues wanted, in the author's numbering with insertion codes, both ends included:
+        ``"A10-50,A52A-60,B"``, or a list of such pieces.
+    model
+        Which model of an NMR ensemble or a trajectory, counted from 1.
+    strict
+        Refuse residues without a full backbone instead of dropping them with a warning.
+
+    Returns
+    -------
+    Backbone
+        Named after the file.
+
+    Raises
+    ------
+    InputError
+        The file is missing, empty, damaged or cut off; it holds no protein, or CA atoms only; a
+        coordinate is not a number; a chain, residue or model is not there.
+
+    Warns
+    -----
+    StructureWarning
+        Residues were dropped, or oxygens placed by geometry.
+    """
+    source = _StructureFile(Path(path))
+    return source.read_backbone(model, chains, residues, strict)
+
+
+def read_models(
+    path: str | Path,
+    *,
+    chains: str | Sequence[str] | None = None,
+    residues: str | Sequence[str] | None = None,
+    strict: bool = False,
+) -> list[Backbone]:
+    """Read every model of a file, such as an NMR ensemble or a sampled trajectory.
+
+    Parameters and errors are those of :func:`read_backbone`.
+    """
+    source = _StructureFile(Path(path))
+    return [
+        source.read_backbone(model, chains, residues, strict)
+        for model in range(1, source.count_models() + 1)
+    ]
+
+
+def count_models(path: str | Path) -> int:
+    """Return how many models a structure file holds."""
+    return _StructureFile(Path(path)).count_models()
+
+
+def read_backbones(
+    sources: str | Path | Iterable[str | Path],
+    *,
+    chains: str | Sequence[str] | None = None,
+    residues: str | Sequence[str] | None = None,
+    model: int = 1,
+    strict: bool = False,
+) -> Iterator[Backbone]:
+    """Read the structure files of a folder, or a list of files and folders, one by one.
+
+    Parameters and errors are those of :func:`read_backbone`; folders are searched to the bottom
+    and files come in the order of their names.
+    """
+    for path in find_structure_files(sources):
+        yield read_backbone(path, chains=chains, residues=residues, model=model, strict=strict)
+
+
+def find_structure_files(sources: str | Path | Iterable[str | Path]) -> list[Path]:
+    """List the structure files among files and folders.
+
+    Parameters
+    ----------
+    sources
+        A path or several; a folder stands for every file below it whose name ends in one of
+        :data:`STRUCTURE_SUFFIXES`, gzipped or not, but for hidden ones.
+
+    Raises
+    ------
+    InputError
+        A path does not exist, or a folder holds no structure file.
+    """
+    paths = [sources] if isinstance(sources, str | Path) else list(sources)
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if not path.is_dir():
+            if not path.exists():
+                raise InputError(f"there is no file or folder {path}; check the path")
+            files.append(path)
+            continue
+        below = sorted(
+            file
+            for file in path.rglob("*")
+            if file.name.lower().removesuffix(".gz").endswith(STRUCTURE_SUFFIXES)
+            and not file.name.startswith(".")
+            and file.is_file()
+        )
+        if not below:
+            raise InputError(
+                f"the folder {path} holds no structure file; expected names that end in "
+                f"{', '.join(STRUCTURE_SUFFIXES)}, or these and .gz"
+            )
+        files.extend(below)
+    return list(dict.fromkeys(files))
+
+
+class _StructureFile:
+    """A parsed file, from which models can be taken."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        data = _read_bytes(path)
+        self.format = _detect_format(path, data)
+        text = "" if self.format == "bcif" else data.decode("utf-8", errors="replace")
+        if self.format == "pdb":
+            _check_pdb(path, text)
+        elif self.format == "cif":
+            _check_cif(path, text)
+        self._module = import_biotite(f"structure.io.{'pdb' if self.format == 'pdb' else 'pdbx'}")
+        stream = io.BytesIO(data) if self.format == "bcif" else io.StringIO(text)
+        reader = getattr(self._module, _READERS[self.format])
+        self._file = self._guard(lambda: reader.read(stream))
+
+    def _guard(self, action: Any) -> Any:
+        """Run a step of the parser; what it complains of becomes one line."""
+        try:
+            with warnings.catch_warnings():
+                # Guessed elements and absent columns do not touch the backbone.
+                warnings.simplefilter("ignore")
+                return action()
+        except (InputError, DependencyError):
+            raise
+        except MemoryError:
+            raise
+        except Exception as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise InputError(
+                f"{self.path} is not a readable {_FORMAT_NAMES[self.format]} file, it may be "
+                f"damaged or cut off ({reason[:120]}); get the file again"
+            ) from error
+
+    def count_models(self) -> int:
+        if self.format == "pdb":
+            count = self._guard(self._file.get_model_count)
+        else:
+            count = self._guard(lambda: self._module.get_model_count(self._file))
+        if not count:
+            raise InputError(f"{self.path} holds no atoms; give a structure file with a protein")
+        return int(count)
+
+    def read_backbone(
+        self,
+        model: int,
+        chains: str | Sequence[str] | None,
+        residues: str | Sequence[str] | None,
+        strict: bool,
+    ) -> Backbone:
+        wanted = None if chains is None else _list_chains(chains)
+        selection = None if residues is None else parse_selection(residues)
+        count = self.count_models()
+        if not 1 <= model <= count:
+            plural = "model" if count == 1 else "models"
+            raise InputError(
+                f"{self.path} has {count} {plural}, and model {model} was asked for; "
+                f"give a number from 1 to {count}"
+            )
+        if wanted is None and selection is not None:
+            wanted = list(dict.fromkeys(piece.chain for piece in selection))
+        atoms = self._guard(lambda: self._get_atoms(model))
+        name = str(self.path)
+        backbone = assemble_backbone(atoms, name=name, chains=wanted, strict=strict)
+        if selection is not None:
+            backbone = backbone.select(select_residues(backbone, selection))
+        bad = ~np.isfinite(backbone.coordinates).all((1, 2))
+        if bad.any():
+            place = int(np.flatnonzero(bad)[0])
+            raise InputError(
+                f"residue {backbone.label(place)} of {self.path} has a coordinate that is not a "
+                f"number ({int(bad.sum())} such residues); repair the file or leave them out"
+            )
+        return backbone.select(slice(None), name=_stem(self.path))
+
+    def _get_atoms(self, model: int) -> Any:
+        options: dict[str, Any] = {"model": model, "altloc": "all", "extra_fields": ["occupancy"]}
+        if self.format == "pdb":
+            return self._file.get_structure(**options)
+        return self._module.get_structure(self._file, **options)
+
+
+def _list_chains(chains: str | Sequence[str]) -> list[str]:
+    names = chains.split(",") if isinstance(chains, str) else list(chains)
+    names = [name.strip() for name in names]
+    if not names or not all(names):
+        raise InputError(f"chains are ids such as A or A,B; got {chains!r}")
+    return list(dict.fromkeys(names))
+
+
+def _stem(path: Path) -> str:
+    name = path.name
+    for suffix in (".gz", *STRUCTURE_SUFFIXES):
+        if name.lower().endswith(suffix):
+            name = name[: -len(suffix)]
+    return name or path.name
+
+
+def _read_bytes(path: Path) -> bytes:
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give a structure file")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"there is no file {path}; check the path") from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    if data.startswith(_GZIP):
+        try:
+            data = gzip.decompress(data)
+        except (EOFError, OSError, zlib.error) as error:
+            raise InputError(
+                f"{path} is a damaged or cut-off gzip file; get the file again"
+            ) from error
+    elif path.suffix.lower() == ".gz" and data:
+        raise InputError(f"{path} is not a gzip file, though its name says so; get the file again")
+    if not data.strip():
+        raise InputError(f"{path} is empty; give a structure file with a protein")
+    return data
+
+
+def _detect_format(path: Path, data: bytes) -> str:
+    """Tell the format from the content, and from the name where the content is damaged."""
+    if b"dataBlocks" in data and data[:1] >= b"\x80":
+        return "bcif"
+    suffix = path.name.lower().removesuffix(".gz").rpartition(".")[2]
+    named = {"pdb": "pdb", "ent": "pdb", "cif": "cif", "mmcif": "cif", "bcif": "bcif"}.get(suffix)
+    if b"\0" not in data:
+        for line in data.splitlines():
+            if line.startswith((b"ATOM  ", b"HETATM")) and not line.startswith(b"ATOM   ."):
+                return "cif" if named == "cif" and len(line.split()) > 14 else "pdb"
+            if line.startswith((b"data_", b"loop_", b"_atom_site.")):
+                return "cif"
+    if named is None:
+        raise InputError(
+            f"{path} is no structure file that protdiff can read; expected PDB, mmCIF or BinaryCIF"
+        )
+    if named != "bcif":
+        what = "is binary" if b"\0" in data else "has no atom records"
+        raise InputError(
+            f"{path} {what}, so it is not a {_FORMAT_NAMES[named]} file with a structure; "
+            "get the file again"
+        )
+    return named
+
+
+def _check_pdb(path: Path, text: str) -> None:
+    """Find what a fixed-column file hides from its parser: lines cut short, odd numbers, no end."""
+    lines = text.splitlines()
+    for number, line in enumerate(lines, start=1):
+        if not line.startswith(("ATOM  ", "HETATM")):
+            continue
+        try:
+            for start in (30, 38, 46):
+                float(line[start : start + 8])
+        except ValueError as error:
+            cut = " is cut short" if len(line.rstrip()) < 54 else " has no number as a coordinate"
+            raise InputError(
+                f"line {number} of {path}{cut}: {line.rstrip()[:60]!r}; get the file again"
+            ) from error
+    last = lines[-1]
+    is_atom = last.startswith(("ATOM  ", "HETATM"))
+    if is_atom and len(lines) > 1 and not text.endswith("\n"):
+        before = lines[-2]
+        if before.startswith(("ATOM  ", "HETATM")) and len(last) < len(before.rstrip()):
+            raise InputError(f"{path} is cut off in its last line; get the file again")
+    is_deposition = text.startswith("HEADER") and "\nSEQRES" in text
+    if is_deposition and not any(line.startswith("END") for line in lines[-3:]):
+        raise InputError(
+            f"{path} is cut off: it begins as a PDB deposition does, and has no END record; "
+            "get the file again, or add a line END if it is whole"
+        )
+
+
+def _check_cif(path: Path, text: str) -> None:
+    """Find a cut: a file of the Protein Data Bank ends each category with a line of one #."""
+    if "\n_audit_conform.dict_name" not in text:
+        return
+    tail = text.rstrip().rpartition("\n")[2].strip()
+    if tail != "#":
+        raise InputError(
+            f"{path} is cut off: it begins as an mmCIF deposition does and does not end as one; "
+            "get the file again"
+        )

@@ -1,0 +1,203 @@
+"""Naming residues: the author's chain, number and insertion code.
+
+``A10`` is a residue, ``A10-50`` a range with both ends, ``A52A-60`` begins at an inserted
+residue, ``A-5-10`` and ``A-5--2`` have negative numbers, ``B`` is a whole chain. Chain ids of
+several letters are written as they are (``AA10-50``); an id with a digit needs a colon
+(``1:10-50``). The chain may be repeated (``A10-A50``).
+
+A range means all residues that stand between its two ends in the chain, whatever their numbers, so
+that insertion codes that run backwards and jumps of the numbering do no harm.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protdiff.errors import InputError
+from protdiff.structure.backbone import Backbone
+
+__all__ = [
+    "ResidueRange",
+    "find_residue",
+    "locate_range",
+    "parse_residue_range",
+    "parse_selection",
+    "select_residues",
+]
+
+_RANGE = re.compile(
+    r"(?P<chain>[^\s,/:]+:|[A-Za-z]+)"
+    r"(?:(?P<first>-?\d+)(?P<first_code>[A-Za-z]?)"
+    r"(?:-(?P<again>[^\s,/:]+:|[A-Za-z]*)(?P<last>-?\d+)(?P<last_code>[A-Za-z]?))?)?"
+)
+
+_LETTERS = re.compile(r"[A-Za-z]+")
+
+
+@dataclass(frozen=True)
+class ResidueRange:
+    """A range of residues of one chain, in the author's numbering, both ends included.
+
+    Attributes
+    ----------
+    chain
+        The author's chain id.
+    first, last
+        Number and insertion code of the two ends, such as ``(52, "A")``; None for a whole chain.
+    """
+
+    chain: str
+    first: tuple[int, str] | None = None
+    last: tuple[int, str] | None = None
+
+    def __str__(self) -> str:
+        if self.first is None or self.last is None:
+            return self.chain
+        # A colon where the chain's own digits would run into the number.
+        chain = self.chain if _LETTERS.fullmatch(self.chain) else f"{self.chain}:"
+        first = f"{self.first[0]}{self.first[1]}"
+        return chain + (
+            first if self.first == self.last else f"{first}-{self.last[0]}{self.last[1]}"
+        )
+
+
+def parse_residue_range(text: str) -> ResidueRange:
+    """Read one residue, range or chain.
+
+    Examples
+    --------
+    >>> parse_residue_range("A52A-60")
+    ResidueRange(chain='A', first=(52, 'A'), last=(60, ''))
+    >>> str(parse_residue_range("A-5--2"))
+    'A-5--2'
+
+    Raises
+    ------
+    InputError
+        It is none of these, or it ends before it begins.
+    """
+    match = _RANGE.fullmatch(text.strip())
+    if match is None:
+        raise InputError(
+            f"{text.strip()!r} names no residues; expected a chain and a range such as A10-50, "
+            "A52A-60, A10 or B"
+        )
+    chain = match["chain"].removesuffix(":")
+    if match["first"] is None:
+        return ResidueRange(chain)
+    first = (int(match["first"]), match["first_code"])
+    if match["last"] is None:
+        return ResidueRange(chain, first, first)
+    again = match["again"].removesuffix(":")
+    if again not in ("", chain):
+        raise InputError(f"{text.strip()!r} runs from chain {chain} to chain {again}; name one")
+    last = (int(match["last"]), match["last_code"])
+    if last[0] < first[0]:
+        raise InputError(f"{text.strip()!r} ends before it begins; write the lower number first")
+    return ResidueRange(chain, first, last)
+
+
+def parse_selection(text: str | Sequence[str]) -> list[ResidueRange]:
+    """Read a comma-separated list of residues, ranges and chains; a later one may leave the chain.
+
+    Examples
+    --------
+    >>> [str(piece) for piece in parse_selection("A10-50,60,B")]
+    ['A10-50', 'A60', 'B']
+    """
+    pieces = text.split(",") if isinstance(text, str) else list(text)
+    ranges: list[ResidueRange] = []
+    for piece in pieces:
+        stripped = piece.strip()
+        if ranges and re.match(r"-?\d+([A-Za-z]?(-|$))", stripped):
+            stripped = f"{ranges[-1].chain}:{stripped}"
+        ranges.append(parse_residue_range(stripped))
+    return ranges
+
+
+def find_residue(backbone: Backbone, chain: str, residue: tuple[int, str]) -> int:
+    """Return the place of one residue, or explain that it is not there.
+
+    Raises
+    ------
+    InputError
+        The chain or the residue is not there, or the name stands for several residues.
+    """
+    in_chain = backbone.chain_id == chain
+    if not in_chain.any():
+        raise InputError(
+            f"{backbone.name} has no chain {chain}; its protein chains are "
+            f"{', '.join(backbone.chains)}"
+        )
+    number, code = residue
+    found = np.flatnonzero(
+        in_chain & (backbone.residue_number == number) & (backbone.insertion_code == code)
+    )
+    if len(found) == 1:
+        return int(found[0])
+    label = f"{chain}{number}{code}"
+    if len(found):
+        raise InputError(
+            f"residue {label} stands {len(found)} times in {backbone.name}; renumber the file so "
+            "that each name stands for one residue"
+        )
+    places = np.flatnonzero(in_chain)
+    twins = in_chain & (backbone.residue_number == number)
+    if twins.any():
+        names = ", ".join(backbone.label(int(i)) for i in np.flatnonzero(twins)[:5])
+        hint = f"there is {names}"
+    else:
+        hint = (
+            f"chain {chain} runs from {backbone.label(int(places[0]))} to "
+            f"{backbone.label(int(places[-1]))}"
+        )
+        inside = backbone.residue_number[in_chain]
+        if inside.min() < number < inside.max():
+            hint += f", and {label} is missing there"
+    raise InputError(f"{backbone.name} has no residue {label} with a full backbone; {hint}")
+
+
+def select_residues(backbone: Backbone, selection: Sequence[ResidueRange]) -> NDArray[np.int64]:
+    """Return the places of the selected residues, in the order of the structure, each once.
+
+    Raises
+    ------
+    InputError
+        A chain, or the first or last residue of a range, is not there.
+    """
+    chosen = np.zeros(len(backbone), dtype=bool)
+    for piece in selection:
+        chosen[locate_range(backbone, piece)] = True
+    return np.flatnonzero(chosen)
+
+
+def locate_range(backbone: Backbone, piece: ResidueRange) -> NDArray[np.int64]:
+    """Return the places of one range.
+
+    Raises
+    ------
+    InputError
+        The chain, or the first or last residue, is not there, or they stand in reverse.
+    """
+    if piece.first is None or piece.last is None:
+        places = np.flatnonzero(backbone.chain_id == piece.chain)
+        if not len(places):
+            raise InputError(
+                f"{backbone.name} has no chain {piece.chain}; its protein chains are "
+                f"{', '.join(backbone.chains)}"
+            )
+        return places
+    first = find_residue(backbone, piece.chain, piece.first)
+    last = find_residue(backbone, piece.chain, piece.last)
+    if last < first:
+        raise InputError(
+            f"residue {backbone.label(last)} of {backbone.name} stands before "
+            f"{backbone.label(first)}; write the one that comes first in the chain first"
+        )
+    places = np.arange(first, last + 1)
+    return np.asarray(places[backbone.chain_id[places] == piece.chain], dtype=np.int64)
