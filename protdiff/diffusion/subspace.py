@@ -1,0 +1,122 @@
+r"""The linear subspaces in which data, noise and scores live.
+
+A cloud of n points that is defined up to translation lives in the 3n - 3 dimensional space of
+mean-free clouds. Diffusion is done *in* that space: with P the orthogonal projection, data satisfy
+P x = x, noise is P ε with ε standard normal, whose covariance is P, the identity of the subspace,
+and every formula of the theory holds with the dimension 3n - 3 in place of 3n (Hoogeboom et al.
+2022, Köhler et al. 2020). A padded batch is the same thing: the padding is one more set of directions
+that the data do not have.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from protdiff.errors import InputError
+
+__all__ = ["CentredSubspace", "FullSpace", "Subspace"]
+
+
+class Subspace(ABC):
+    """A linear subspace of the event space, one for each element of a batch."""
+
+    @property
+    @abstractmethod
+    def dimension(self) -> Tensor:
+        """The number of dimensions of each element's subspace, ``(batch,)``, integer."""
+
+    @abstractmethod
+    def project(self, x: Tensor) -> Tensor:
+        """Project orthogonally onto the subspace, ``(batch, *event)``."""
+
+
+class FullSpace(Subspace):
+    """The whole event space: the projection is the identity.
+
+    Parameters
+    ----------
+    shape
+        ``(batch, *event)``.
+
+    Examples
+    --------
+    >>> FullSpace((2, 5, 3)).dimension
+    tensor([15, 15])
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = tuple(shape)
+
+    @property
+    def dimension(self) -> Tensor:
+        """The size of the event, ``(batch,)``."""
+        batch, *event = self.shape
+        return torch.full((batch,), torch.Size(event).numel())
+
+    def project(self, x: Tensor) -> Tensor:
+        """Return ``x`` itself."""
+        return x
+
+
+class CentredSubspace(Subspace):
+    """Clouds of points in space whose mean is zero, and which are zero on padding.
+
+    The mean is taken over all atoms of all residues that exist, so the subspace of a chain of L
+    residues of n atoms has 3 n L - 3 dimensions.
+
+    Parameters
+    ----------
+    residue_mask
+        ``(batch, residue)``, bool, True where a residue exists.
+    atoms
+        The number of atoms of a residue, n. With 1, clouds may also be ``(batch, residue, 3)``.
+
+    References
+    ----------
+    Köhler et al. (2020), Equivariant flows; Hoogeboom et al. (2022), Equivariant diffusion for
+    molecule generation in 3D.
+
+    Examples
+    --------
+    >>> subspace = CentredSubspace(torch.tensor([[True, True, False]]), atoms=1)
+    >>> subspace.dimension
+    tensor([3])
+    >>> subspace.project(torch.tensor([[[1.0, 0, 0], [3.0, 0, 0], [7.0, 0, 0]]]))[0, :, 0]
+    tensor([-1.,  1.,  0.])
+    """
+
+    def __init__(self, residue_mask: Tensor, *, atoms: int = 3) -> None:
+        if residue_mask.ndim != 2 or residue_mask.dtype != torch.bool:
+            raise InputError(
+                f"the residue mask is {residue_mask.dtype} of shape {tuple(residue_mask.shape)}; "
+                "give a bool tensor (batch, residue)"
+            )
+        self.residue_mask = residue_mask
+        self.atoms = atoms
+        self._residues = residue_mask.sum(1)
+
+    @property
+    def dimension(self) -> Tensor:
+        """3 (n L - 1), ``(batch,)``."""
+        return 3 * (self.atoms * self._residues - 1).clamp(min=0)
+
+    def project(self, x: Tensor) -> Tensor:
+        """Zero the padding and take the mean away.
+
+        Parameters
+        ----------
+        x
+            ``(batch, residue, atom, 3)``, or ``(batch, residue, 3)`` with one atom a residue.
+
+        Returns
+        -------
+        Tensor
+            The same shape.
+        """
+        mask = self.residue_mask.reshape(*self.residue_mask.shape, *(1,) * (x.ndim - 2)).to(x)
+        atoms = (self.atoms * self._residues.clamp(min=1)).reshape(-1, *(1,) * (x.ndim - 1)).to(x)
+        x = x * mask
+        return x - mask * x.sum(tuple(range(1, x.ndim - 1)), keepdim=True) / atoms

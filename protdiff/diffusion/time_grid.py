@@ -1,0 +1,183 @@
+r"""Time grids: where a sampler puts its steps.
+
+A grid is called with the SDE and a number of steps and gives steps + 1 decreasing times, from the
+prior to the smallest noise. All but the uniform one are stated in the noise ratio k = σ/α, so they
+mean the same for every SDE: error is made where the posterior mean D changes, and D depends on time
+through k alone.
+
+Times are double-precision scalars on the CPU: the coefficients of a step then cost nothing, are
+exact, and never raise the precision of the data (a 0-dimensional tensor does not promote).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from protdiff.diffusion.sde import SDE
+from protdiff.errors import InputError
+
+__all__ = ["ConstantGrid", "CosineGrid", "KarrasGrid", "LogSNRGrid", "TimeGrid", "UniformGrid"]
+
+
+class TimeGrid(ABC):
+    """Where a sampler puts its steps: ``grid(sde, steps)`` gives decreasing times."""
+
+    @abstractmethod
+    def __call__(self, sde: SDE, steps: int) -> Tensor:
+        """Give the times of a run.
+
+        Parameters
+        ----------
+        sde
+            The forward process.
+        steps
+            The number of steps.
+
+        Returns
+        -------
+        Tensor
+            ``(steps + 1,)``, decreasing, double precision, on the CPU.
+        """
+
+
+@dataclass(frozen=True)
+class UniformGrid(TimeGrid):
+    """Equal steps of time, t_i = t_max + (i/n) (t_min - t_max).
+
+    Parameters
+    ----------
+    t_min, t_max
+        The last and the first time; None takes the SDE's.
+    """
+
+    t_min: float | None = None
+    t_max: float | None = None
+
+    def __call__(self, sde: SDE, steps: int) -> Tensor:
+        """Give the times of a run, ``(steps + 1,)``."""
+        first = sde.t_max if self.t_max is None else self.t_max
+        last = sde.t_min if self.t_min is None else self.t_min
+        return first + (last - first) * _fractions(steps)
+
+
+@dataclass(frozen=True)
+class LogSNRGrid(TimeGrid):
+    """Equal steps of the log signal-to-noise ratio, so of log k.
+
+    Parameters
+    ----------
+    noise_ratio_min, noise_ratio_max
+        The last and the first noise ratio; None takes the SDE's.
+
+    References
+    ----------
+    Lu et al. (2022), DPM-Solver.
+    """
+
+    noise_ratio_min: float | None = None
+    noise_ratio_max: float | None = None
+
+    def __call__(self, sde: SDE, steps: int) -> Tensor:
+        """Give the times of a run, ``(steps + 1,)``."""
+        first, last = _noise_ratio_range(sde, self.noise_ratio_min, self.noise_ratio_max)
+        logarithm = first.log() + (last.log() - first.log()) * _fractions(steps)
+        return sde.time_of_noise_ratio(logarithm.exp())
+
+
+@dataclass(frozen=True)
+class KarrasGrid(TimeGrid):
+    r"""Equal steps of the noise ratio's ρ-th root, which puts more steps at small noise.
+
+    .. math::  k_i = [k_{max}^{1/ρ} + \tfrac{i}{n} (k_{min}^{1/ρ} - k_{max}^{1/ρ})]^ρ .
+
+    ρ = 1 is uniform in k and ρ → ∞ uniform in log k.
+
+    Parameters
+    ----------
+    rho
+        ρ.
+    noise_ratio_min, noise_ratio_max
+        The last and the first noise ratio; None takes the SDE's.
+
+    References
+    ----------
+    Karras et al. (2022), Elucidating the design space of diffusion-based generative models, eq. 5.
+    """
+
+    rho: float = 7.0
+    noise_ratio_min: float | None = None
+    noise_ratio_max: float | None = None
+
+    def __call__(self, sde: SDE, steps: int) -> Tensor:
+        """Give the times of a run, ``(steps + 1,)``."""
+        first, last = _noise_ratio_range(sde, self.noise_ratio_min, self.noise_ratio_max)
+        first, last = first ** (1 / self.rho), last ** (1 / self.rho)
+        return sde.time_of_noise_ratio((first + (last - first) * _fractions(steps)) ** self.rho)
+
+
+@dataclass(frozen=True)
+class CosineGrid(TimeGrid):
+    """Equal steps of the angle arctan(σ/α): the times of a cosine schedule, whatever the SDE.
+
+    It puts most steps where signal and noise are of one size.
+
+    Parameters
+    ----------
+    noise_ratio_min, noise_ratio_max
+        The last and the first noise ratio; None takes the SDE's.
+
+    References
+    ----------
+    Nichol and Dhariwal (2021), Improved denoising diffusion probabilistic models; Salimans and Ho
+    (2022), Progressive distillation for fast sampling of diffusion models.
+    """
+
+    noise_ratio_min: float | None = None
+    noise_ratio_max: float | None = None
+
+    def __call__(self, sde: SDE, steps: int) -> Tensor:
+        """Give the times of a run, ``(steps + 1,)``."""
+        first, last = _noise_ratio_range(sde, self.noise_ratio_min, self.noise_ratio_max)
+        angle = first.atan() + (last.atan() - first.atan()) * _fractions(steps)
+        return sde.time_of_noise_ratio(angle.tan())
+
+
+@dataclass(frozen=True)
+class ConstantGrid(TimeGrid):
+    """The same time again and again, for Langevin dynamics at a fixed noise.
+
+    Parameters
+    ----------
+    t
+        The time.
+    """
+
+    t: float
+
+    def __call__(self, sde: SDE, steps: int) -> Tensor:
+        """Give the times of a run, ``(steps + 1,)``."""
+        return torch.full_like(_fractions(steps), self.t)
+
+
+def _fractions(steps: int) -> Tensor:
+    if steps < 1:
+        raise InputError(f"{steps} steps were asked of a time grid; give at least 1")
+    return torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+
+
+def _noise_ratio_range(
+    sde: SDE, smallest: float | None, largest: float | None
+) -> tuple[Tensor, Tensor]:
+    """Give the first and the last noise ratio of a run; None stands for the SDE's own."""
+    first = sde.noise_ratio_max if largest is None else min(largest, sde.noise_ratio_max)
+    last = sde.noise_ratio(torch.tensor(sde.t_min).double()) if smallest is None else smallest
+    if not 0 < last < first:
+        raise InputError(
+            f"noise ratios from {float(last):g} to {float(first):g} make no time grid; the "
+            "smallest must be positive and below the largest"
+        )
+    return torch.tensor(first).double(), torch.as_tensor(last).double()
