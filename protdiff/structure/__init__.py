@@ -27,6 +27,7 @@ from protdiff.structure.read import (
 )
 from protdiff.structure.residues import StructureWarning
 from protdiff.structure.selection import ResidueRange, parse_selection, select_residues
+from protdiff.structure.write import write_backbone, write_trajectory
 
 __all__ = [
     "ATOM_NAMES",
@@ -53,4 +54,6 @@ __all__ = [
     "rmsd",
     "select_residues",
     "superimpose",
+    "write_backbone",
+    "write_trajectory",
 ]

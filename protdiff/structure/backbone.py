@@ -19,14 +19,15 @@ from protdiff.errors import InputError
 from protdiff.structure.foreign import import_biotite
 from protdiff.structure.geometry import place_cbeta, place_oxygen
 
-__all__ = ["ATOM_NAMES", "CHAIN_JUMP", "Backbone", "index_steps"]
+__all__ = ["AMINO_ACIDS", "ATOM_NAMES", "CHAIN_JUMP", "Backbone", "index_steps"]
 
 #: The atoms of a residue, in the order of axis 1 of :attr:`Backbone.coordinates`.
 ATOM_NAMES = ("N", "CA", "C", "O")
 #: The step of the residue index from the last residue of a chain to the first of the next one.
 CHAIN_JUMP = 200
 
-_ONE_LETTER = {
+#: Amino acids that need no look-up, and their one-letter codes.
+AMINO_ACIDS = {
     "ALA": "A", "ARG": "R", "ASN": "N", "ASP": "D", "CYS": "C", "GLN": "Q", "GLU": "E", "GLY": "G",
     "HIS": "H", "ILE": "I", "LEU": "L", "LYS": "K", "MET": "M", "PHE": "F", "PRO": "P", "SER": "S",
     "THR": "T", "TRP": "W", "TYR": "Y", "VAL": "V", "MSE": "M", "SEC": "U", "PYL": "O",
@@ -288,7 +289,7 @@ class Backbone:
     @property
     def sequence(self) -> str:
         """The amino acids in one-letter code, X where there is none."""
-        return "".join(_ONE_LETTER.get(name, "X") for name in self.residue_name.tolist())
+        return "".join(AMINO_ACIDS.get(name, "X") for name in self.residue_name.tolist())
 
     @property
     def is_finite(self) -> bool:
@@ -330,6 +331,11 @@ class Backbone:
         if not mask.any():
             raise InputError(f"{self.name} has no chain {chain}; it has {', '.join(self.chains)}")
         return self.select(mask)
+
+    def with_names(self, residue_name: ArrayLike) -> Backbone:
+        """Return the same backbone with other residue names: (residue,) or one for all."""
+        names = _broadcast(residue_name, len(self), np.str_, "residue_name")
+        return dataclasses.replace(self, residue_name=names)
 
     def with_coordinates(self, coordinates: ArrayLike) -> Backbone:
         """Return the same residues elsewhere: (residue, 3 or 4, 3) in Å; O is placed if missing."""

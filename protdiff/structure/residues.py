@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protdiff.errors import InputError
-from protdiff.structure.backbone import CHAIN_JUMP, Backbone, index_steps
+from protdiff.structure.backbone import AMINO_ACIDS, CHAIN_JUMP, Backbone, index_steps
 from protdiff.structure.foreign import import_biotite
 from protdiff.structure.geometry import MAX_CA_DISTANCE, MAX_PEPTIDE_BOND, place_oxygen
 
@@ -43,31 +43,6 @@ class StructureWarning(UserWarning):
     """Part of a structure was left out or made up: the message names it."""
 
 
-_STANDARD = frozenset(
-    (
-        "ALA",
-        "ARG",
-        "ASN",
-        "ASP",
-        "CYS",
-        "GLN",
-        "GLU",
-        "GLY",
-        "HIS",
-        "ILE",
-        "LEU",
-        "LYS",
-        "MET",
-        "PHE",
-        "PRO",
-        "SER",
-        "THR",
-        "TRP",
-        "TYR",
-        "VAL",
-        "MSE",
-    )  # fmt: skip
-)
 _BACKBONE = ("N", "CA", "C", "O")
 # What some programs call the first carboxyl oxygen at the end of a chain.
 _OXYGEN_NAMES = {"OT1": "O", "OC1": "O"}
@@ -77,7 +52,7 @@ _NAMED = 5
 
 @functools.cache
 def _is_amino_acid(name: str) -> bool:
-    return name in _STANDARD or name in _load_amino_acids()
+    return name in AMINO_ACIDS or name in _load_amino_acids()
 
 
 @functools.cache

@@ -1,0 +1,264 @@
+"""Writing backbones and trajectories as PDB and mmCIF files.
+
+A file is written whole or not at all. The B-factor column says what was given and what was made:
+100.00 for residues of the motif, 0.00 for designed ones. A motif's numbering map goes into REMARK
+999 lines, or into the mmCIF category ``_protdiff_motif_map``.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from protdiff.errors import InputError
+from protdiff.files import write_atomically
+from protdiff.structure.backbone import Backbone
+from protdiff.structure.foreign import import_biotite
+
+__all__ = ["detect_format", "write_backbone", "write_trajectory"]
+
+#: What the columns of a PDB file hold.
+_PDB_COORDINATES = (-999.999, 9999.999)
+_PDB_NUMBERS = (-999, 9999)
+_PDB_ATOMS = 99_999
+
+_FORMATS = {"pdb": "pdb", "ent": "pdb", "cif": "cif", "mmcif": "cif"}
+
+MotifMap = Sequence[Mapping[str, str | int]]
+
+
+def write_backbone(
+    path: str | Path,
+    backbone: Backbone,
+    *,
+    overwrite: bool = False,
+    cbeta: bool = False,
+    format: str | None = None,
+    designed_name: str | None = None,
+    motif_map: MotifMap | None = None,
+    handedness: int = 1,
+) -> None:
+    """Write one backbone.
+
+    Parameters
+    ----------
+    path
+        The file; with ``.gz`` at its end it is compressed.
+    backbone
+        What to write.
+    overwrite
+        Replace an existing file.
+    cbeta
+        Add an idealised CB to every residue but glycines (``designed_name="ALA"`` gives the
+        designed residues one).
+    format
+        ``"pdb"`` or ``"cif"``; without it the name of the file tells.
+    designed_name
+        The three-letter name that designed residues get, those outside ``motif_mask``. Without it
+        they keep their names.
+    motif_map
+        Pairs such as ``{"from": "A163", "to": 17}`` to be kept in the file.
+    handedness
+        +1 or −1, the hand of the CB.
+
+    Raises
+    ------
+    InputError
+        The file exists; the format is unknown; a coordinate is not finite, or something does not
+        fit the columns of a PDB file.
+    """
+    write_trajectory(
+        path,
+        [backbone],
+        overwrite=overwrite,
+        cbeta=cbeta,
+        format=format,
+        designed_name=designed_name,
+        motif_map=motif_map,
+        handedness=handedness,
+    )
+
+
+def write_trajectory(
+    path: str | Path,
+    frames: Iterable[Backbone],
+    *,
+    overwrite: bool = False,
+    cbeta: bool = False,
+    format: str | None = None,
+    designed_name: str | None = None,
+    motif_map: MotifMap | None = None,
+    handedness: int = 1,
+) -> None:
+    """Write several states of the same residues as the models of one file.
+
+    Parameters
+    ----------
+    path
+        The file; with ``.gz`` at its end it is compressed.
+    frames
+        Backbones that differ in their coordinates only.
+    overwrite, cbeta, format, designed_name, motif_map, handedness
+        As in :func:`write_backbone`.
+
+    Raises
+    ------
+    InputError
+        As in :func:`write_backbone`; also if there is no frame, or two frames differ in residues.
+    """
+    path = Path(path)
+    kind = detect_format(path, format)
+    states = list(frames)
+    if not states:
+        raise InputError(f"there is no frame to write to {path}; give one or more")
+    for state in states:
+        if state.labels != states[0].labels:
+            raise InputError(
+                f"the frames for {path} differ in their residues; write them to separate files"
+            )
+    structure = import_biotite("structure")
+    arrays = []
+    for state in states:
+        _check_finite(path, state)
+        array = _rename(state, designed_name).to_atom_array(cbeta=cbeta, handedness=handedness)
+        arrays.append(array)
+    if kind == "pdb":
+        for array in arrays:
+            _check_columns(path, array)
+    whole = arrays[0] if len(arrays) == 1 else structure.stack(arrays)
+    text = (_format_pdb if kind == "pdb" else _format_cif)(whole, states[0].name, motif_map or ())
+    data = text.encode()
+    if path.suffix.lower() == ".gz":
+        # Without a time stamp, the same structure always makes the same file.
+        data = gzip.compress(data, mtime=0)
+    with write_atomically(path, overwrite=overwrite) as temporary:
+        temporary.write_bytes(data)
+
+
+def detect_format(path: str | Path, format: str | None = None) -> str:
+    """Return ``"pdb"`` or ``"cif"`` from a format's name, or from the name of the file.
+
+    Examples
+    --------
+    >>> detect_format("design_0.cif.gz"), detect_format("design_0", "mmcif")
+    ('cif', 'cif')
+
+    Raises
+    ------
+    InputError
+        It is neither.
+    """
+    suffix = Path(path).name.lower().removesuffix(".gz").rpartition(".")[2]
+    name = suffix if format is None else format.lower().lstrip(".")
+    if name not in _FORMATS:
+        what = f"the format {format!r}" if format is not None else f"a file named {Path(path).name}"
+        raise InputError(f"cannot write {what}; expected pdb or cif")
+    return _FORMATS[name]
+
+
+def _rename(backbone: Backbone, designed_name: str | None) -> Backbone:
+    if designed_name is None:
+        return backbone
+    name = designed_name.strip().upper()
+    if not 1 <= len(name) <= 3 or not name.isalnum():
+        raise InputError(
+            f"residue names have one to three letters, such as GLY or ALA; got {designed_name!r}"
+        )
+    return backbone.with_names(np.where(backbone.motif_mask, backbone.residue_name, name))
+
+
+def _check_finite(path: Path, backbone: Backbone) -> None:
+    bad = np.flatnonzero(~np.isfinite(backbone.coordinates).all((1, 2)))
+    if len(bad):
+        raise InputError(
+            f"cannot write {path}: residue {backbone.label(int(bad[0]))} of {backbone.name} has a "
+            f"coordinate that is not a finite number ({len(bad)} such residues)"
+        )
+
+
+def _check_columns(path: Path, array: Any) -> None:
+    """Refuse what the fixed columns of a PDB file cannot hold."""
+    low, high = _PDB_COORDINATES
+    if array.coord.min() < low or array.coord.max() > high:
+        what = (
+            f"coordinates from {array.coord.min():.1f} to {array.coord.max():.1f} Å, "
+            f"and the columns hold {low} to {high}"
+        )
+    elif max(map(len, array.chain_id.tolist())) > 1:
+        longest = max(array.chain_id.tolist(), key=len)
+        what = f"the chain id {longest}, and the column holds one letter"
+    elif max(map(len, array.res_name.tolist())) > 3:
+        what = f"the residue name {max(array.res_name.tolist(), key=len)}, longer than 3 letters"
+    elif array.res_id.min() < _PDB_NUMBERS[0] or array.res_id.max() > _PDB_NUMBERS[1]:
+        what = (
+            f"residue numbers from {array.res_id.min()} to {array.res_id.max()}, and the columns "
+            f"hold {_PDB_NUMBERS[0]} to {_PDB_NUMBERS[1]}"
+        )
+    elif len(array) > _PDB_ATOMS:
+        what = f"{len(array)} atoms, and the columns count to {_PDB_ATOMS}"
+    else:
+        return
+    raise InputError(f"cannot write {path} as PDB: it has {what}; write mmCIF instead")
+
+
+def _format_pdb(array: Any, _name: str, motif_map: MotifMap) -> str:
+    file = import_biotite("structure.io.pdb").PDBFile()
+    file.set_structure(array)
+    lines = [f"REMARK 999 MOTIF {pair['from']} -> {pair['to']}" for pair in motif_map]
+    if lines:
+        lines.insert(0, "REMARK 999 MOTIF RESIDUE OF THE INPUT -> PLACE IN THE DESIGN, FROM 1")
+    body = [line for line in file.lines if line.strip() not in ("END", "TER")]
+    for line, following in zip(body, [*body[1:], ""], strict=True):
+        lines.append(line)
+        if line.startswith("ATOM") and following[:4] + following[21:22] != "ATOM" + line[21]:
+            lines.append("TER")
+    return "\n".join([*(line.ljust(80) for line in lines), "END".ljust(80)]) + "\n"
+
+
+def _format_cif(array: Any, name: str, motif_map: MotifMap) -> str:
+    pdbx = import_biotite("structure.io.pdbx")
+    file = pdbx.CIFFile()
+    # A block's name is one word of printable characters.
+    block = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in name)
+    file[block or "design"] = pdbx.CIFBlock()
+    pdbx.set_structure(file, array)
+    _tidy_atom_site(file.block["atom_site"], array)
+    if motif_map:
+        file.block["protdiff_motif_map"] = pdbx.CIFCategory(
+            {
+                "from": [str(pair["from"]) for pair in motif_map],
+                "to": [str(pair["to"]) for pair in motif_map],
+            }
+        )
+    stream = io.StringIO()
+    file.write(stream)
+    return stream.getvalue()
+
+
+def _tidy_atom_site(site: Any, array: Any) -> None:
+    """Give the columns the form of a deposition.
+
+    Biotite repeats the author's number as ``label_seq_id``, which must be a place in the chain,
+    from 1: insertion codes and negative numbers are not. Its coordinates carry every digit of a
+    float32, where the format's habit is three decimals.
+    """
+    number = np.stack([array.res_id.astype(np.str_), array.ins_code, array.chain_id])
+    is_new = np.ones(array.array_length(), dtype=bool)
+    is_new[1:] = (number[:, 1:] != number[:, :-1]).any(0)
+    chain_starts = np.flatnonzero(np.r_[True, array.chain_id[1:] != array.chain_id[:-1]])
+    count = np.cumsum(is_new)
+    place = count - np.repeat(
+        count[chain_starts] - 1, np.diff(np.r_[chain_starts, array.array_length()])
+    )
+    models = len(site["id"].as_array(str)) // array.array_length()
+    site["label_seq_id"] = np.tile(place, models).astype(np.str_)
+    coordinates = array.coord.reshape(-1, 3)
+    for axis, name in enumerate(("Cartn_x", "Cartn_y", "Cartn_z")):
+        site[name] = [f"{value:.3f}" for value in coordinates[:, axis].tolist()]
+    for name in ("B_iso_or_equiv", "occupancy"):
+        site[name] = [f"{value:.2f}" for value in site[name].as_array(float).tolist()]
