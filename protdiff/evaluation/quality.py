@@ -54,6 +54,9 @@ LEFT_HANDED_RUN = 4
 LEFT_HELIX_ABOVE = 0.15
 """Share of residues in left-handed helices by the CA trace; an odd turn is not held against it."""
 
+LARGEST_COORDINATE = 990.0
+"""Å from the origin; beyond it lies a sampler that has blown up, and the PDB format ends."""
+
 CLASHING_ABOVE = 1.0
 """Clashes per 100 residues; 95 % of crystal structures have at most .48."""
 
@@ -95,7 +98,7 @@ class Quality:
     length: int
     """Residues."""
     finite: bool
-    """Every coordinate is a finite number."""
+    """Every coordinate is a finite number, and none so large that no structure file holds it."""
     links: float
     """Share of chain links with both C–N and CA–CA in band (1.33±.06 and 3.81±.15 Å)."""
     links_c_n: float
@@ -205,7 +208,7 @@ def measure_quality(
     index = np.arange(length) if residue_index is None else np.asarray(residue_index, np.int64)
     if index.shape != (length,):
         raise ValueError(f"residue_index has shape {index.shape}; expected ({length},)")
-    if length == 0 or not np.isfinite(xyz).all():
+    if length == 0 or not (np.abs(xyz) <= LARGEST_COORDINATE).all():
         return _nothing_measured(length)
     if handedness < 0:
         xyz[..., 0] = -xyz[..., 0]

@@ -1,0 +1,179 @@
+"""The Python interface: a trained model that makes backbones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from protdiff.design.engine import Design, DesignTask, OnProgress, make_designs
+from protdiff.design.generate import Generation
+from protdiff.design.settings import SamplingSettings
+from protdiff.design.weights import DEFAULT_WEIGHTS, find_weights
+from protdiff.errors import InputError
+from protdiff.structure import Backbone
+
+if TYPE_CHECKING:
+    from protdiff.model import BackboneModel
+
+__all__ = ["Designer", "load", "resolve_device"]
+
+CPU_BATCH = 8
+CUDA_BATCH = 64
+"""Default batch sizes: on a CPU a larger batch gains little and holds designs back."""
+
+
+@dataclass(frozen=True, eq=False)
+class Designer:
+    """A trained model that makes backbones; get one with :func:`protdiff.load`.
+
+    Parameters
+    ----------
+    model
+        Network, process and unit of length.
+
+    Examples
+    --------
+    >>> import protdiff
+    >>> model = protdiff.load()  # doctest: +SKIP
+    >>> backbones = model.generate(length=100, num=8, seed=0)  # doctest: +SKIP
+    """
+
+    model: BackboneModel
+
+    @property
+    def default_batch_size(self) -> int:
+        """How many designs are sampled at once unless asked otherwise."""
+        return CUDA_BATCH if self.model.device.type == "cuda" else CPU_BATCH
+
+    def generate(
+        self,
+        length: int | tuple[int, int] = 100,
+        num: int = 1,
+        seed: int = 0,
+        *,
+        batch_size: int | None = None,
+        on_progress: OnProgress | None = None,
+        **settings: Any,
+    ) -> list[Backbone]:
+        """Generate backbones.
+
+        Parameters
+        ----------
+        length
+            Residues, or (shortest, longest): each design then draws its own length.
+        num
+            How many.
+        seed
+            Design k of a seed is the same backbone whatever ``num`` and ``batch_size`` are.
+        batch_size
+            Most designs to sample at once.
+        on_progress
+            Called as sampling goes on with what has been done since the last call, in designs.
+        **settings
+            Fields of :class:`~protdiff.design.settings.SamplingSettings`: sampler, steps,
+            temperature, step_scale, grid, handedness.
+
+        Returns
+        -------
+        list of Backbone
+
+        Raises
+        ------
+        InputError
+            An argument is out of its range.
+        """
+        task = Generation(length, seed, make_settings(settings))
+        designs = self.make(task, range(num), batch_size=batch_size, on_progress=on_progress)
+        return [design.backbone for design in sorted(designs, key=lambda design: design.index)]
+
+    def make(
+        self,
+        task: DesignTask,
+        indices: Iterable[int],
+        *,
+        batch_size: int | None = None,
+        frames: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> Iterator[Design]:
+        """Make designs one after the other, with their quality and, on request, trajectories.
+
+        Parameters
+        ----------
+        task
+            A :class:`~protdiff.design.generate.Generation` or
+            :class:`~protdiff.design.scaffold.Scaffolding`.
+        indices
+            Which designs of it.
+        batch_size, on_progress
+            As in :meth:`generate`.
+        frames
+            Keep the trajectories.
+        """
+        size = self.default_batch_size if batch_size is None else batch_size
+        if size < 1:
+            raise InputError(f"batch size is {size}; give at least 1")
+        return make_designs(
+            self.model, task, indices, batch_size=size, frames=frames, on_progress=on_progress
+        )
+
+
+def make_settings(settings: dict[str, Any]) -> SamplingSettings:
+    """Return sampling settings of keyword arguments, refusing unknown ones by name."""
+    try:
+        return SamplingSettings(**settings)
+    except TypeError as error:
+        known = ", ".join(SamplingSettings.__dataclass_fields__)
+        unknown = ", ".join(sorted(set(settings) - set(SamplingSettings.__dataclass_fields__)))
+        raise TypeError(f"unknown arguments {unknown}; there are {known}") from error
+
+
+def load(name_or_path: str | Path = DEFAULT_WEIGHTS, device: str = "auto") -> Designer:
+    """Load weights.
+
+    Parameters
+    ----------
+    name_or_path
+        A checkpoint that comes with the package, by name, or the path of a file.
+    device
+        ``"auto"`` takes a CUDA device if there is one; or ``"cpu"``, ``"cuda"``, ``"cuda:1"``,
+        ``"mps"``.
+
+    Returns
+    -------
+    Designer
+
+    Raises
+    ------
+    CheckpointError
+        There are no such weights, or the file is damaged.
+    InputError
+        The device is not there.
+    """
+    from protdiff.model import load_checkpoint
+
+    return Designer(load_checkpoint(find_weights(name_or_path), device=resolve_device(device)))
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device of a name, ``"auto"`` being the best there is.
+
+    Raises
+    ------
+    InputError
+        It is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise InputError(
+            f"device {name!r} is not there; give auto, cpu, or cuda on a machine with a GPU "
+            "and a torch built for it"
+        ) from error
+    return device

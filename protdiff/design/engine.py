@@ -1,0 +1,208 @@
+"""Making designs: plan each by its index, batch those of one length, sample, measure.
+
+A task says what design k is to be; everything random in it comes from generators of (seed, k). So
+a design is the same whether it is made alone, in a batch, first, or by a run that was resumed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from protdiff.design.sample import Conditioner, sample_coordinates
+from protdiff.design.samplers import ADAPTIVE_SAMPLERS
+from protdiff.design.seeds import make_generator
+from protdiff.design.settings import SamplingSettings
+from protdiff.diffusion import StepInfo, Trajectory
+from protdiff.evaluation import Quality, measure_quality
+from protdiff.structure import Backbone
+
+if TYPE_CHECKING:
+    from protdiff.model import BackboneModel
+
+__all__ = ["Design", "DesignTask", "Frames", "OnProgress", "Plan", "make_designs"]
+
+OnProgress = Callable[[float], None]
+"""Called as sampling goes on with how much has been done since the last call, in designs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """A sampling trajectory in Å: (frame, residue, 3, 3), from noise to structure."""
+
+    noisy: NDArray[np.float32]
+    denoised: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """One finished design."""
+
+    index: int
+    """Its number, from 0."""
+    backbone: Backbone
+    quality: Quality
+    seconds: float
+    """Its share of the time that its batch took."""
+    extra: dict[str, Any]
+    """What its task adds to the manifest."""
+    frames: Frames | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be sampled for one design."""
+
+    index: int
+    length: int
+    residue_index: NDArray[np.int64] | None = None
+    """(residue,) places along the chain; without it one unbroken chain."""
+
+
+class DesignTask(Protocol):
+    """What the designs of a run have in common, and how they differ by index."""
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+
+    @property
+    def settings(self) -> SamplingSettings:
+        """How to sample."""
+
+    def plan(self, index: int) -> Plan:
+        """Draw what design ``index`` is to be."""
+
+    def condition(self, model: BackboneModel, plans: Sequence[Plan]) -> Conditioner:
+        """Return what makes the denoiser of a batch of plans of one length."""
+
+    def finish(
+        self, plan: Plan, coordinates: NDArray[np.float32]
+    ) -> tuple[Backbone, dict[str, Any]]:
+        """Make the backbone of sampled coordinates (residue, 3, 3), and what to tell of it."""
+
+
+def make_designs(
+    model: BackboneModel,
+    task: DesignTask,
+    indices: Iterable[int],
+    *,
+    batch_size: int = 8,
+    frames: bool = False,
+    on_progress: OnProgress | None = None,
+) -> Iterator[Design]:
+    """Make designs, batch by batch.
+
+    Parameters
+    ----------
+    model
+        The trained model.
+    task
+        What to make.
+    indices
+        Which designs.
+    batch_size
+        Most designs to sample at once. It does not change them.
+    frames
+        Keep the trajectories.
+    on_progress
+        Called as sampling goes on.
+
+    Yields
+    ------
+    Design
+        As soon as its batch is done.
+    """
+    if task.settings.sampler in ADAPTIVE_SAMPLERS:
+        batch_size = 1
+    for plans in group_plans([task.plan(index) for index in indices], batch_size):
+        yield from _make_batch(model, task, plans, frames, on_progress)
+
+
+def group_plans(plans: Sequence[Plan], batch_size: int) -> Iterator[list[Plan]]:
+    """Group plans of one length into batches; the batch of the first plan left comes first.
+
+    Examples
+    --------
+    >>> plans = [Plan(0, 60), Plan(1, 80), Plan(2, 60)]
+    >>> [[plan.index for plan in batch] for batch in group_plans(plans, batch_size=4)]
+    [[0, 2], [1]]
+    """
+    pending = list(plans)
+    while pending:
+        batch = [plan for plan in pending if plan.length == pending[0].length][:batch_size]
+        taken = {plan.index for plan in batch}
+        pending = [plan for plan in pending if plan.index not in taken]
+        yield batch
+
+
+def _make_batch(
+    model: BackboneModel,
+    task: DesignTask,
+    plans: Sequence[Plan],
+    frames: bool,
+    on_progress: OnProgress | None,
+) -> Iterator[Design]:
+    trajectory = Trajectory() if frames else None
+    report = _Report(on_progress, designs=len(plans), steps=task.settings.steps)
+
+    def callback(info: StepInfo) -> None:
+        report(info)
+        if trajectory is not None:
+            trajectory(info)
+
+    start = time.perf_counter()
+    sampled = sample_coordinates(
+        model,
+        plans[0].length,
+        [make_generator(task.seed, plan.index) for plan in plans],
+        task.settings,
+        condition=task.condition(model, plans),
+        callback=callback,
+    )
+    seconds = (time.perf_counter() - start) / len(plans)
+    report.complete()
+    for place, plan in enumerate(plans):
+        backbone, extra = task.finish(plan, sampled[place])
+        quality = measure_quality(
+            backbone.coordinates, backbone.residue_index, handedness=task.settings.sign
+        )
+        kept = None if trajectory is None else _take_frames(model, trajectory, place)
+        yield Design(plan.index, backbone, quality, seconds, extra, kept)
+
+
+def _take_frames(model: BackboneModel, trajectory: Trajectory, place: int) -> Frames:
+    def stack(states: Sequence[torch.Tensor]) -> NDArray[np.float32]:
+        chosen = torch.stack([state[place] for state in states])
+        angstrom: NDArray[np.float32] = model.to_angstrom(chosen).float().numpy()
+        return angstrom
+
+    return Frames(noisy=stack(trajectory.noisy), denoised=stack(trajectory.denoised))
+
+
+class _Report:
+    """Turns steps into the share of designs done; an adaptive sampler's number is a guess."""
+
+    def __init__(self, on_progress: OnProgress | None, *, designs: int, steps: int) -> None:
+        self.on_progress = on_progress
+        self.designs = designs
+        self.steps = steps
+        self.done = 0.0
+
+    def __call__(self, info: StepInfo) -> None:
+        # The last step is announced by `complete`, whatever the sampler made of their number.
+        self._advance(min((info.index + 1) / (self.steps + 1), 0.99))
+
+    def complete(self) -> None:
+        self._advance(1.0)
+
+    def _advance(self, share: float) -> None:
+        if self.on_progress is not None and share > self.done:
+            self.on_progress((share - self.done) * self.designs)
+            self.done = share

@@ -1,0 +1,105 @@
+"""Generation: backbones from nothing but noise and a length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from protdiff.design.engine import Plan
+from protdiff.design.sample import Conditioner, make_denoiser
+from protdiff.design.seeds import make_layout_generator
+from protdiff.design.settings import SamplingSettings
+from protdiff.diffusion import Denoiser
+from protdiff.errors import InputError
+from protdiff.structure import Backbone
+
+if TYPE_CHECKING:
+    from protdiff.model import BackboneModel
+
+__all__ = ["Generation", "parse_length"]
+
+
+def parse_length(text: str) -> int | tuple[int, int]:
+    """Read ``"100"`` or ``"60-128"``.
+
+    Raises
+    ------
+    InputError
+        It is neither.
+
+    Examples
+    --------
+    >>> parse_length("60-128")
+    (60, 128)
+    """
+    first, dash, last = text.partition("-")
+    if all(part.strip().isdecimal() for part in ([first, last] if dash else [first])):
+        return (int(first), int(last)) if dash else int(first)
+    raise InputError(f"length {text!r} is neither a number, as 100, nor a range, as 60-128")
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A run of unconditional designs.
+
+    Parameters
+    ----------
+    length
+        Residues, or the shortest and the longest; each design then draws its own length.
+    seed
+        Of the run.
+    settings
+        How to sample.
+
+    Raises
+    ------
+    InputError
+        The length is no range, or holds numbers under 1.
+    """
+
+    length: int | tuple[int, int] = 100
+    seed: int = 0
+    settings: SamplingSettings = field(default_factory=SamplingSettings)
+
+    def __post_init__(self) -> None:
+        shortest, longest = self.length_range
+        if shortest < 1 or longest < shortest:
+            raise InputError(
+                f"length is {shortest} to {longest}; give the shorter first, of at least 1 residue"
+            )
+
+    @property
+    def length_range(self) -> tuple[int, int]:
+        """The shortest and the longest design."""
+        return (self.length, self.length) if isinstance(self.length, int) else self.length
+
+    def plan(self, index: int) -> Plan:
+        """Draw the length of a design."""
+        shortest, longest = self.length_range
+        rng = make_layout_generator(self.seed, index)
+        return Plan(index, int(rng.integers(shortest, longest, endpoint=True)))
+
+    def condition(self, model: BackboneModel, plans: Sequence[Plan]) -> Conditioner:
+        """Return what makes the model's own denoiser."""
+
+        def make(residue_mask: torch.Tensor) -> Denoiser:
+            return make_denoiser(model, residue_mask, self.settings)
+
+        return make
+
+    def finish(
+        self, plan: Plan, coordinates: NDArray[np.float32]
+    ) -> tuple[Backbone, dict[str, Any]]:
+        """Make the backbone."""
+        return Backbone.from_coordinates(coordinates, name=f"design_{plan.index:04d}"), {}
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the designs depend on."""
+        shortest, longest = self.length_range
+        length = shortest if shortest == longest else [shortest, longest]
+        return {"task": "generate", "length": length}

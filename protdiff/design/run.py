@@ -1,0 +1,202 @@
+"""A run: designs written to a folder the moment they are done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from protdiff.design.designer import Designer
+from protdiff.design.engine import Design, DesignTask, OnProgress
+from protdiff.design.run_folder import TRAJECTORIES, RunFolder, name_design
+from protdiff.errors import InputError
+from protdiff.structure import write_backbone, write_trajectory
+from protdiff.version import get_version
+
+__all__ = ["OutputSettings", "RunResult", "RunTask", "run_designs"]
+
+MOST_FRAMES = 200
+"""A trajectory file holds at most so many models; longer runs are thinned evenly."""
+
+
+class RunTask(DesignTask, Protocol):
+    """A task that can be told apart from others, so that a folder holds designs of one only."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return what its designs depend on beside seed and sampling, as JSON knows it."""
+
+
+@dataclass(frozen=True)
+class OutputSettings:
+    """What is written of a design.
+
+    Parameters
+    ----------
+    format
+        ``"pdb"`` or ``"cif"``.
+    trajectory
+        Also write the noisy and the denoised states as multi-model files.
+    cbeta
+        Add idealised CB atoms to all but glycines.
+    residue_name
+        The name of designed residues.
+    """
+
+    format: Literal["pdb", "cif"] = "pdb"
+    trajectory: bool = False
+    cbeta: bool = False
+    residue_name: str = "GLY"
+
+    def __post_init__(self) -> None:
+        if self.format not in ("pdb", "cif"):
+            raise InputError(f"format is {self.format!r}; give pdb or cif")
+        if not (self.residue_name.isalnum() and len(self.residue_name) <= 3):
+            raise InputError(
+                f"residue name is {self.residue_name!r}; give up to three letters, as GLY or ALA"
+            )
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What is in the folder after a run."""
+
+    folder: Path
+    records: list[dict[str, Any]]
+    """The manifest's lines of the designs asked for."""
+    made: int
+    """How many of them this run made."""
+    damaged: int
+    """How many lines of the manifest had been damaged."""
+
+
+def run_designs(
+    designer: Designer,
+    task: RunTask,
+    folder: str | Path,
+    num: int,
+    *,
+    output: OutputSettings | None = None,
+    batch_size: int | None = None,
+    overwrite: bool = False,
+    on_start: Callable[[int], None] | None = None,
+    on_progress: OnProgress | None = None,
+    on_design: Callable[[dict[str, Any]], None] | None = None,
+) -> RunResult:
+    """Make designs 0 to ``num`` − 1 in a folder, as far as they are not there.
+
+    Parameters
+    ----------
+    designer
+        The model.
+    task
+        What to make.
+    folder
+        Where to.
+    num
+        How many designs the folder is to hold.
+    output
+        What is written of each.
+    batch_size
+        Most designs to sample at once.
+    overwrite
+        Remove an earlier run's designs first.
+    on_start
+        Called once with the number of designs that are missing.
+    on_progress
+        Called as sampling goes on with what has been done since the last call, in designs.
+    on_design
+        Called with each new line of the manifest.
+
+    Raises
+    ------
+    InputError
+        The folder holds another run or cannot be written; an argument is out of its range.
+    """
+    if num < 1:
+        raise InputError(f"the number of designs is {num}; give at least 1")
+    output = output or OutputSettings()
+    settings = _describe_run(designer, task, output)
+    with RunFolder.open(folder, settings, overwrite=overwrite) as run:
+        missing = run.find_missing(num)
+        if on_start is not None:
+            on_start(len(missing))
+        designs = designer.make(
+            task,
+            missing,
+            batch_size=batch_size,
+            frames=output.trajectory,
+            on_progress=on_progress,
+        )
+        for design in designs:
+            file = _write_design(run.path, design, task, output)
+            record = _make_record(designer, task, design, file)
+            run.add(record)
+            if on_design is not None:
+                on_design(record)
+        records = [record for record in run.records if record["index"] < num]
+        return RunResult(run.path, records, made=len(missing), damaged=run.damaged)
+
+
+def _describe_run(designer: Designer, task: RunTask, output: OutputSettings) -> dict[str, Any]:
+    return {
+        **task.describe(),
+        "seed": task.seed,
+        **asdict(task.settings),
+        "weights": designer.model.name,
+        "weights_sha256": designer.model.sha256,
+        **asdict(output),
+    }
+
+
+def _make_record(
+    designer: Designer, task: RunTask, design: Design, file: str | None
+) -> dict[str, Any]:
+    settings = task.settings
+    return {
+        "file": file,
+        "index": design.index,
+        "seed": task.seed,
+        "length": len(design.backbone),
+        "sampler": settings.sampler,
+        "steps": settings.steps,
+        "temperature": settings.temperature,
+        "handedness": settings.handedness,
+        "weights": designer.model.name,
+        "weights_sha256": designer.model.sha256,
+        "protdiff_version": get_version(),
+        "seconds": round(design.seconds, 3),
+        "quality": design.quality.to_dict(),
+        **design.extra,
+    }
+
+
+def _write_design(
+    folder: Path, design: Design, task: RunTask, output: OutputSettings
+) -> str | None:
+    """Write a design's files; one that is not finite has a line in the manifest and no file."""
+    if not design.quality.finite:
+        return None
+    # A file that lies there without a line in the manifest is what a killed run left.
+    options: dict[str, Any] = {
+        "overwrite": True,
+        "cbeta": output.cbeta,
+        "designed_name": output.residue_name,
+        "motif_map": design.extra.get("motif_map"),
+        "handedness": task.settings.sign,
+    }
+    if design.frames is not None:
+        for kind in ("noisy", "denoised"):
+            frames = getattr(design.frames, kind)
+            kept = np.linspace(0, len(frames) - 1, min(len(frames), MOST_FRAMES)).round()
+            name = f"design_{design.index:04d}_{kind}.{output.format}"
+            write_trajectory(
+                folder / TRAJECTORIES / name,
+                [design.backbone.with_coordinates(frame) for frame in frames[kept.astype(int)]],
+                **options,
+            )
+    file = name_design(design.index, output.format)
+    write_backbone(folder / file, design.backbone, **options)
+    return file

@@ -1,0 +1,260 @@
+"""A folder of designs that a killed run leaves usable and a second run continues.
+
+``run.json`` says with which settings the folder was made; ``manifest.jsonl`` has one line a
+finished design. A design is finished when its structure file is in place and then its line is on
+the disk, in this order: whatever happens in between, the next run sees a design without a line
+and makes it again, the same, for its random numbers depend on its index only.
+
+A line that cannot be read, such as the torn last line of a killed process, counts as not written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from protdiff.errors import InputError
+from protdiff.files import write_atomically
+
+__all__ = ["MANIFEST", "SETTINGS", "Manifest", "RunFolder", "name_design", "read_manifest"]
+
+MANIFEST = "manifest.jsonl"
+SETTINGS = "run.json"
+TRAJECTORIES = "trajectories"
+
+_DESIGN_FILE = re.compile(r"design_\d{4,}\.(pdb|cif)")
+_TRAJECTORY_FILE = re.compile(r"design_\d{4,}_(noisy|denoised)\.(pdb|cif)")
+
+
+def name_design(index: int, suffix: str) -> str:
+    """Return the file name of a design.
+
+    Examples
+    --------
+    >>> name_design(7, "pdb")
+    'design_0007.pdb'
+    """
+    return f"design_{index:04d}.{suffix}"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What could be read of a manifest."""
+
+    records: dict[int, dict[str, Any]]
+    """By index; of two lines with one index the later counts."""
+    damaged: int
+    """How many lines could not be read."""
+    complete: bool
+    """Whether the last line is ended, so that another can follow it."""
+
+
+def read_manifest(path: str | Path) -> Manifest:
+    """Read a manifest, passing over lines that are damaged.
+
+    Parameters
+    ----------
+    path
+        The ``manifest.jsonl``; a missing one has no records.
+    """
+    path = Path(path)
+    records: dict[int, dict[str, Any]] = {}
+    damaged = 0
+    text = path.read_bytes().decode("utf-8", errors="replace") if path.exists() else ""
+    for line in text.split("\n"):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+            index, file = record["index"], record["file"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            damaged += 1
+            continue
+        # The files of a manifest get read: only names of our own making. A design that is not
+        # finite has no file.
+        named = file is None or (isinstance(file, str) and _DESIGN_FILE.fullmatch(file))
+        if type(index) is int and index >= 0 and named:
+            records[index] = record
+        else:
+            damaged += 1
+    return Manifest(records, damaged, complete=not text or text.endswith("\n"))
+
+
+class RunFolder:
+    """The folder of one run; make it with :meth:`open`.
+
+    Attributes
+    ----------
+    path
+        The folder.
+    damaged
+        How many lines of the manifest could not be read when the folder was opened.
+    """
+
+    def __init__(self, path: Path, records: Mapping[int, dict[str, Any]], damaged: int) -> None:
+        self.path = path
+        self.damaged = damaged
+        self._records = dict(records)
+
+    @classmethod
+    @contextmanager
+    def open(
+        cls, path: str | Path, settings: Mapping[str, Any], *, overwrite: bool = False
+    ) -> Iterator[RunFolder]:
+        """Open a folder for writing, for this process alone.
+
+        Parameters
+        ----------
+        path
+            The folder; made if there is none.
+        settings
+            What the designs depend on, as JSON knows it. A folder that holds designs of other
+            settings is refused.
+        overwrite
+            Remove the designs of an earlier run, whatever its settings, and start again.
+
+        Raises
+        ------
+        InputError
+            The folder holds a run with other settings, is in use, or cannot be written.
+        """
+        path = Path(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot write to {path}: {error.strerror or error}") from error
+        with _lock(path):
+            if overwrite:
+                _clear(path)
+            yield cls._continue(path, json.loads(json.dumps(settings)))
+
+    @classmethod
+    def _continue(cls, path: Path, settings: dict[str, Any]) -> RunFolder:
+        manifest = read_manifest(path / MANIFEST)
+        if not (path / SETTINGS).exists():
+            if any(_find_files(path)):
+                raise InputError(
+                    f"{path} holds designs but no {SETTINGS} that says how they were made; "
+                    "choose another folder or start again with --overwrite"
+                )
+            with write_atomically(path / SETTINGS) as temporary:
+                temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        else:
+            _compare(path, _read_settings(path / SETTINGS), settings)
+        kept = {k: record for k, record in manifest.records.items() if _has_file(path, record)}
+        if manifest.damaged or not manifest.complete or len(kept) < len(manifest.records):
+            with write_atomically(path / MANIFEST, overwrite=True) as temporary:
+                temporary.write_text("".join(map(_to_line, kept.values())), encoding="utf-8")
+        return cls(path, kept, manifest.damaged)
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """The finished designs, by index."""
+        return [self._records[index] for index in sorted(self._records)]
+
+    def find_missing(self, num: int) -> list[int]:
+        """Return the indices below ``num`` that are not finished."""
+        return [index for index in range(num) if index not in self._records]
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Append the line of a design whose structure file is in place, and see it to the disk.
+
+        Raises
+        ------
+        InputError
+            The disk is full or the folder has gone.
+        """
+        try:
+            with (self.path / MANIFEST).open("a", encoding="utf-8") as file:
+                file.write(_to_line(record))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise InputError(
+                f"cannot write to {self.path / MANIFEST}: {error.strerror or error}; "
+                "the designs listed there are kept"
+            ) from error
+        self._records[record["index"]] = dict(record)
+
+
+def _to_line(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _has_file(folder: Path, record: Mapping[str, Any]) -> bool:
+    file = record["file"]
+    # An empty file is what a power cut may leave of one that was not yet on the disk.
+    return file is None or ((folder / file).is_file() and (folder / file).stat().st_size > 0)
+
+
+def _compare(path: Path, existing: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    differing = [
+        f"{key} {json.dumps(existing.get(key))}, now {json.dumps(settings.get(key))}"
+        for key in dict.fromkeys([*existing, *settings])
+        if existing.get(key) != settings.get(key)
+    ]
+    if differing:
+        raise InputError(
+            f"{path} holds a run with other settings ({'; '.join(differing)}); "
+            "choose another folder or start again with --overwrite"
+        )
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(settings, dict):
+            return settings
+    except (OSError, ValueError, RecursionError):
+        pass
+    raise InputError(f"{path} is damaged; choose another folder or start again with --overwrite")
+
+
+def _find_files(path: Path) -> Iterator[Path]:
+    """Give the files of a run by their names; anything else in the folder is not ours."""
+    for file in path.iterdir():
+        if _DESIGN_FILE.fullmatch(file.name) or file.name in (MANIFEST, SETTINGS):
+            yield file
+    if (path / TRAJECTORIES).is_dir():
+        for file in (path / TRAJECTORIES).iterdir():
+            if _TRAJECTORY_FILE.fullmatch(file.name):
+                yield file
+
+
+def _clear(path: Path) -> None:
+    # The manifest first: a kill in between then leaves designs without a line, not the reverse.
+    for file in sorted(_find_files(path), key=lambda file: file.name != MANIFEST):
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot remove {file}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process; the lock ends with the process, however that ends."""
+    try:
+        import fcntl
+
+        handle = os.open(folder, os.O_RDONLY)
+    except (ImportError, OSError):  # Windows: two runs in one folder are then the user's own care
+        yield
+        return
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"another protdiff is writing to {folder}; wait for it or choose another folder"
+            ) from error
+        except OSError:  # a file system without locks
+            pass
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,76 @@
+"""How to sample: the choices that every design task shares."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from protdiff.design.samplers import ADAPTIVE_SAMPLERS, GRID_NAMES, SAMPLER_NAMES, check_name
+from protdiff.errors import InputError
+
+__all__ = ["Handedness", "SamplingSettings"]
+
+Handedness = Literal["L", "D"]
+
+DEFAULT_SAMPLER = "exponential"
+MOST_STEPS = 100_000
+
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """How to get from noise to a backbone.
+
+    Parameters
+    ----------
+    sampler
+        One of :data:`~protdiff.design.samplers.SAMPLER_NAMES`.
+    steps
+        Steps from noise to structure.
+    temperature
+        The scale of the noise that a stochastic sampler adds at each step: 1 samples the model's
+        own distribution, less is more ordered and less diverse. Deterministic samplers add none.
+    step_scale
+        How much further than its length to walk along the score at each step; above 1 sharpens.
+    grid
+        Where the steps are put: one of :data:`~protdiff.design.samplers.GRID_NAMES`.
+    handedness
+        ``"L"`` for natural proteins, ``"D"`` for mirror-image ones.
+    self_condition
+        Show the network its previous guess at each step.
+
+    Raises
+    ------
+    InputError
+        A choice that does not exist, or a number out of its range.
+    """
+
+    sampler: str = DEFAULT_SAMPLER
+    steps: int = 100
+    temperature: float = 1.0
+    step_scale: float = 1.0
+    grid: str = "karras"
+    handedness: Handedness = "L"
+    self_condition: bool = True
+
+    def __post_init__(self) -> None:
+        check_name("sampler", self.sampler, SAMPLER_NAMES)
+        check_name("time grid", self.grid, GRID_NAMES)
+        if not 1 <= self.steps <= MOST_STEPS:
+            raise InputError(f"steps is {self.steps}; give 1 to {MOST_STEPS}")
+        if not (math.isfinite(self.temperature) and 0.0 <= self.temperature <= 10.0):
+            raise InputError(f"temperature is {self.temperature}; give a number from 0 to 10")
+        if not (math.isfinite(self.step_scale) and 0.0 < self.step_scale <= 10.0):
+            raise InputError(f"step scale is {self.step_scale}; give a number above 0, up to 10")
+        if self.handedness not in ("L", "D"):
+            raise InputError(f"handedness is {self.handedness!r}; give L or D")
+
+    @property
+    def sign(self) -> int:
+        """The handedness as the network takes it, +1 or −1."""
+        return 1 if self.handedness == "L" else -1
+
+    @property
+    def self_conditioned(self) -> bool:
+        """Whether to self-condition: not where a solver calls its denoiser out of order."""
+        return self.self_condition and self.sampler not in ADAPTIVE_SAMPLERS

@@ -1,0 +1,47 @@
+"""Where checkpoints are found: those that come with the package by name, others by path."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from protdiff.errors import CheckpointError
+
+__all__ = ["DEFAULT_WEIGHTS", "find_weights", "list_weights"]
+
+DEFAULT_WEIGHTS = "protdiff-base"
+_FOLDER = Path(__file__).parent.parent / "weights"
+_SUFFIX = ".safetensors"
+
+
+def list_weights() -> dict[str, Path]:
+    """Return the checkpoints that come with the package, by name."""
+    return {path.stem: path for path in sorted(_FOLDER.glob(f"*{_SUFFIX}"))}
+
+
+def find_weights(name_or_path: str | Path) -> Path:
+    """Return the file of a checkpoint.
+
+    Parameters
+    ----------
+    name_or_path
+        The name of a checkpoint that comes with the package, or the path of a file.
+
+    Raises
+    ------
+    CheckpointError
+        There is neither.
+    """
+    bundled = list_weights()
+    if str(name_or_path) in bundled:
+        return bundled[str(name_or_path)]
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    near = difflib.get_close_matches(str(name_or_path), bundled, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    names = ", ".join(bundled) or "none"
+    raise CheckpointError(
+        f"there are no weights {str(name_or_path)!r}: {hint}"
+        f"Give the path of a {_SUFFIX} file or a bundled name ({names})"
+    )
