@@ -4,6 +4,14 @@ The only part of the package that touches Biotite, and only when a file is read 
 """
 
 from protdiff.structure.backbone import ATOM_NAMES, CHAIN_JUMP, Backbone
+from protdiff.structure.contig import (
+    Contig,
+    ContigError,
+    Layout,
+    parse_contig,
+    parse_length,
+)
+from protdiff.structure.fetch import fetch_structures
 from protdiff.structure.geometry import (
     Superposition,
     backbone_dihedrals,
@@ -18,6 +26,7 @@ from protdiff.structure.geometry import (
     rmsd,
     superimpose,
 )
+from protdiff.structure.motif import Motif, SegmentRow, explain_contig, sample_motif
 from protdiff.structure.read import (
     count_models,
     find_structure_files,
@@ -33,7 +42,12 @@ __all__ = [
     "ATOM_NAMES",
     "CHAIN_JUMP",
     "Backbone",
+    "Contig",
+    "ContigError",
+    "Layout",
+    "Motif",
     "ResidueRange",
+    "SegmentRow",
     "StructureWarning",
     "Superposition",
     "backbone_dihedrals",
@@ -42,8 +56,12 @@ __all__ = [
     "build_backbone",
     "count_contacts",
     "count_models",
+    "explain_contig",
+    "fetch_structures",
     "find_links",
     "find_structure_files",
+    "parse_contig",
+    "parse_length",
     "parse_selection",
     "place_cbeta",
     "place_oxygen",
@@ -52,6 +70,7 @@ __all__ = [
     "read_backbones",
     "read_models",
     "rmsd",
+    "sample_motif",
     "select_residues",
     "superimpose",
     "write_backbone",

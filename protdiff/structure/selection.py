@@ -23,20 +23,27 @@ from protdiff.structure.backbone import Backbone
 
 __all__ = [
     "ResidueRange",
+    "ScanError",
     "find_residue",
     "locate_range",
     "parse_residue_range",
     "parse_selection",
+    "scan_residue_range",
     "select_residues",
 ]
 
-_RANGE = re.compile(
-    r"(?P<chain>[^\s,/:]+:|[A-Za-z]+)"
-    r"(?:(?P<first>-?\d+)(?P<first_code>[A-Za-z]?)"
-    r"(?:-(?P<again>[^\s,/:]+:|[A-Za-z]*)(?P<last>-?\d+)(?P<last_code>[A-Za-z]?))?)?"
-)
-
 _LETTERS = re.compile(r"[A-Za-z]+")
+_CHAIN = re.compile(r"[^\s,/:]+:|[A-Za-z]+")
+_NUMBER = re.compile(r"(-?\d+)([A-Za-z]?)")
+
+
+class ScanError(Exception):
+    """A piece of text names no residues: ``index`` is the character, ``expected`` the reason."""
+
+    def __init__(self, index: int, expected: str) -> None:
+        super().__init__(expected)
+        self.index = index
+        self.expected = expected
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,48 @@ class ResidueRange:
         )
 
 
+def scan_residue_range(text: str) -> ResidueRange:
+    """Read one residue, range or chain; what is wrong is said with its place in the text.
+
+    Raises
+    ------
+    ScanError
+        The text is none of these, or the range ends before it begins.
+    """
+    match = _CHAIN.match(text)
+    if match is None:
+        raise ScanError(0, "expected a chain id, as in A10-50")
+    chain = match[0].removesuffix(":")
+    index = match.end()
+    if index == len(text):
+        return ResidueRange(chain)
+    first, index = _scan_number(text, index)
+    if index == len(text):
+        return ResidueRange(chain, first, first)
+    if text[index] != "-":
+        raise ScanError(index, "expected - and the last residue of the range, or its end")
+    index += 1
+    again = _CHAIN.match(text, index)
+    if again is not None:
+        if again[0].removesuffix(":") != chain:
+            raise ScanError(index, f"a range stays in one chain, and this one began in {chain}")
+        index = again.end()
+    start = index
+    last, index = _scan_number(text, index)
+    if index < len(text):
+        raise ScanError(index, "expected the end of the range")
+    if last[0] < first[0]:
+        raise ScanError(start, "the range ends before it begins; write the lower number first")
+    return ResidueRange(chain, first, last)
+
+
+def _scan_number(text: str, index: int) -> tuple[tuple[int, str], int]:
+    match = _NUMBER.match(text, index)
+    if match is None:
+        raise ScanError(index, "expected a residue number, as in A10-50 or A52A-60")
+    return (int(match[1]), match[2]), match.end()
+
+
 def parse_residue_range(text: str) -> ResidueRange:
     """Read one residue, range or chain.
 
@@ -81,25 +130,14 @@ def parse_residue_range(text: str) -> ResidueRange:
     InputError
         It is none of these, or it ends before it begins.
     """
-    match = _RANGE.fullmatch(text.strip())
-    if match is None:
+    stripped = text.strip()
+    try:
+        return scan_residue_range(stripped)
+    except ScanError as error:
         raise InputError(
-            f"{text.strip()!r} names no residues; expected a chain and a range such as A10-50, "
-            "A52A-60, A10 or B"
-        )
-    chain = match["chain"].removesuffix(":")
-    if match["first"] is None:
-        return ResidueRange(chain)
-    first = (int(match["first"]), match["first_code"])
-    if match["last"] is None:
-        return ResidueRange(chain, first, first)
-    again = match["again"].removesuffix(":")
-    if again not in ("", chain):
-        raise InputError(f"{text.strip()!r} runs from chain {chain} to chain {again}; name one")
-    last = (int(match["last"]), match["last_code"])
-    if last[0] < first[0]:
-        raise InputError(f"{text.strip()!r} ends before it begins; write the lower number first")
-    return ResidueRange(chain, first, last)
+            f"{stripped!r} names no residues: {error.expected} (character {error.index + 1}); "
+            "write a chain and a range such as A10-50, A52A-60, A10 or B"
+        ) from error
 
 
 def parse_selection(text: str | Sequence[str]) -> list[ResidueRange]:

@@ -1,0 +1,344 @@
+"""Motifs: the given residues of a design, and where they stand in it.
+
+A motif is a structure's residues in the order of a layout (:mod:`protdiff.structure.contig`). It
+knows the places of its residues in the design, where the design's chains break, and what the
+finished design is called. It moves nothing: where the motif stands in space is for the sampler to
+find.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from protdiff.errors import InputError
+from protdiff.structure.backbone import Backbone
+from protdiff.structure.contig import (
+    Contig,
+    DesignedSegment,
+    Layout,
+    LengthRange,
+    parse_contig,
+)
+from protdiff.structure.examine import examine_range
+from protdiff.structure.geometry import measure_dihedral, place_atom, superimpose
+from protdiff.structure.selection import parse_selection, select_residues
+
+__all__ = ["Motif", "SegmentRow", "explain_contig", "sample_motif"]
+
+# A carbonyl oxygen is kept from the motif if its plane turned by no more than this (degrees).
+_OXYGEN_TOLERANCE = 30.0
+_CHAIN_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True, eq=False)
+class Motif:
+    """Given residues and their places in one design.
+
+    Make one with :func:`sample_motif`.
+
+    Attributes
+    ----------
+    source
+        The motif's residues, in the order of the design.
+    layout
+        Which place of the design each of them takes.
+    redesignable_mask
+        (motif residue,) bool, True where the backbone is given but the amino acid is free.
+    """
+
+    source: Backbone
+    layout: Layout
+    redesignable_mask: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        count = len(self.layout.motif_positions)
+        if len(self.source) != count or self.redesignable_mask.shape != (count,):
+            raise InputError(
+                f"the layout has places for {count} motif residues; got {len(self.source)} and a "
+                f"mask of shape {self.redesignable_mask.shape}"
+            )
+
+    @classmethod
+    def from_layout(
+        cls, backbone: Backbone, layout: Layout, *, redesignable: str | None = None
+    ) -> Motif:
+        """Take the motif of a resolved layout from its structure.
+
+        Parameters
+        ----------
+        backbone
+            The structure that the contig was resolved against.
+        layout
+            A layout of that contig.
+        redesignable
+            Residues whose amino acid is free, such as ``"A163-168,A171"``.
+
+        Raises
+        ------
+        InputError
+            The layout has no motif, or a redesignable residue is not in the structure.
+        """
+        places = layout.source_places
+        if not len(places):
+            raise InputError(
+                f"the contig {layout} names no residue of {backbone.name}; generate without a "
+                "motif, or name residues such as A10-20"
+            )
+        free = np.zeros(len(places), dtype=bool)
+        if redesignable:
+            free = np.isin(places, select_residues(backbone, parse_selection(redesignable)))
+        return cls(backbone.select(places), layout, free)
+
+    @property
+    def length(self) -> int:
+        """The number of residues of the design."""
+        return self.layout.length
+
+    @property
+    def motif_positions(self) -> NDArray[np.int64]:
+        """(motif residue,) places of the motif in the design, from 0."""
+        return self.layout.motif_positions
+
+    @property
+    def motif_mask(self) -> NDArray[np.bool_]:
+        """(residue,) True where the design's residue is given."""
+        mask = np.zeros(self.length, dtype=bool)
+        mask[self.motif_positions] = True
+        return mask
+
+    @property
+    def chain_breaks(self) -> tuple[int, ...]:
+        """The places where a new chain of the design begins, from 0, without the first."""
+        return self.layout.chain_breaks
+
+    @property
+    def residue_index(self) -> NDArray[np.int64]:
+        """(residue,) the residue index of the design."""
+        return self.layout.residue_index
+
+    def motif_map(self) -> list[dict[str, str | int]]:
+        """Return ``{"from": "A163", "to": 17}`` for each motif residue; ``to`` counts from 1."""
+        return [
+            {"from": label, "to": int(place) + 1}
+            for label, place in zip(self.source.labels, self.motif_positions, strict=True)
+        ]
+
+    def measure_rmsd(self, design: ArrayLike) -> float:
+        """Return the RMSD (Å) of N, CA and C of the motif in a design to the input, superimposed.
+
+        Parameters
+        ----------
+        design
+            (residue, 3 or 4, 3), Å.
+        """
+        x = self._check(design)[self.motif_positions, :3]
+        return superimpose(x, self.source.coordinates[:, :3]).rmsd
+
+    def apply(
+        self, design: ArrayLike, *, name: str = "design", designed_name: str = "GLY"
+    ) -> Backbone:
+        """Make the finished design of its coordinates.
+
+        Residues are numbered from 1 through all chains, so that ``to`` of :meth:`motif_map` is the
+        residue number; chains are called A, B, ...; motif residues keep their own amino acids.
+        Where the oxygens are not given, a motif residue's O is carried over from the input if the
+        plane of its peptide link is the input's, and placed in the new plane where it is not (at
+        a seam).
+
+        Parameters
+        ----------
+        design
+            (residue, 3 or 4, 3), N, CA, C(, O) in Å.
+        name
+            What to call it.
+        designed_name
+            The residue name of designed residues.
+
+        Returns
+        -------
+        Backbone
+            With ``motif_mask`` True on the motif.
+
+        Raises
+        ------
+        InputError
+            The shape does not fit the layout.
+        """
+        x = self._check(design)
+        chains = [_name_chain(number) for number in self.layout.chain_numbers.tolist()]
+        names = np.full(self.length, designed_name, dtype="U8")
+        names[self.motif_positions] = self.source.residue_name
+        backbone = Backbone.from_coordinates(
+            x,
+            residue_index=self.residue_index,
+            chain_id=chains,
+            residue_name=names,
+            motif_mask=self.motif_mask,
+            name=name,
+        )
+        if x.shape[1] == 4:
+            return backbone
+        coordinates = backbone.coordinates.copy()
+        coordinates[self.motif_positions, 3] = self._place_oxygen(coordinates)
+        return backbone.with_coordinates(coordinates)
+
+    def _check(self, design: ArrayLike) -> NDArray[np.float32]:
+        x = np.asarray(design, dtype=np.float32)
+        if x.shape not in ((self.length, 3, 3), (self.length, 4, 3)):
+            raise InputError(
+                f"this layout makes a design of shape ({self.length}, 3, 3) or "
+                f"({self.length}, 4, 3); got {x.shape}"
+            )
+        return x
+
+    def _place_oxygen(self, design: NDArray[np.float32]) -> NDArray[np.floating]:
+        """(motif residue, xyz): the input's O in each residue's own frame, where it still fits."""
+        n, ca, c, o = (self.source.coordinates[:, i].astype(float) for i in range(4))
+        torsion = measure_dihedral(n, ca, c, o)
+        bond = np.linalg.norm(o - c, axis=-1)
+        cosine = ((ca - c) * (o - c)).sum(-1) / (np.linalg.norm(ca - c, axis=-1) * bond)
+        n, ca, c, placed = (design[self.motif_positions, i].astype(float) for i in range(4))
+        carried = place_atom(n, ca, c, bond, np.degrees(np.arccos(np.clip(cosine, -1, 1))), torsion)
+        turned = np.abs((measure_dihedral(n, ca, c, placed) - torsion + 180.0) % 360.0 - 180.0)
+        # At the end of a chain no link says where O points, so the input's place always fits.
+        ends = np.isin(self.motif_positions + 1, [*self.chain_breaks, self.length])
+        return np.where(((turned <= _OXYGEN_TOLERANCE) | ends)[:, None], carried, placed)
+
+
+def _name_chain(number: int) -> str:
+    """Return A, B, ..., Z, AA, AB, ... as spreadsheets count."""
+    name = ""
+    number += 1
+    while number:
+        number, letter = divmod(number - 1, len(_CHAIN_LETTERS))
+        name = _CHAIN_LETTERS[letter] + name
+    return name
+
+
+def sample_motif(
+    backbone: Backbone,
+    contig: str | Contig,
+    rng: np.random.Generator,
+    *,
+    total_length: LengthRange | None = None,
+    redesignable: str | None = None,
+) -> Motif:
+    """Draw a layout of a contig and take its motif from a structure.
+
+    Parameters
+    ----------
+    backbone
+        The structure with the motif.
+    contig
+        Such as ``"10-40/A163-181/10-40"``.
+    rng
+        The source of randomness; one generator a design makes designs independent of each other.
+    total_length
+        The total length wanted, as in :meth:`Contig.sample_layout`.
+    redesignable
+        Residues whose amino acid is free, such as ``"A163-168,A171"``.
+
+    Raises
+    ------
+    InputError
+        As :func:`parse_contig`, :meth:`Contig.resolve` and :meth:`Contig.sample_layout` do.
+    """
+    parsed = parse_contig(contig) if isinstance(contig, str) else contig
+    layout = parsed.resolve(backbone).sample_layout(rng, total_length)
+    return Motif.from_layout(backbone, layout, redesignable=redesignable)
+
+
+@dataclass(frozen=True)
+class SegmentRow:
+    """One line of the explanation of a contig.
+
+    Attributes
+    ----------
+    text
+        The segment.
+    kind
+        ``"designed"`` or ``"motif"``.
+    chain
+        The chain of the design it belongs to.
+    low, high
+        Its shortest and longest length; None where that cannot be told.
+    found
+        How many of the residues are in the structure; None without one.
+    sequence
+        Their amino acids in one-letter code.
+    missing
+        What is not there, as spans such as ``"A106-133"``.
+    problem
+        Why this segment cannot be used; None if it can.
+    """
+
+    text: str
+    kind: str
+    chain: str
+    low: int | None
+    high: int | None
+    found: int | None = None
+    sequence: str = ""
+    missing: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+def explain_contig(contig: str | Contig, backbone: Backbone | None = None) -> list[SegmentRow]:
+    """Explain a contig, segment by segment, without running it.
+
+    Parameters
+    ----------
+    contig
+        Such as ``"10-40/A163-181/10-40"``; it must be readable.
+    backbone
+        The structure it names residues of; missing ones are listed, not raised.
+
+    Examples
+    --------
+    >>> for row in explain_contig("10-40/A163-181"):
+    ...     print(row.chain, row.kind, row.text, row.low, row.high)
+    A designed 10-40 10 40
+    A motif A163-181 19 19
+
+    Raises
+    ------
+    ContigError
+        The contig cannot be read.
+    """
+    parsed = parse_contig(contig) if isinstance(contig, str) else contig
+    rows = []
+    used: dict[int, str] = {}
+    for number, chain in enumerate(parsed.chains):
+        for segment in chain:
+            name = _name_chain(number)
+            if isinstance(segment, DesignedSegment):
+                rows.append(SegmentRow(str(segment), "designed", name, segment.low, segment.high))
+                continue
+            if backbone is None:
+                rows.append(SegmentRow(str(segment), "motif", name, segment.length, segment.length))
+                continue
+            report = examine_range(backbone, segment.residues)
+            problem = report.problem
+            twice = [place for place in report.places if place in used]
+            if problem is None and twice:
+                problem = f"{backbone.label(twice[0])} is already used by {used[twice[0]]}"
+            used.update(dict.fromkeys(report.places, str(segment)))
+            length = len(report.places) if report.problem is None else segment.length
+            sequence = backbone.sequence
+            rows.append(
+                SegmentRow(
+                    str(segment),
+                    "motif",
+                    name,
+                    length,
+                    length,
+                    len(report.places),
+                    "".join(sequence[place] for place in report.places),
+                    report.missing,
+                    problem,
+                )
+            )
+    return rows
