@@ -1,5 +1,6 @@
 """Score-based generative modelling for any tensor; it knows no protein."""
 
+from protdiff.diffusion.analytic import GaussianDenoiser, MixtureDenoiser
 from protdiff.diffusion.denoiser import Denoiser, FunctionDenoiser, predict_noise, score
 from protdiff.diffusion.noise import (
     GaussianNoise,
@@ -22,6 +23,7 @@ from protdiff.diffusion.sde import (
     Bridge,
     BrownianSDE,
     CosineVPSDE,
+    LinearSDE,
     LinearVPSDE,
     OrnsteinUhlenbeckSDE,
     SubVPSDE,
@@ -52,10 +54,13 @@ __all__ = [
     "ExponentialSDE",
     "FullSpace",
     "FunctionDenoiser",
+    "GaussianDenoiser",
     "GaussianNoise",
     "KarrasGrid",
+    "LinearSDE",
     "LinearVPSDE",
     "LogSNRGrid",
+    "MixtureDenoiser",
     "Noise",
     "OrnsteinUhlenbeckSDE",
     "PerSampleNoise",

@@ -4,8 +4,8 @@ A cloud of n points that is defined up to translation lives in the 3n - 3 dimens
 mean-free clouds. Diffusion is done *in* that space: with P the orthogonal projection, data satisfy
 P x = x, noise is P ε with ε standard normal, whose covariance is P, the identity of the subspace,
 and every formula of the theory holds with the dimension 3n - 3 in place of 3n (Hoogeboom et al.
-2022, Köhler et al. 2020). A padded batch is the same thing: the padding is one more set of directions
-that the data do not have.
+2022, Köhler et al. 2020). A padded batch is the same thing: the padding is one more set of
+directions that the data do not have.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from protdiff.diffusion.sde.base import SDE, Bridge, Transition
 from protdiff.diffusion.sde.brownian import BrownianSDE
 from protdiff.diffusion.sde.cosine_vp import CosineVPSDE
+from protdiff.diffusion.sde.linear import LinearSDE
 from protdiff.diffusion.sde.linear_vp import LinearVPSDE
 from protdiff.diffusion.sde.ornstein_uhlenbeck import OrnsteinUhlenbeckSDE
 from protdiff.diffusion.sde.sub_vp import SubVPSDE
@@ -14,6 +15,7 @@ __all__ = [
     "Bridge",
     "BrownianSDE",
     "CosineVPSDE",
+    "LinearSDE",
     "LinearVPSDE",
     "OrnsteinUhlenbeckSDE",
     "SubVPSDE",
