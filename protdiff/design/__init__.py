@@ -1,1 +1,47 @@
-"""."""
+"""Making designs: what users call."""
+
+from typing import TYPE_CHECKING
+
+from protdiff.lazy import make_lazy
+
+if TYPE_CHECKING:
+    from protdiff.design.designer import Designer, load
+    from protdiff.design.engine import Design, make_designs
+    from protdiff.design.generate import Generation
+    from protdiff.design.run import OutputSettings, RunResult, run_designs
+    from protdiff.design.run_folder import RunFolder, read_manifest
+    from protdiff.design.scaffold import Scaffolding
+    from protdiff.design.settings import SamplingSettings
+
+__all__ = [
+    "Design",
+    "Designer",
+    "Generation",
+    "OutputSettings",
+    "RunFolder",
+    "RunResult",
+    "SamplingSettings",
+    "Scaffolding",
+    "load",
+    "make_designs",
+    "read_manifest",
+    "run_designs",
+]
+
+__getattr__, __dir__ = make_lazy(
+    __name__,
+    {
+        "Design": "protdiff.design.engine",
+        "Designer": "protdiff.design.designer",
+        "Generation": "protdiff.design.generate",
+        "OutputSettings": "protdiff.design.run",
+        "RunFolder": "protdiff.design.run_folder",
+        "RunResult": "protdiff.design.run",
+        "SamplingSettings": "protdiff.design.settings",
+        "Scaffolding": "protdiff.design.scaffold",
+        "load": "protdiff.design.designer",
+        "make_designs": "protdiff.design.engine",
+        "read_manifest": "protdiff.design.run_folder",
+        "run_designs": "protdiff.design.run",
+    },
+)

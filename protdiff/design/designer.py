@@ -11,10 +11,12 @@ import torch
 
 from protdiff.design.engine import Design, DesignTask, OnProgress, make_designs
 from protdiff.design.generate import Generation
+from protdiff.design.scaffold import DEFAULT_METHOD, Scaffolding
 from protdiff.design.settings import SamplingSettings
 from protdiff.design.weights import DEFAULT_WEIGHTS, find_weights
 from protdiff.errors import InputError
-from protdiff.structure import Backbone
+from protdiff.structure import Backbone, Contig, parse_contig, read_backbone
+from protdiff.structure.contig import LengthRange
 
 if TYPE_CHECKING:
     from protdiff.model import BackboneModel
@@ -51,7 +53,7 @@ class Designer:
 
     def generate(
         self,
-        length: int | tuple[int, int] = 100,
+        length: LengthRange = 100,
         num: int = 1,
         seed: int = 0,
         *,
@@ -87,6 +89,60 @@ class Designer:
             An argument is out of its range.
         """
         task = Generation(length, seed, make_settings(settings))
+        return self._collect(task, num, batch_size, on_progress)
+
+    def scaffold(
+        self,
+        motif: str | Path | Backbone,
+        contig: str | Contig,
+        num: int = 1,
+        seed: int = 0,
+        *,
+        total_length: LengthRange | None = None,
+        method: str = DEFAULT_METHOD,
+        batch_size: int | None = None,
+        on_progress: OnProgress | None = None,
+        **settings: Any,
+    ) -> list[Backbone]:
+        """Build proteins around a motif.
+
+        Parameters
+        ----------
+        motif
+            A structure, or its file.
+        contig
+            What is given and what is made, such as ``"10-40/A163-181/10-40"``.
+        num, seed, batch_size, on_progress, **settings
+            As in :meth:`generate`.
+        total_length
+            Residues of the whole design, a number or a range; any that the contig allows without
+            it.
+        method
+            How the motif is imposed, one of :data:`~protdiff.design.samplers.METHODS`.
+
+        Returns
+        -------
+        list of Backbone
+            With ``motif_mask`` True on the motif.
+
+        Raises
+        ------
+        InputError
+            The motif or the contig cannot be used, or an argument is out of its range.
+        """
+        task = Scaffolding(
+            motif if isinstance(motif, Backbone) else read_backbone(motif),
+            contig if isinstance(contig, Contig) else parse_contig(contig),
+            seed,
+            make_settings(settings),
+            total_length=total_length,
+            method=method,
+        )
+        return self._collect(task, num, batch_size, on_progress)
+
+    def _collect(
+        self, task: DesignTask, num: int, batch_size: int | None, on_progress: OnProgress | None
+    ) -> list[Backbone]:
         designs = self.make(task, range(num), batch_size=batch_size, on_progress=on_progress)
         return [design.backbone for design in sorted(designs, key=lambda design: design.index)]
 

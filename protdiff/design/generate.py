@@ -15,32 +15,13 @@ from protdiff.design.sample import Conditioner, make_denoiser
 from protdiff.design.seeds import make_layout_generator
 from protdiff.design.settings import SamplingSettings
 from protdiff.diffusion import Denoiser
-from protdiff.errors import InputError
-from protdiff.structure import Backbone
+from protdiff.structure import Backbone, parse_length
+from protdiff.structure.contig import LengthRange
 
 if TYPE_CHECKING:
     from protdiff.model import BackboneModel
 
-__all__ = ["Generation", "parse_length"]
-
-
-def parse_length(text: str) -> int | tuple[int, int]:
-    """Read ``"100"`` or ``"60-128"``.
-
-    Raises
-    ------
-    InputError
-        It is neither.
-
-    Examples
-    --------
-    >>> parse_length("60-128")
-    (60, 128)
-    """
-    first, dash, last = text.partition("-")
-    if all(part.strip().isdecimal() for part in ([first, last] if dash else [first])):
-        return (int(first), int(last)) if dash else int(first)
-    raise InputError(f"length {text!r} is neither a number, as 100, nor a range, as 60-128")
+__all__ = ["Generation"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +31,8 @@ class Generation:
     Parameters
     ----------
     length
-        Residues, or the shortest and the longest; each design then draws its own length.
+        Residues: a number, or the shortest and the longest as ``(60, 128)`` or ``"60-128"``; each
+        design then draws its own length.
     seed
         Of the run.
     settings
@@ -59,24 +41,20 @@ class Generation:
     Raises
     ------
     InputError
-        The length is no range, or holds numbers under 1.
+        The length is neither.
     """
 
-    length: int | tuple[int, int] = 100
+    length: LengthRange = 100
     seed: int = 0
     settings: SamplingSettings = field(default_factory=SamplingSettings)
 
     def __post_init__(self) -> None:
-        shortest, longest = self.length_range
-        if shortest < 1 or longest < shortest:
-            raise InputError(
-                f"length is {shortest} to {longest}; give the shorter first, of at least 1 residue"
-            )
+        parse_length(self.length)
 
     @property
     def length_range(self) -> tuple[int, int]:
         """The shortest and the longest design."""
-        return (self.length, self.length) if isinstance(self.length, int) else self.length
+        return parse_length(self.length)
 
     def plan(self, index: int) -> Plan:
         """Draw the length of a design."""

@@ -168,8 +168,8 @@ def _make_record(
         "weights_sha256": designer.model.sha256,
         "protdiff_version": get_version(),
         "seconds": round(design.seconds, 3),
-        "quality": design.quality.to_dict(),
-        **design.extra,
+        **{key: value for key, value in design.extra.items() if key != "quality"},
+        "quality": design.quality.to_dict() | design.extra.get("quality", {}),
     }
 
 

@@ -1,0 +1,85 @@
+"""Score-based generation of protein backbones.
+
+>>> import protdiff
+>>> model = protdiff.load()  # doctest: +SKIP
+>>> backbones = model.generate(length=100, num=8, seed=0)  # doctest: +SKIP
+>>> protdiff.write_backbone("design.pdb", backbones[0])  # doctest: +SKIP
+"""
+
+from typing import TYPE_CHECKING
+
+from protdiff.lazy import make_lazy
+from protdiff.version import get_version
+
+if TYPE_CHECKING:
+    from protdiff.design.designer import Designer, load
+    from protdiff.design.generate import Generation
+    from protdiff.design.run import OutputSettings, run_designs
+    from protdiff.design.scaffold import Scaffolding
+    from protdiff.design.settings import SamplingSettings
+    from protdiff.errors import CheckpointError, DependencyError, InputError, ProtdiffError
+    from protdiff.evaluation.panel import summarise_quality
+    from protdiff.evaluation.quality import Quality, measure_quality
+    from protdiff.structure import (
+        Backbone,
+        fetch_structures,
+        parse_contig,
+        read_backbone,
+        read_backbones,
+        write_backbone,
+        write_trajectory,
+    )
+
+__all__ = [
+    "Backbone",
+    "CheckpointError",
+    "DependencyError",
+    "Designer",
+    "Generation",
+    "InputError",
+    "OutputSettings",
+    "ProtdiffError",
+    "Quality",
+    "SamplingSettings",
+    "Scaffolding",
+    "__version__",
+    "fetch_structures",
+    "load",
+    "measure_quality",
+    "parse_contig",
+    "read_backbone",
+    "read_backbones",
+    "run_designs",
+    "summarise_quality",
+    "write_backbone",
+    "write_trajectory",
+]
+
+__version__ = get_version()
+
+__getattr__, __dir__ = make_lazy(
+    __name__,
+    {
+        "Backbone": "protdiff.structure",
+        "CheckpointError": "protdiff.errors",
+        "DependencyError": "protdiff.errors",
+        "Designer": "protdiff.design.designer",
+        "Generation": "protdiff.design.generate",
+        "InputError": "protdiff.errors",
+        "OutputSettings": "protdiff.design.run",
+        "ProtdiffError": "protdiff.errors",
+        "Quality": "protdiff.evaluation.quality",
+        "SamplingSettings": "protdiff.design.settings",
+        "Scaffolding": "protdiff.design.scaffold",
+        "fetch_structures": "protdiff.structure",
+        "load": "protdiff.design.designer",
+        "measure_quality": "protdiff.evaluation.quality",
+        "parse_contig": "protdiff.structure",
+        "read_backbone": "protdiff.structure",
+        "read_backbones": "protdiff.structure",
+        "run_designs": "protdiff.design.run",
+        "summarise_quality": "protdiff.evaluation.panel",
+        "write_backbone": "protdiff.structure",
+        "write_trajectory": "protdiff.structure",
+    },
+)

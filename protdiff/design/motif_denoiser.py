@@ -1,0 +1,52 @@
+"""The one seam between scaffolding and the conditioners of motifs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from protdiff.design.settings import SamplingSettings
+from protdiff.diffusion import Denoiser
+from protdiff.structure import Motif
+
+if TYPE_CHECKING:
+    from protdiff.model import BackboneModel
+
+__all__ = ["make_motif_denoiser"]
+
+
+def make_motif_denoiser(
+    model: BackboneModel,
+    residue_mask: torch.Tensor,
+    *,
+    motifs: Sequence[Motif],
+    method: str,
+    settings: SamplingSettings,
+) -> Denoiser:
+    """Return the denoiser of a batch in which each element knows its motif.
+
+    Parameters
+    ----------
+    model
+        The trained model.
+    residue_mask
+        (batch, residue), True where a residue exists; all do.
+    motifs
+        One for each element of the batch, all of the same design length.
+    method
+        One of :data:`~protdiff.design.samplers.METHODS`.
+    settings
+        How to sample.
+    """
+    from protdiff.conditioning.motif import condition_on_motifs
+
+    return condition_on_motifs(
+        model,
+        residue_mask,
+        motifs,
+        method=method,
+        handedness=settings.sign,
+        self_condition=settings.self_conditioned,
+    )

@@ -1,0 +1,137 @@
+"""Scaffolding: a protein around residues that are given."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protdiff.design.engine import Plan
+from protdiff.design.motif_denoiser import make_motif_denoiser
+from protdiff.design.sample import Conditioner
+from protdiff.design.samplers import DEFAULT_METHOD, METHODS, check_name
+from protdiff.design.seeds import make_layout_generator
+from protdiff.design.settings import SamplingSettings
+from protdiff.errors import InputError
+from protdiff.structure import Backbone, Contig, Motif, superimpose
+from protdiff.structure.contig import LengthRange, parse_length
+
+if TYPE_CHECKING:
+    from protdiff.model import BackboneModel
+
+__all__ = ["DEFAULT_METHOD", "METHODS", "Scaffolding"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaffoldPlan(Plan):
+    """What is to be sampled around which motif."""
+
+    motif: Motif
+
+
+@dataclass(frozen=True, eq=False)
+class Scaffolding:
+    """A run of designs around one motif.
+
+    Parameters
+    ----------
+    source
+        The structure that the contig names residues of.
+    contig
+        What is given and what is made; each design draws its own layout of it.
+    seed
+        Of the run.
+    settings
+        How to sample.
+    total_length
+        Residues of the whole design, a number or a range.
+    method
+        How the motif is imposed, one of :data:`METHODS`.
+    redesignable
+        Residues whose amino acid is free.
+
+    Raises
+    ------
+    InputError
+        The contig does not fit the structure or the length, or a choice does not exist.
+    """
+
+    source: Backbone
+    contig: Contig
+    seed: int = 0
+    settings: SamplingSettings = field(default_factory=SamplingSettings)
+    total_length: LengthRange | None = None
+    method: str = DEFAULT_METHOD
+    redesignable: str | None = None
+
+    def __post_init__(self) -> None:
+        check_name("scaffolding method", self.method, METHODS)
+        if self.settings.handedness != "L":
+            raise InputError(
+                "a motif of natural amino acids stands in an L-protein; leave handedness at L"
+            )
+        object.__setattr__(self, "contig", self.contig.resolve(self.source))
+        self.plan(0)  # what is wrong with the length or the motif shows here, before any sampling
+
+    def plan(self, index: int) -> ScaffoldPlan:
+        """Draw the layout of a design."""
+        rng = make_layout_generator(self.seed, index)
+        layout = self.contig.sample_layout(rng, self.total_length)
+        motif = Motif.from_layout(self.source, layout, redesignable=self.redesignable)
+        return ScaffoldPlan(index, motif.length, motif=motif)
+
+    def condition(self, model: BackboneModel, plans: Sequence[Plan]) -> Conditioner:
+        """Return what makes the denoiser that knows the motifs of a batch."""
+        motifs = [plan.motif for plan in plans if isinstance(plan, ScaffoldPlan)]
+        return partial(
+            make_motif_denoiser,
+            model,
+            motifs=motifs,
+            method=self.method,
+            settings=self.settings,
+        )
+
+    def finish(
+        self, plan: Plan, coordinates: NDArray[np.float32]
+    ) -> tuple[Backbone, dict[str, Any]]:
+        """Set the input's motif, as a rigid body, on the sampled one.
+
+        Sampling brings the motif to within a fraction of an Å of the input's geometry; the user
+        asked for the input's geometry itself.
+        """
+        assert isinstance(plan, ScaffoldPlan)
+        motif = plan.motif
+        exact = coordinates.copy()
+        if np.isfinite(coordinates).all():
+            given = motif.source.coordinates[:, :3]
+            motion = superimpose(given, coordinates[motif.motif_positions])
+            exact[motif.motif_positions] = motion.apply(given)
+            rmsd: float | None = round(motif.measure_rmsd(exact), 4)
+            drift: float | None = round(motion.rmsd, 4)
+        else:
+            rmsd = drift = None
+        backbone = motif.apply(exact, name=f"design_{plan.index:04d}")
+        return backbone, {
+            "contig": self.contig.text,
+            "motif_map": motif.motif_map(),
+            "motif_rmsd": rmsd,
+            "quality": {"motif_rmsd_sampled": drift},
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the designs depend on."""
+        coordinates = np.round(self.source.coordinates, 3).tobytes()
+        total = None if self.total_length is None else list(parse_length(self.total_length))
+        return {
+            "task": "scaffold",
+            "contig": self.contig.text,
+            "motif": self.source.name,
+            "motif_sha256": hashlib.sha256(coordinates).hexdigest(),
+            "total_length": total,
+            "method": self.method,
+        }

@@ -1,0 +1,36 @@
+"""Public names that are imported at their first use (PEP 562).
+
+``import protdiff`` and ``protdiff --help`` must be quick, and torch, e3nn and Biotite are not.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = ["make_lazy"]
+
+
+def make_lazy(
+    package: str, origins: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return the ``__getattr__`` and ``__dir__`` of a package.
+
+    Parameters
+    ----------
+    package
+        Its name, for the error message.
+    origins
+        The module of each public name.
+    """
+
+    def get_attribute(name: str) -> Any:
+        if name in origins:
+            return getattr(importlib.import_module(origins[name]), name)
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    def list_attributes() -> list[str]:
+        return sorted(origins)
+
+    return get_attribute, list_attributes
