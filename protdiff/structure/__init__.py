@@ -30,6 +30,7 @@ from protdiff.structure.motif import Motif, SegmentRow, explain_contig, sample_m
 from protdiff.structure.read import (
     count_models,
     find_structure_files,
+    get_structure_name,
     read_backbone,
     read_backbones,
     read_models,
@@ -60,6 +61,7 @@ __all__ = [
     "fetch_structures",
     "find_links",
     "find_structure_files",
+    "get_structure_name",
     "parse_contig",
     "parse_length",
     "parse_selection",

@@ -473,8 +473,7 @@ def parse_contig(text: str) -> Contig:
     protdiff.structure.contig.ContigError: contig '10-40/A163-x/10', character 12: ...
     """
     start, stop = _find_core(text)
-    tokens = list(re.finditer(r"[^\s/,]+", text[:stop]))
-    tokens = [token for token in tokens if token.start() >= start]
+    tokens = list(re.compile(r"[^\s/,]+").finditer(text, start, stop))
     if not tokens:
         raise ContigError(text, start, "the contig is empty; write e.g. 10-40/A163-181/10-40")
     chains: list[list[Segment]] = [[]]

@@ -26,6 +26,7 @@ __all__ = [
     "STRUCTURE_SUFFIXES",
     "count_models",
     "find_structure_files",
+    "get_structure_name",
     "read_backbone",
     "read_backbones",
     "read_models",
@@ -238,7 +239,7 @@ class _StructureFile:
                 f"residue {backbone.label(place)} of {self.path} has a coordinate that is not a "
                 f"number ({int(bad.sum())} such residues); repair the file or leave them out"
             )
-        return backbone.select(slice(None), name=_stem(self.path))
+        return backbone.select(slice(None), name=get_structure_name(self.path))
 
     def _get_atoms(self, model: int) -> Any:
         options: dict[str, Any] = {"model": model, "altloc": "all", "extra_fields": ["occupancy"]}
@@ -255,7 +256,15 @@ def _list_chains(chains: str | Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _stem(path: Path) -> str:
+def get_structure_name(path: str | Path) -> str:
+    """Return what a structure is called after its file: the name without the suffixes.
+
+    Examples
+    --------
+    >>> get_structure_name("1abc/1abc_A.2.bcif.gz")
+    '1abc_A.2'
+    """
+    path = Path(path)
     name = path.name
     for suffix in (".gz", *STRUCTURE_SUFFIXES):
         if name.lower().endswith(suffix):

@@ -1,0 +1,506 @@
+r"""Preparing training data: folders of structure files become one file of backbones.
+
+Every chain passes the same gate: a length, few chain breaks, sound bonds, the natural hand, and the
+compactness of a folded domain,
+
+.. math:: R_g < 1.25 · 2.2 L^{0.38} \text{ Å} \quad\text{and}\quad
+          \text{CA contacts} > 2.2 \text{ per residue},
+
+and whatever fails is counted under its reason. What is left is split into a training and a held-out
+part by whole clusters of similar sequence, so that the held-out loss measures generalisation. The
+part of a cluster follows from a hash of its name alone: it is the same on every machine, with any
+number of processes, and when chains are added later.
+
+Clusters come from a manifest, a tab-separated table with the columns ``id``, ``file`` and one or
+two columns of clusters. Without one, chains of the same amino-acid sequence are a cluster, which
+keeps the copies in a crystal together and nothing more: with many homologues, give a manifest.
+
+The written file needs no Biotite to be read; its layout is in :func:`prepare_dataset`.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import multiprocessing
+import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protdiff.errors import InputError, ProtdiffError
+from protdiff.files import write_atomically
+from protdiff.structure import (
+    Backbone,
+    StructureWarning,
+    backbone_dihedrals,
+    bond_lengths,
+    count_contacts,
+    find_structure_files,
+    get_structure_name,
+    radius_of_gyration,
+    read_backbone,
+)
+
+__all__ = ["ChainFilter", "PreparationReport", "prepare_dataset"]
+
+#: How many chains a report names for each reason.
+_EXAMPLES = 5
+_MANIFEST = "manifest.tsv"
+
+
+@dataclass(frozen=True)
+class ChainFilter:
+    """What a chain must be like to be trained on.
+
+    Parameters
+    ----------
+    min_length, max_length
+        Residues, both ends included.
+    max_breaks
+        Chain breaks.
+    compact
+        Ask for the compactness of a folded domain.
+    max_radius_factor
+        :math:`R_g` may be this many times 2.2 L^0.38 Å.
+    min_contacts
+        CA contacts (under 8 Å, four or more residues apart) per residue, counted from both sides.
+    max_bond_error
+        How far (Å) a backbone bond may be from its ideal length.
+    max_left_handed
+        Share of non-glycine residues with phi > 0; natural chains stay under 0.13, mirror images
+        are over 0.8.
+    """
+
+    min_length: int = 40
+    max_length: int = 256
+    max_breaks: int = 0
+    compact: bool = True
+    max_radius_factor: float = 1.25
+    min_contacts: float = 2.2
+    max_bond_error: float = 0.3
+    max_left_handed: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.min_length <= self.max_length:
+            raise InputError(
+                f"lengths from {self.min_length} to {self.max_length} hold no chain; "
+                "give 1 or more, the shorter first"
+            )
+
+    def find_fault(self, backbone: Backbone) -> str | None:
+        """Return why a chain is left out; None if it is kept."""
+        length = len(backbone)
+        if length < self.min_length:
+            return "too short"
+        if length > self.max_length:
+            return "too long"
+        if len(backbone.segment_starts) - 1 > self.max_breaks:
+            return "chain breaks"
+        x, index = backbone.coordinates, backbone.residue_index
+        bonds = bond_lengths(x, index)
+        for name, ideal in (("N-CA", 1.459), ("CA-C", 1.525), ("C-N", 1.331)):
+            if len(bonds[name]) and np.abs(bonds[name] - ideal).max() > self.max_bond_error:
+                return "distorted bonds"
+        phi = backbone_dihedrals(x, index)[0]
+        phi = phi[(backbone.residue_name != "GLY") & np.isfinite(phi)]
+        if len(phi) and float((phi > 0).mean()) > self.max_left_handed:
+            return "left-handed torsions"
+        if self.compact:
+            alpha = x[:, 1]
+            if radius_of_gyration(alpha) >= self.max_radius_factor * 2.2 * length**0.38:
+                return "not compact: radius of gyration"
+            if count_contacts(alpha, separation=4).mean() <= self.min_contacts:
+                return "not compact: few contacts"
+        return None
+
+
+@dataclass
+class PreparationReport:
+    """What became of the chains.
+
+    Attributes
+    ----------
+    files, chains
+        Structure files looked at, and the chains found in those that were read.
+    kept, held_out, clusters, residues
+        Chains written, those of them held out, clusters and residues of the chains written.
+    dropped
+        How many files or chains were left out, by reason.
+    examples
+        Some of their names, by reason.
+    """
+
+    files: int = 0
+    chains: int = 0
+    kept: int = 0
+    held_out: int = 0
+    clusters: int = 0
+    residues: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def drop(self, reason: str, name: str) -> None:
+        """Count one file or chain that is left out."""
+        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+        examples = self.examples.setdefault(reason, [])
+        if len(examples) < _EXAMPLES:
+            examples.append(name)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.kept} chains kept of {self.files} files: {self.residues} residues, "
+            f"{self.clusters} clusters, {self.held_out} chains held out"
+        ]
+        for reason, count in sorted(self.dropped.items(), key=lambda item: (-item[1], item[0])):
+            lines.append(f"  {count:6d} dropped, {reason} (as {self.examples[reason][0]})")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A file to be read, and what the manifest says of it."""
+
+    path: Path
+    id: str
+    row: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class _Chain:
+    """A chain that passed the gate, in plain arrays that travel between processes."""
+
+    id: str
+    coordinates: NDArray[np.float32]
+    residue_index: NDArray[np.int32]
+    sequence: str
+    helix: float
+    strand: float
+    row: Mapping[str, str] | None
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What came of one file: chains, and the (reason, name) of what was left out."""
+
+    found: int
+    chains: list[_Chain]
+    dropped: list[tuple[str, str]]
+
+
+def prepare_dataset(
+    sources: str | Path | Iterable[str | Path],
+    out: str | Path,
+    *,
+    min_length: int = 40,
+    max_length: int = 256,
+    max_breaks: int = 0,
+    compact: bool = True,
+    manifest: str | Path | None = None,
+    recommended_only: bool = True,
+    cluster_column: str = "cluster30",
+    balance_column: str = "cluster40",
+    held_out_fraction: float = 0.05,
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> PreparationReport:
+    """Parse structure files, keep the sound chains, split them, and write one file.
+
+    The file is a safetensors file of ``coordinates`` (sum L, 3, 3) float32, N, CA, C in Å;
+    ``residue_index`` (sum L,) int32; ``offsets`` (n + 1,) int64, where each chain begins;
+    ``cluster30`` and ``cluster40`` (n,) int64, the clusters to split and to sample by;
+    ``held_out`` (n,) uint8; ``helix`` and ``strand`` (n,) float32, shares of residues. Its
+    metadata are ``format``, ``version``, ``ids`` (a JSON list) and ``report`` (a JSON object).
+
+    Parameters
+    ----------
+    sources
+        Structure files and folders of them.
+    out
+        The file to be written.
+    min_length, max_length, max_breaks, compact
+        The gate, as in :class:`ChainFilter`.
+    manifest
+        A table with the columns ``id`` and ``file`` (relative to the table's folder), a row for
+        each file; files that it does not list are left out. A ``manifest.tsv`` at the top of a
+        source folder is used without being named.
+    recommended_only
+        Keep only rows whose column ``recommended`` is 1, where the manifest has one.
+    cluster_column, balance_column
+        The manifest's columns with the clusters to split by and to sample by.
+    held_out_fraction
+        Share of the clusters that is held out.
+    workers
+        Processes; without it as many as there are cores for this process.
+    overwrite
+        Replace an existing file.
+    progress
+        Called with the number of files done and of all files.
+
+    Returns
+    -------
+    PreparationReport
+        Counts of what was kept and dropped, and why.
+
+    Raises
+    ------
+    InputError
+        A source is missing or holds no structure, the manifest lacks a column, no chain is left,
+        or ``out`` exists.
+    """
+    gate = ChainFilter(min_length, max_length, max_breaks, compact)
+    out = Path(out)
+    if not 0.0 <= held_out_fraction < 1.0:
+        raise InputError(
+            f"the held-out fraction is at least 0 and under 1; got {held_out_fraction}"
+        )
+    if workers is not None and workers < 1:
+        raise InputError(f"the number of workers is at least 1; got {workers}")
+    if out.exists() and not overwrite:
+        # Said before an hour of parsing, not after.
+        raise InputError(f"{out} exists already; choose another name or allow overwriting")
+    paths = [Path(source) for source in _as_list(sources)]
+    files = find_structure_files(paths)
+    report = PreparationReport(files=len(files))
+    table = _find_manifest(paths, manifest)
+    columns = (cluster_column, balance_column)
+    rows = {} if table is None else _read_manifest(table, columns)
+    entries = list(_list_entries(files, rows, table, gate, recommended_only, report))
+
+    chains: dict[str, _Chain] = {}
+    done = len(files) - len(entries)
+    if progress is not None:
+        progress(done, len(files))
+    for outcome in _process(entries, gate, workers):
+        done += 1
+        report.chains += outcome.found
+        for reason, name in outcome.dropped:
+            report.drop(reason, name)
+        for chain in outcome.chains:
+            if chain.id in chains:
+                report.drop("same name as another chain", chain.id)
+            else:
+                chains[chain.id] = chain
+        if progress is not None:
+            progress(done, len(files))
+    if not chains:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in report.dropped.items())
+        raise InputError(
+            f"no chain of {len(files)} files is left to train on ({reasons}); widen the filters"
+        )
+    _write(
+        out, [chains[id] for id in sorted(chains)], columns, held_out_fraction, report, overwrite
+    )
+    return report
+
+
+def _as_list(sources: str | Path | Iterable[str | Path]) -> list[str | Path]:
+    return [sources] if isinstance(sources, str | Path) else list(sources)
+
+
+def _find_manifest(paths: Sequence[Path], manifest: str | Path | None) -> Path | None:
+    if manifest is not None:
+        return Path(manifest)
+    found = [path / _MANIFEST for path in paths if (path / _MANIFEST).is_file()]
+    if len(found) > 1:
+        raise InputError(
+            f"{len(found)} source folders have a {_MANIFEST}, and their clusters are not one "
+            "numbering; join them into one table and name it as the manifest"
+        )
+    return found[0] if found else None
+
+
+def _read_manifest(table: Path, columns: Sequence[str]) -> dict[Path, dict[str, str]]:
+    """Return the manifest's rows by the full path of their file."""
+    try:
+        with table.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file, delimiter="\t")
+            lacking = [
+                name for name in ("id", "file", *columns) if name not in (reader.fieldnames or [])
+            ]
+            if lacking:
+                raise InputError(
+                    f"the manifest {table} has no column {', '.join(lacking)}; expected a "
+                    f"tab-separated table with {', '.join(('id', 'file', *columns))}"
+                )
+            rows = {}
+            for number, row in enumerate(reader, start=2):
+                if any(not row[name] for name in ("id", "file", *columns)):
+                    raise InputError(f"line {number} of the manifest {table} is incomplete")
+                rows[(table.parent / row["file"]).resolve()] = row
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"cannot read the manifest {table}: {error}") from error
+    return rows
+
+
+def _list_entries(
+    files: Sequence[Path],
+    rows: Mapping[Path, Mapping[str, str]],
+    table: Path | None,
+    gate: ChainFilter,
+    recommended_only: bool,
+    report: PreparationReport,
+) -> Iterator[_Entry]:
+    """Give the files worth reading; what the manifest already rules out is not even opened."""
+    for path in files:
+        row = rows.get(path.resolve())
+        if table is not None and row is None:
+            report.drop("not in the manifest", path.name)
+        elif row is None:
+            yield _Entry(path, get_structure_name(path))
+        elif recommended_only and row.get("recommended", "1") != "1":
+            report.drop("not recommended by the manifest", row["id"])
+        elif row.get("length", "").isdigit() and int(row["length"]) > gate.max_length:
+            report.drop("too long", row["id"])
+        elif row.get("length", "").isdigit() and int(row["length"]) < gate.min_length:
+            report.drop("too short", row["id"])
+        else:
+            yield _Entry(path, row["id"], row)
+
+
+def _count_cores() -> int:
+    """Count the cores that this process may use, where the system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _process(
+    entries: Sequence[_Entry], gate: ChainFilter, workers: int | None
+) -> Iterator[_Outcome]:
+    count = workers or _count_cores()
+    work = partial(_read_entry, gate)
+    # A process takes a second to start, which so few files do not repay.
+    if count == 1 or len(entries) < 64:
+        yield from map(work, entries)
+        return
+    # A fresh interpreter for each worker: a fork of a process with torch's threads may hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(count, mp_context=context) as pool:
+        try:
+            yield from pool.map(work, entries, chunksize=16)
+        except BrokenProcessPool as error:
+            raise ProtdiffError(
+                "a worker process died, perhaps for want of memory; use fewer workers"
+            ) from error
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _read_entry(gate: ChainFilter, entry: _Entry) -> _Outcome:
+    """Read one file and put its chains through the gate; runs in a worker."""
+    try:
+        with warnings.catch_warnings():
+            # A residue dropped is a chain break, and that is counted.
+            warnings.simplefilter("ignore", StructureWarning)
+            whole = read_backbone(entry.path)
+    except InputError as error:
+        reason = "holds no protein" if "no protein" in str(error) else "unreadable file"
+        return _Outcome(0, [], [(reason, entry.id)])
+    outcome = _Outcome(len(whole.chains), [], [])
+    for name in whole.chains:
+        chain = whole.select_chain(name)
+        id = entry.id if len(whole.chains) == 1 else f"{entry.id}_{name}"
+        fault = gate.find_fault(chain)
+        if fault is not None:
+            outcome.dropped.append((fault, id))
+            continue
+        helix, strand = _measure_structure(chain, entry.row)
+        outcome.chains.append(
+            _Chain(
+                id,
+                chain.coordinates[:, :3].copy(),
+                chain.residue_index.astype(np.int32),
+                chain.sequence,
+                helix,
+                strand,
+                entry.row,
+            )
+        )
+    return outcome
+
+
+def _measure_structure(chain: Backbone, row: Mapping[str, str] | None) -> tuple[float, float]:
+    """Return the shares of helix and strand, from the manifest or by hydrogen bonds."""
+    if row is not None:
+        try:
+            return float(row["helix"]), float(row["strand"])
+        except (KeyError, ValueError):
+            pass
+    from protdiff.evaluation.secondary_structure import assign_secondary_structure
+
+    states = assign_secondary_structure(chain.coordinates)
+    return float((states == "H").mean()), float((states == "E").mean())
+
+
+def _name_cluster(chain: _Chain, column: str) -> str:
+    if chain.row is not None:
+        return chain.row[column]
+    # A backbone without side chains (all G, all X) says nothing about its relatives.
+    return chain.sequence if len(set(chain.sequence)) > 1 else chain.id
+
+
+def _is_held_out(cluster: str, fraction: float) -> bool:
+    """Hold a cluster out by a hash of its name, uniform in [0, 1)."""
+    digest = hashlib.sha256(f"protdiff held-out cluster {cluster}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64 < fraction
+
+
+def _number_clusters(names: Sequence[str]) -> NDArray[np.int64]:
+    """Keep the manifest's numbers; number other names in their order."""
+    if all(name.isdecimal() and len(name) < 19 for name in names):
+        return np.array([int(name) for name in names], dtype=np.int64)
+    order = {name: number for number, name in enumerate(sorted(set(names)))}
+    return np.array([order[name] for name in names], dtype=np.int64)
+
+
+def _write(
+    out: Path,
+    chains: Sequence[_Chain],
+    columns: tuple[str, str],
+    held_out_fraction: float,
+    report: PreparationReport,
+    overwrite: bool,
+) -> None:
+    from safetensors.numpy import save
+
+    clusters, balance = ([_name_cluster(chain, name) for chain in chains] for name in columns)
+    held_out = np.array([_is_held_out(name, held_out_fraction) for name in clusters], np.uint8)
+    if held_out.all():
+        raise InputError(
+            f"every cluster of {len(chains)} chains would be held out; give more chains or a "
+            "smaller held-out fraction"
+        )
+    lengths = [len(chain.coordinates) for chain in chains]
+    report.kept, report.held_out = len(chains), int(held_out.sum())
+    report.clusters, report.residues = len(Counter(clusters)), sum(lengths)
+    tensors = {
+        "coordinates": np.concatenate([chain.coordinates for chain in chains]),
+        "residue_index": np.concatenate([chain.residue_index for chain in chains]),
+        "offsets": np.cumsum([0, *lengths], dtype=np.int64),
+        "cluster30": _number_clusters(clusters),
+        "cluster40": _number_clusters(balance),
+        "held_out": held_out,
+        "helix": np.array([chain.helix for chain in chains], np.float32),
+        "strand": np.array([chain.strand for chain in chains], np.float32),
+    }
+    metadata = {
+        "format": "protdiff-dataset",
+        "version": "1",
+        "ids": json.dumps([chain.id for chain in chains]),
+        "report": json.dumps(asdict(report)),
+    }
+    data = save(tensors, metadata)
+    with write_atomically(out, overwrite=overwrite) as temporary:
+        temporary.write_bytes(data)
