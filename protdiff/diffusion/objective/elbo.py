@@ -1,0 +1,166 @@
+r"""The variational bound of a diffusion model, and its two faces.
+
+A sampler that walks down a grid :math:`t_T > \dots > t_1` by the ancestral kernel
+:math:`p(x_s \mid x_t) = q(x_s \mid x_t, x_0 = D(x_t))` is a latent-variable model, and
+
+.. math:: -\log p(x_0) \le
+          \underbrace{KL[q(x_{t_T} | x_0) \,\|\, p(x_{t_T})]}_{\text{prior}}
+          + \sum_{s < t} \underbrace{E_q\, KL[q(x_s | x_t, x_0) \,\|\, p(x_s | x_t)]}_{\text{step}}
+          + \underbrace{E_q[-\log p(x_0 | x_{t_1})]}_{\text{reconstruction}} .
+
+Both kernels of a step are Gaussians of one variance, whose means differ by that of
+:math:`x_0` and :math:`D`, and their divergence is a **weighted denoising loss**,
+
+.. math:: KL = \tfrac12 \Big( \frac{1}{k_s^2} - \frac{1}{k_t^2} \Big) \| x_0 - D(x_t) \|^2 ,
+
+with :math:`1/k^2` the signal-to-noise ratio. As the grid is refined the sum becomes
+:math:`\tfrac12 \int (-d k_t^{-2}/dt) E \|x_0 - D\|^2 dt`, the denoising loss with the likelihood
+weighting. :func:`variational_bound` computes the divergences as they stand in the first formula,
+:func:`step_weights` gives the weights of the second; a test holds them equal.
+
+The decoder is :math:`p(x_0 \mid x_{t_1}) = N(D(x_{t_1}), k_{t_1}^2 I)`.
+
+References
+----------
+Sohl-Dickstein, Weiss, Maheswaranathan, Ganguli, "Deep unsupervised learning using nonequilibrium
+thermodynamics", 2015. Ho, Jain, Abbeel, "Denoising diffusion probabilistic models", 2020, equation
+5. Kingma, Salimans, Poole, Ho, "Variational diffusion models", 2021, equation 13.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from protdiff.diffusion.denoiser import Denoiser
+from protdiff.diffusion.noise import Noise
+from protdiff.diffusion.sde import SDE
+from protdiff.diffusion.subspace import FullSpace, Subspace
+
+__all__ = ["VariationalBound", "step_weights", "variational_bound"]
+
+
+@dataclass(frozen=True, eq=False)
+class VariationalBound:
+    """The terms of the bound on −log p(x_0), in nats.
+
+    Attributes
+    ----------
+    prior
+        ``(batch,)``.
+    steps
+        ``(step, batch)``, in the order of the grid, from the largest noise.
+    reconstruction
+        ``(batch,)``.
+    squared_errors
+        ‖x_0 − D(x_t)‖² at the start of each step, ``(step, batch)``.
+    """
+
+    prior: Tensor
+    steps: Tensor
+    reconstruction: Tensor
+    squared_errors: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """The bound, ``(batch,)``: an estimate that is at least −log p(x_0) in expectation."""
+        return self.prior + self.steps.sum(0) + self.reconstruction
+
+
+@torch.no_grad()
+def variational_bound(
+    denoiser: Denoiser,
+    x_0: Tensor,
+    times: Tensor,
+    *,
+    noise: Noise,
+    subspace: Subspace | None = None,
+) -> VariationalBound:
+    """Bound −log p(x_0) of the ancestral sampler on a grid, from one draw of noise a level.
+
+    Parameters
+    ----------
+    denoiser
+        The model.
+    x_0
+        Data, ``(batch, *event)``.
+    times
+        ``(steps + 1,)``, decreasing, from a time grid.
+    noise
+        Gives ε, in the space of the data.
+    subspace
+        The space of the data; None: the whole space.
+
+    Returns
+    -------
+    VariationalBound
+
+    References
+    ----------
+    Ho, Jain, Abbeel, "Denoising diffusion probabilistic models", 2020, equation 5.
+    """
+    sde, grid = denoiser.sde, times.detach().to("cpu", torch.float64)
+    space = FullSpace(tuple(x_0.shape)) if subspace is None else subspace
+    dimension = space.dimension.to(x_0)
+    zero = torch.zeros_like(x_0)
+    first, last = grid[0], grid[-1]
+    prior = _divergence(
+        sde.alpha(first) * x_0,
+        sde.sigma(first),
+        zero,
+        torch.tensor(sde.prior_sigma).double(),
+        dimension,
+    )
+    steps, errors = [], []
+    for t, s in pairwise(grid):
+        x_t = sde.perturb(x_0, t, noise(x_0))
+        denoised = denoiser(x_t, t)
+        bridge, centred = sde.bridge(t, s), x_t - sde.shift(t)
+        true_mean = bridge.weight_0 * x_0 + bridge.weight_t * centred
+        model_mean = bridge.weight_0 * denoised + bridge.weight_t * centred
+        steps.append(_divergence(true_mean, bridge.sigma, model_mean, bridge.sigma, dimension))
+        errors.append((x_0 - denoised).square().flatten(1).sum(1))
+    denoised = denoiser.finish(sde.perturb(x_0, last, noise(x_0)), last)
+    variance = sde.noise_ratio(last).square()
+    squared = (x_0 - denoised).square().flatten(1).sum(1)
+    log_volume = dimension * (2.0 * math.pi * variance).log()
+    reconstruction = 0.5 * (squared / variance + log_volume)
+    return VariationalBound(prior, torch.stack(steps), reconstruction, torch.stack(errors))
+
+
+def step_weights(sde: SDE, times: Tensor) -> Tensor:
+    r"""Give the weight of each step's squared error in the bound.
+
+    .. math:: \tfrac12 (k_s^{-2} - k_t^{-2})
+
+    Parameters
+    ----------
+    sde
+        The forward process.
+    times
+        ``(steps + 1,)``, decreasing.
+
+    Returns
+    -------
+    Tensor
+        ``(steps,)``, double precision.
+
+    References
+    ----------
+    Kingma, Salimans, Poole, Ho, "Variational diffusion models", 2021, equation 13.
+    """
+    signal_to_noise = sde.noise_ratio(times.detach().to("cpu", torch.float64)).square().reciprocal()
+    return 0.5 * (signal_to_noise[1:] - signal_to_noise[:-1])
+
+
+def _divergence(
+    mean_q: Tensor, sigma_q: Tensor, mean_p: Tensor, sigma_p: Tensor, dimension: Tensor
+) -> Tensor:
+    """KL divergence between isotropic Gaussians, N(mean_q, sigma_q²) from N(mean_p, sigma_p²)."""
+    ratio = (sigma_q / sigma_p).square()
+    squared = (mean_q - mean_p).square().flatten(1).sum(1)
+    return 0.5 * (dimension * (ratio - 1.0 - ratio.log()) + squared / sigma_p.square())

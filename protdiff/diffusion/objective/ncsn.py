@@ -1,0 +1,92 @@
+r"""The objective of noise-conditional score networks: denoising on a ladder of noise.
+
+.. math:: L = \frac1K \sum_{i=1}^K \sigma_i^2 \cdot \tfrac12 E \Big\| s(x + \sigma_i \epsilon,
+          \sigma_i) + \frac{\epsilon}{\sigma_i} \Big\|^2, \qquad
+          \frac{\sigma_1}{\sigma_2} = \dots = \frac{\sigma_{K-1}}{\sigma_K} > 1 .
+
+The factor :math:`\sigma_i^2` gives every rung a loss of one size, half the dimension for a model
+that says nothing. The ladder is the discretisation of the variance-exploding SDE.
+
+References
+----------
+Song, Ermon, "Generative modeling by estimating gradients of the data distribution", 2019, equations
+5 and 6. Song, Ermon, "Improved techniques for training score-based generative models", 2020.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from protdiff.diffusion.broadcasting import expand
+from protdiff.diffusion.noise import Noise
+from protdiff.errors import InputError
+
+__all__ = ["geometric_ladder", "ncsn_loss"]
+
+
+def geometric_ladder(sigma_max: float, sigma_min: float, rungs: int) -> Tensor:
+    """Give noise levels in geometric progression, decreasing, ``(rung,)``.
+
+    Parameters
+    ----------
+    sigma_max, sigma_min
+        The ends, in units of the data's standard deviation.
+    rungs
+        K, at least 2.
+
+    Examples
+    --------
+    >>> geometric_ladder(4.0, 1.0, 3)
+    tensor([4., 2., 1.])
+    """
+    if not 0.0 < sigma_min < sigma_max or rungs < 2:
+        raise InputError(
+            f"A ladder of {rungs} rungs from {sigma_max} to {sigma_min} cannot be made; give "
+            "0 < sigma_min < sigma_max and at least 2 rungs."
+        )
+    ends = torch.tensor([sigma_max, sigma_min], dtype=torch.float64).log()
+    fractions = torch.linspace(0, 1, rungs, dtype=torch.float64)
+    return (ends[0] + (ends[1] - ends[0]) * fractions).exp().float()
+
+
+def ncsn_loss(
+    score: Callable[[Tensor, Tensor], Tensor],
+    x: Tensor,
+    sigmas: Tensor,
+    *,
+    noise: Noise,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    r"""Give the loss of each sample at a random rung of the ladder.
+
+    Parameters
+    ----------
+    score
+        The model :math:`s(\tilde x, \sigma)`, of ``(batch, *event)`` and ``(batch,)`` to
+        ``(batch, *event)``.
+    x
+        Data, ``(batch, *event)``.
+    sigmas
+        The ladder, ``(rung,)``.
+    noise
+        Gives :math:`\epsilon`.
+    generator
+        Chooses the rungs; None takes torch's own.
+
+    Returns
+    -------
+    Tensor
+        ``(batch,)``.
+
+    References
+    ----------
+    Song, Ermon, "Generative modeling by estimating gradients of the data distribution", 2019.
+    """
+    rungs = torch.randint(len(sigmas), (len(x),), generator=generator)
+    sigma = sigmas[rungs].to(x)
+    epsilon = noise(x)
+    predicted = score(x + expand(sigma, x) * epsilon, sigma)
+    return 0.5 * (expand(sigma, x) * predicted + epsilon).square().flatten(1).sum(1)
