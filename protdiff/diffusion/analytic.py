@@ -133,7 +133,8 @@ class MixtureDenoiser(Denoiser):
         variances = self._eigenvalues + k_squared
         quadratic = (offsets.square() / variances).sum(-1)
         log_volume = (variances.log() + math.log(2 * math.pi)).sum(-1)
-        return self.weights.log() - (quadratic + log_volume) / 2
+        log_joint: Tensor = self.weights.log() - (quadratic + log_volume) / 2
+        return log_joint
 
 
 class GaussianDenoiser(Denoiser):

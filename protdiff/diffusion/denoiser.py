@@ -27,7 +27,7 @@ from torch import Tensor
 from protdiff.diffusion.broadcasting import expand
 from protdiff.diffusion.sde import SDE
 
-__all__ = ["Denoiser", "FunctionDenoiser", "predict_noise", "score"]
+__all__ = ["Denoiser", "FunctionDenoiser", "MovingFrame", "predict_noise", "score"]
 
 
 class Denoiser(ABC):
@@ -95,6 +95,47 @@ class FunctionDenoiser(Denoiser):
     def __call__(self, x_t: Tensor, t: Tensor) -> Tensor:
         """Give E[x_0 | x_t]."""
         return self._function(x_t, t)
+
+
+class MovingFrame(Denoiser):
+    """A denoiser seen from the frame that moves with the shift of its SDE; it counts its calls.
+
+    Takes z_t = x_t - m_t in place of x_t, so that whoever calls it may forget the shift. Samplers
+    and the probability flow wrap their denoiser in one for the length of a run.
+
+    Parameters
+    ----------
+    denoiser
+        The denoiser within.
+
+    Attributes
+    ----------
+    evaluations
+        How often the denoiser has been called.
+    """
+
+    def __init__(self, denoiser: Denoiser) -> None:
+        self.sde = denoiser.sde
+        self.denoiser = denoiser
+        self.evaluations = 0
+
+    def shift(self, t: Tensor) -> Tensor:
+        """Give m_t."""
+        return self.sde.shift(t)
+
+    def __call__(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """Give E[x_0 | z_t + m_t]."""
+        self.evaluations += 1
+        return self.denoiser(x_t + expand(self.shift(t), x_t), t)
+
+    def finish(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """Give the posterior mean that ends a sampling run."""
+        self.evaluations += 1
+        return self.denoiser.finish(x_t + expand(self.shift(t), x_t), t)
+
+    def reorder(self, indices: Tensor) -> None:
+        """Hand the resampling on."""
+        self.denoiser.reorder(indices)
 
 
 def predict_noise(sde: SDE, x_t: Tensor, t: Tensor, denoised: Tensor) -> Tensor:

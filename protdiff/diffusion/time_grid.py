@@ -174,10 +174,14 @@ def _noise_ratio_range(
 ) -> tuple[Tensor, Tensor]:
     """Give the first and the last noise ratio of a run; None stands for the SDE's own."""
     first = sde.noise_ratio_max if largest is None else min(largest, sde.noise_ratio_max)
-    last = sde.noise_ratio(torch.tensor(sde.t_min).double()) if smallest is None else smallest
+    last = (
+        sde.noise_ratio(torch.tensor(sde.t_min, dtype=torch.float64))
+        if smallest is None
+        else smallest
+    )
     if not 0 < last < first:
         raise InputError(
             f"noise ratios from {float(last):g} to {float(first):g} make no time grid; the "
             "smallest must be positive and below the largest"
         )
-    return torch.tensor(first).double(), torch.as_tensor(last).double()
+    return torch.tensor(first, dtype=torch.float64), torch.as_tensor(last, dtype=torch.float64)

@@ -38,7 +38,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from protdiff.diffusion.denoiser import Denoiser
+from protdiff.diffusion.denoiser import Denoiser, MovingFrame
 from protdiff.diffusion.noise import Noise
 from protdiff.diffusion.sde import SDE
 from protdiff.errors import InputError
@@ -128,7 +128,8 @@ class Sampler(ABC):
         Parameters
         ----------
         denoiser
-            The posterior mean under an SDE without shift.
+            The posterior mean under an SDE without shift; for one with a shift, wrapped in a
+            :class:`~protdiff.diffusion.denoiser.MovingFrame`, as the loop does.
         x_t
             The state, ``(batch, *event)``.
         t, s
@@ -177,7 +178,7 @@ class Sampler(ABC):
         Tensor
             x_0, ``(batch, *event)``; without the final denoising step, the state at the last time.
         """
-        run = _Run(denoiser)
+        run = MovingFrame(denoiser)
         grid = times.detach().to("cpu", torch.float64)
         x = x_T - run.shift(grid[0])
         info: StepInfo | None = None
@@ -233,26 +234,3 @@ def draw_prior(sde: SDE, noise: Noise, like: Tensor) -> Tensor:
     """
     t = torch.tensor(sde.t_max, dtype=torch.float64)
     return sde.shift(t) + sde.prior_sigma * noise(like)
-
-
-class _Run(Denoiser):
-    """The denoiser of one run: it counts, and moves with the shift of the SDE."""
-
-    def __init__(self, denoiser: Denoiser) -> None:
-        self.sde = denoiser.sde
-        self.denoiser = denoiser
-        self.evaluations = 0
-
-    def shift(self, t: Tensor) -> Tensor:
-        return self.sde.shift(t)
-
-    def __call__(self, x_t: Tensor, t: Tensor) -> Tensor:
-        self.evaluations += 1
-        return self.denoiser(x_t + self.shift(t), t)
-
-    def finish(self, x_t: Tensor, t: Tensor) -> Tensor:
-        self.evaluations += 1
-        return self.denoiser.finish(x_t + self.shift(t), t)
-
-    def reorder(self, indices: Tensor) -> None:
-        self.denoiser.reorder(indices)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from protdiff.diffusion.denoiser import Denoiser
+from protdiff.diffusion.denoiser import Denoiser, FunctionDenoiser
 from protdiff.diffusion.noise import Noise
+from protdiff.diffusion.probability_flow import solve_flow
 from protdiff.diffusion.sampler.base import Sampler, StepInfo
 
 __all__ = ["DormandPrince"]
@@ -50,18 +50,20 @@ class DormandPrince(Sampler):
         previous: StepInfo | None,
     ) -> tuple[Tensor, Tensor]:
         """Go from time t to a smaller time s."""
-        from torchdiffeq import odeint  # imported here because it is slow to import
+        sde, seen = denoiser.sde, list[Tensor]()
 
-        sde = denoiser.sde
-        denoised: list[Tensor] = []
+        def denoise(x: Tensor, time: Tensor) -> Tensor:
+            denoised = denoiser(x, time)
+            if not seen:
+                seen.append(denoised)
+            return denoised
 
-        def velocity(log_k: Tensor, y: Tensor) -> Tensor:
-            time = sde.time_of_noise_ratio(log_k.cpu().double().exp())
-            denoised.append(denoiser(sde.alpha(time) * y, time))
-            return y - denoised[-1]
-
-        span = torch.stack([sde.noise_ratio(t), sde.noise_ratio(s)]).log()
-        span = span.to(x_t.device, torch.float64)
-        y_t = x_t / sde.alpha(t)
-        y_s = odeint(velocity, y_t, span, rtol=self.rtol, atol=self.atol, method="dopri5")[-1]
-        return sde.alpha(s) * y_s, denoised[0]
+        y_s = solve_flow(
+            FunctionDenoiser(sde, denoise),
+            x_t / sde.alpha(t),
+            sde.noise_ratio(t),
+            sde.noise_ratio(s),
+            rtol=self.rtol,
+            atol=self.atol,
+        )
+        return sde.alpha(s) * y_s, seen[0]

@@ -126,17 +126,19 @@ class SDE(ABC):
     @property
     def t_min(self) -> float:
         """The default last time of a sampling run, where the noise ratio is 0.004."""
-        return float(self.time_of_noise_ratio(torch.tensor(_SMALLEST_NOISE_RATIO).double()))
+        return float(
+            self.time_of_noise_ratio(torch.tensor(_SMALLEST_NOISE_RATIO, dtype=torch.float64))
+        )
 
     @property
     def noise_ratio_max(self) -> float:
         """The noise ratio of the prior."""
-        return float(self.noise_ratio(torch.tensor(self.t_max).double()))
+        return float(self.noise_ratio(torch.tensor(self.t_max, dtype=torch.float64)))
 
     @property
     def prior_sigma(self) -> float:
         """The prior's standard deviation: that of x_1 for data of unit variance."""
-        t = torch.tensor(self.t_max).double()
+        t = torch.tensor(self.t_max, dtype=torch.float64)
         return math.hypot(float(self.alpha(t)), float(self.sigma(t)))
 
     def alpha(self, t: Tensor) -> Tensor:

@@ -1,0 +1,136 @@
+r"""The discrete processes that came first, as discretisations of SDEs.
+
+DDPM is a Markov chain, x_i = sqrt(1 - β_i) x_{i-1} + sqrt(β_i) ξ. With N steps and β_i = β(i/N)/N
+it is, for large N, the VP SDE with that β (Song et al. 2021, appendix B):
+
+.. math::  \sqrt{1 - β_i}\, x \approx x - \tfrac12 β(t)\, x\, Δt, \qquad
+           \barα_i = \prod_{j \le i} (1 - β_j) \to e^{-\int_0^t β} = α_t^2 .
+
+NCSN has no chain but a ladder of noise levels σ_1 < ... < σ_N; in geometric progression they are
+the marginals of the VE SDE, up to the σ_min that the ladder starts with.
+
+References
+----------
+Ho et al. (2020), Denoising diffusion probabilistic models; Song and Ermon (2019), Generative
+modeling by estimating gradients of the data distribution; Song et al. (2021), Score-based
+generative modeling through stochastic differential equations, appendix B.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from protdiff.diffusion.noise import Noise
+from protdiff.diffusion.sde import SDE, VESDE, LinearVPSDE
+from protdiff.errors import InputError
+
+__all__ = ["DDPMSchedule", "NoiseLadder"]
+
+
+@dataclass(frozen=True, eq=False)
+class DDPMSchedule:
+    r"""The Markov chain of DDPM, x_i = sqrt(1 - β_i) x_{i-1} + sqrt(β_i) ξ for i = 1 ... N.
+
+    Parameters
+    ----------
+    betas
+        β_1 ... β_N, ``(step,)``, each between 0 and 1.
+
+    References
+    ----------
+    Ho et al. (2020), Denoising diffusion probabilistic models.
+
+    Examples
+    --------
+    >>> schedule = DDPMSchedule.make_linear(1000)
+    >>> schedule.make_sde()
+    LinearVPSDE(beta_min=0.1, beta_max=20.0)
+    """
+
+    betas: Tensor
+
+    def __post_init__(self) -> None:
+        if self.betas.ndim != 1 or not ((self.betas > 0) & (self.betas < 1)).all():
+            raise InputError("the βs of a DDPM schedule must lie between 0 and 1, (step,)")
+
+    @classmethod
+    def make_linear(
+        cls, steps: int, *, beta_min: float = 0.1, beta_max: float = 20.0
+    ) -> DDPMSchedule:
+        """Make the paper's schedule, β_i from beta_min/N to beta_max/N in equal steps.
+
+        The defaults at N = 1000 are the paper's 1e-4 and 0.02.
+        """
+        return cls(torch.linspace(beta_min / steps, beta_max / steps, steps, dtype=torch.float64))
+
+    @classmethod
+    def discretise(cls, sde: SDE, steps: int) -> DDPMSchedule:
+        """Make the chain whose marginals at i/N are exactly those of a VP SDE.
+
+        β_i = 1 - α²(t_i) / α²(t_{i-1}).
+        """
+        times = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+        return cls(-torch.expm1(2 * sde.log_alpha(times).diff()))
+
+    def make_sde(self) -> LinearVPSDE:
+        """Give the VP SDE that a linear schedule becomes as its steps are refined."""
+        steps = len(self.betas)
+        ends = (float(self.betas[0]) * steps, float(self.betas[-1]) * steps)
+        return LinearVPSDE(beta_min=round(ends[0], 12), beta_max=round(ends[1], 12))
+
+    @property
+    def alpha_bars(self) -> Tensor:
+        """ᾱ_i, the products of 1 - β_j, ``(step,)``."""
+        return torch.log1p(-self.betas).cumsum(0).exp()
+
+    def run(self, x_0: Tensor, noise: Noise) -> Tensor:
+        """Run the chain from data, ``(batch, *event)``, to x_N."""
+        x = x_0
+        for beta in self.betas:
+            x = (1 - beta).sqrt() * x + beta.sqrt() * noise(x)
+        return x
+
+
+@dataclass(frozen=True)
+class NoiseLadder:
+    r"""The noise levels of NCSN in geometric progression, σ_i = σ_min (σ_max/σ_min)^{(i-1)/(N-1)}.
+
+    Parameters
+    ----------
+    sigma_min, sigma_max
+        The ends.
+    levels
+        N, at least 2.
+
+    References
+    ----------
+    Song and Ermon (2019), Generative modeling by estimating gradients of the data distribution.
+    """
+
+    sigma_min: float = 0.01
+    sigma_max: float = 50.0
+    levels: int = 10
+
+    def __post_init__(self) -> None:
+        if self.levels < 2 or not 0 < self.sigma_min < self.sigma_max:
+            raise InputError(
+                f"{self.levels} levels from {self.sigma_min} to {self.sigma_max} make no ladder; "
+                "give at least 2 levels and 0 < sigma_min < sigma_max"
+            )
+
+    @property
+    def sigmas(self) -> Tensor:
+        """σ_1 ... σ_N, increasing, ``(level,)``."""
+        fractions = torch.linspace(0, 1, self.levels, dtype=torch.float64)
+        return self.sigma_min * (self.sigma_max / self.sigma_min) ** fractions
+
+    def make_sde(self) -> VESDE:
+        """Give the VE SDE of which the ladder is the discretisation."""
+        return VESDE(self.sigma_min, self.sigma_max)
+
+    def find_times(self, sde: SDE) -> Tensor:
+        """Give the times, decreasing, at which an SDE has the ladder's noise ratios."""
+        return sde.time_of_noise_ratio(self.sigmas.flip(0)).clamp(max=sde.t_max)

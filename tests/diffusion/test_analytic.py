@@ -1,0 +1,132 @@
+import math
+
+import pytest
+import torch
+
+from protdiff.diffusion import (
+    VESDE,
+    BrownianSDE,
+    CosineVPSDE,
+    FunctionDenoiser,
+    GaussianDenoiser,
+    LinearVPSDE,
+    MixtureDenoiser,
+    ScaledScore,
+    predict_noise,
+    score,
+)
+from protdiff.errors import InputError
+
+SDES = [LinearVPSDE(), CosineVPSDE(), VESDE(), BrownianSDE(drift_velocity=2.0)]
+EVERY = pytest.mark.parametrize("sde", SDES, ids=lambda sde: type(sde).__name__)
+
+
+def make_mixture(sde):
+    generator = torch.Generator().manual_seed(5)
+    factors = torch.randn(3, 2, 2, generator=generator, dtype=torch.float64)
+    return MixtureDenoiser(
+        sde,
+        torch.tensor([0.2, 0.5, 0.3]).double(),
+        torch.randn(3, 2, generator=generator, dtype=torch.float64),
+        0.3 * factors @ factors.mT,
+    )
+
+
+@EVERY
+@pytest.mark.parametrize("t", [0.01, 0.3, 0.9])
+def test_tweedie(sde, t):
+    """The score from the denoiser is the gradient of the noisy marginal's log-density."""
+    mixture, t = make_mixture(sde), torch.tensor(t).double()
+    x_0 = torch.randn(6, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    x_t = sde.mean(x_0, t).requires_grad_()
+    (gradient,) = torch.autograd.grad(mixture.log_prob(x_t, t).sum(), x_t)
+    torch.testing.assert_close(score(mixture, x_t, t), gradient, rtol=1e-7, atol=1e-7)
+    noise = predict_noise(sde, x_t, t, mixture(x_t, t))
+    torch.testing.assert_close(noise, -sde.sigma(t) * gradient, rtol=1e-7, atol=1e-7)
+
+
+@EVERY
+def test_second_tweedie(sde):
+    """cov(x_0 | x_t) = (σ²/α) ∂D/∂x_t."""
+    mixture, t = make_mixture(sde), torch.tensor(0.4).double()
+    x_t = sde.mean(torch.randn(1, 2, dtype=torch.float64), t)
+    jacobian = torch.func.jacrev(lambda x: mixture(x, t))(x_t)[0, :, 0]
+    expected = sde.sigma(t).square() / sde.alpha(t) * jacobian
+    torch.testing.assert_close(mixture.posterior_covariance(x_t, t)[0], expected)
+
+
+@EVERY
+def test_times_of_a_batch(sde):
+    mixture, t = make_mixture(sde), torch.tensor([0.2, 0.7]).double()
+    x_t = torch.randn(2, 2, dtype=torch.float64)
+    for function in (mixture, mixture.log_prob, mixture.responsibilities):
+        alone = torch.cat([function(x_t[i : i + 1], t[i]) for i in range(2)])
+        torch.testing.assert_close(function(x_t, t), alone)
+
+
+def test_marginal_is_the_convolution_of_data_and_kernel():
+    sde, t = LinearVPSDE(), torch.tensor(0.25).double()
+    mixture = MixtureDenoiser(
+        sde,
+        torch.tensor([1.0, 3.0]).double(),
+        torch.tensor([[-1.0], [0.5]]).double(),
+        torch.tensor([0.2, 0.05]).double().reshape(2, 1, 1),
+    )
+    x_0 = torch.linspace(-4, 4, 2001, dtype=torch.float64)[:, None]
+    data = mixture.log_prob(x_0, torch.tensor(0.0).double()).exp()
+    spacing = float(x_0[1] - x_0[0])
+    assert float(data.sum() * spacing) == pytest.approx(1, abs=1e-9)
+    x_t = torch.tensor([-1.2, 0.0, 0.9]).double()
+    sigma = sde.sigma(t)
+    kernel = torch.exp(-((x_t - sde.mean(x_0, t)) / sigma).square() / 2)
+    kernel = kernel / (sigma * math.sqrt(2 * math.pi))
+    convolved = (data[:, None] * kernel).sum(0) * spacing
+    torch.testing.assert_close(mixture.log_prob(x_t[:, None], t).exp(), convolved)
+    mean = (data[:, None] * kernel * x_0).sum(0) * spacing / convolved
+    torch.testing.assert_close(mixture(x_t[:, None], t)[:, 0], mean)
+
+
+@pytest.mark.statistical
+def test_samples_have_the_moments_of_the_mixture():
+    mixture = make_mixture(LinearVPSDE())
+    x = mixture.sample(50_000, torch.Generator().manual_seed(0))
+    mean = torch.einsum("c,ci->i", mixture.weights, mixture.means)
+    centred = mixture.means - mean
+    covariance = torch.einsum("c,cij->ij", mixture.weights, mixture.covariances) + torch.einsum(
+        "c,ci,cj->ij", mixture.weights, centred, centred
+    )
+    spread = float(covariance.diagonal().max())
+    torch.testing.assert_close(x.mean(0), mean, rtol=0, atol=4 * (spread / 50_000) ** 0.5)
+    torch.testing.assert_close(x.T.cov(), covariance, rtol=0, atol=6 * spread * 50_000**-0.5)
+
+
+def test_gaussian_is_a_mixture_of_one():
+    sde, t = CosineVPSDE(), torch.tensor(0.5).double()
+    covariance = torch.tensor([[2.0, 0.3], [0.3, 0.5]]).double()
+    gaussian = GaussianDenoiser(sde, torch.tensor([1.0, -1.0]).double(), covariance)
+    x_t = torch.randn(4, 2, dtype=torch.float64)
+    marginal = sde.alpha(t) ** 2 * covariance + sde.sigma(t) ** 2 * torch.eye(2)
+    law = torch.distributions.MultivariateNormal(sde.alpha(t) * gaussian.mean, marginal)
+    torch.testing.assert_close(gaussian.log_prob(x_t, t), law.log_prob(x_t))
+    gain = sde.alpha(t) * covariance @ marginal.inverse()
+    expected = gaussian.mean + (x_t - sde.alpha(t) * gaussian.mean) @ gain.T
+    torch.testing.assert_close(gaussian(x_t, t), expected)
+
+
+@EVERY
+def test_step_scale_multiplies_the_score(sde):
+    mixture, t = make_mixture(sde), torch.tensor([0.3, 0.6]).double()
+    x_t = torch.randn(2, 2, dtype=torch.float64)
+    scaled = ScaledScore(mixture, 1.7)
+    torch.testing.assert_close(score(scaled, x_t, t), 1.7 * score(mixture, x_t, t))
+    torch.testing.assert_close(scaled.finish(x_t, t), mixture(x_t, t))
+
+
+def test_any_function_is_a_denoiser():
+    denoiser = FunctionDenoiser(VESDE(), lambda x_t, t: x_t * t)
+    assert float(denoiser(torch.tensor([[2.0]]), torch.tensor(0.5))) == 1.0
+
+
+def test_ill_shaped_mixtures_are_refused():
+    with pytest.raises(InputError, match="component"):
+        MixtureDenoiser(VESDE(), torch.ones(2), torch.zeros(2, 3), torch.zeros(2, 2, 2))
