@@ -1,0 +1,216 @@
+"""The description of a training run: plain values, read from TOML, written beside the results."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from protdiff.errors import InputError
+from protdiff.network import NetworkConfig
+from protdiff.training.sampling import NoiseLevels
+
+__all__ = ["TrainingConfig", "load_config"]
+
+# What may differ between the two halves of a resumed run: where and how long, not what.
+_MAY_CHANGE = frozenset(
+    {
+        "data",
+        "out",
+        "steps",
+        "decay_steps",
+        "minutes",
+        "checkpoint_every",
+        "evaluate_every",
+        "panel_every",
+        "panel_designs",
+        "panel_length",
+        "log_every",
+        "device",
+        "threads",
+        "compile",
+    }
+)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One training run.
+
+    Parameters
+    ----------
+    data
+        File made by ``protdiff prepare``.
+    out
+        Folder of the run: log, state, weights.
+    lengths
+        Shortest and longest chain to train on.
+    residues_per_batch
+        Residues of a batch, padding included.
+    steps
+        Length of the whole run.
+    warmup_steps, decay_steps
+        The learning rate rises over the first, is constant, and falls to zero over the last steps.
+    learning_rate, weight_decay, clip_norm
+        Of the optimiser.
+    ema
+        Decay of the exponential moving average of the weights, which is what is released.
+    self_condition
+        Share of the steps with self-conditioning.
+    motif
+        Share of the steps in which motifs are revealed.
+    halfway
+        Weight of the loss of the half-way estimate.
+    seed
+        All randomness of step k follows from (seed, k).
+    minutes
+        Stop (resumable) after this time; 0: never.
+    log_every, checkpoint_every, evaluate_every, panel_every
+        In steps.
+    panel_designs, panel_length
+        Structures sampled for the quality panel.
+    device, threads
+        ``auto``, ``cpu``, ``cuda``; CPU threads (0: torch's choice).
+    compile
+        Compile the network with ``torch.compile``.
+    network, noise
+        Sizes of the network; law of the noise ratio.
+    """
+
+    data: str
+    out: str
+    lengths: tuple[int, int] = (40, 128)
+    residues_per_batch: int = 1100
+    steps: int = 20_000
+    warmup_steps: int = 200
+    decay_steps: int = 4_000
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    ema: float = 0.999
+    self_condition: float = 0.5
+    motif: float = 0.2
+    halfway: float = 0.2
+    seed: int = 0
+    minutes: float = 0.0
+    log_every: int = 50
+    checkpoint_every: int = 500
+    evaluate_every: int = 500
+    panel_every: int = 2_000
+    panel_designs: int = 8
+    panel_length: int = 80
+    device: str = "auto"
+    threads: int = 0
+    compile: bool = False
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    noise: NoiseLevels = field(default_factory=NoiseLevels)
+
+    def __post_init__(self) -> None:
+        """Check the values that would otherwise fail late or silently."""
+        for name in ("residues_per_batch", "steps", "log_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} = {getattr(self, name)}; expected at least 1")
+        for name in ("self_condition", "motif"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} = {getattr(self, name)}; expected a share from 0 to 1")
+        shortest, longest = self.lengths
+        if not 1 <= shortest <= longest:
+            raise InputError(f"lengths = {list(self.lengths)}; expected [shortest, longest]")
+        if self.network.layers < 2 or self.network.layers % 2:
+            raise InputError(f"layers = {self.network.layers}; expected an even number")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return nested plain values."""
+        return dataclasses.asdict(self)
+
+    def get_differences(self, other: TrainingConfig) -> list[str]:
+        """Name what differs from another configuration and may not, between two parts of a run."""
+        mine, theirs = self.to_dict(), other.to_dict()
+        return [
+            f"{name}: {theirs[name]} became {mine[name]}"
+            for name in mine
+            if name not in _MAY_CHANGE and mine[name] != theirs[name]
+        ]
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], origin: str = "configuration") -> TrainingConfig:
+        """Make a configuration from nested plain values, as TOML or JSON give them.
+
+        Raises
+        ------
+        InputError
+            A key is unknown (with the nearest known one), missing, or of the wrong type.
+        """
+        built: TrainingConfig = _build(cls, values, origin)
+        return built
+
+
+def load_config(path: str | Path, **overrides: Any) -> TrainingConfig:
+    """Read a training configuration from a TOML file.
+
+    Parameters
+    ----------
+    path
+        The file. Relative paths in it are relative to the working directory.
+    **overrides
+        Values that replace those of the file; None leaves the file's.
+
+    Raises
+    ------
+    InputError
+        The file is missing, is no TOML, or does not describe a run.
+    """
+    path = Path(path)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no TOML file: {error}") from error
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    return TrainingConfig.from_dict(values, str(path))
+
+
+def _build(kind: Any, values: dict[str, Any], origin: str) -> Any:
+    known = {field.name: field for field in dataclasses.fields(kind)}
+    built: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+            raise InputError(f"{origin}: unknown key {name!r}; {hint}")
+        if name in ("network", "noise") and isinstance(value, dict):
+            inner = NetworkConfig if name == "network" else NoiseLevels
+            built[name] = _build(inner, value, f"{origin} [{name}]")
+            continue
+        built[name] = _convert(value, str(known[name].type), f"{origin}: {name}")
+    missing = [
+        name
+        for name, entry in known.items()
+        if name not in built
+        and entry.default is dataclasses.MISSING
+        and entry.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise InputError(f"{origin}: {', '.join(missing)} must be given")
+    return kind(**built)
+
+
+def _convert(value: Any, kind: str, where: str) -> Any:
+    """Hold a value to its declared type; whole numbers may stand for real ones."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind == "float" and is_number:
+        return float(value)
+    if kind == "int" and is_number and int(value) == value:
+        return int(value)
+    if kind == "bool" and isinstance(value, bool):
+        return value
+    if kind == "str" and isinstance(value, str):
+        return value
+    if kind.startswith("tuple") and isinstance(value, list | tuple) and len(value) == 2:
+        inner = "int" if "int" in kind else "float"
+        return tuple(_convert(item, inner, where) for item in value)
+    raise InputError(f"{where} = {value!r}; expected {kind}")

@@ -1,0 +1,150 @@
+"""Prepared backbones, read without Biotite: what ``protdiff prepare`` wrote, ready for batches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from protdiff.errors import InputError
+from protdiff.model import make_residue_mask
+
+__all__ = ["Batch", "BackboneDataset", "load_dataset"]
+
+_FORMAT, _VERSION = "protdiff-dataset", "1"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Backbones of one batch.
+
+    Parameters
+    ----------
+    positions
+        N, CA, C, ``(batch, residue, 3, 3)`` Å, centred; zero on padding.
+    residue_mask
+        ``(batch, residue)``, True where the residue exists.
+    """
+
+    positions: Tensor
+    residue_mask: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on another device."""
+        return Batch(
+            self.positions.to(device, non_blocking=True),
+            self.residue_mask.to(device, non_blocking=True),
+        )
+
+
+@dataclass(frozen=True)
+class BackboneDataset:
+    """Backbones end to end in one tensor.
+
+    Parameters
+    ----------
+    coordinates
+        N, CA, C of all chains, ``(total residues, 3, 3)`` Å.
+    offsets
+        Where each chain starts, ``(chains + 1,)``.
+    cluster
+        Cluster of each chain at 40 % sequence identity, ``(chains,)``.
+    helix, strand
+        Share of residues in either secondary structure, ``(chains,)``.
+    ids
+        Names of the chains.
+    """
+
+    coordinates: Tensor
+    offsets: Tensor
+    cluster: Tensor
+    helix: Tensor
+    strand: Tensor
+    ids: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def lengths(self) -> Tensor:
+        """Number of residues of each chain, ``(chains,)``."""
+        return self.offsets[1:] - self.offsets[:-1]
+
+    def get(self, index: int) -> Tensor:
+        """Return one backbone, ``(residue, 3, 3)`` Å, centred."""
+        positions = self.coordinates[int(self.offsets[index]) : int(self.offsets[index + 1])]
+        return positions - positions.mean(dim=(0, 1))
+
+    def collate(self, indices: Sequence[int], padded_length: int | None = None) -> Batch:
+        """Gather backbones, padded to the longest or to ``padded_length`` residues."""
+        chains = [self.get(index) for index in indices]
+        mask = make_residue_mask([len(chain) for chain in chains])
+        size = padded_length or mask.shape[1]
+        positions = torch.zeros(len(chains), size, 3, 3)
+        for row, chain in zip(positions, chains, strict=True):
+            row[: len(chain)] = chain
+        mask = torch.nn.functional.pad(mask, (0, size - mask.shape[1]))
+        return Batch(positions, mask)
+
+
+def load_dataset(
+    path: str | Path, lengths: tuple[int, int] = (1, 1 << 20)
+) -> tuple[BackboneDataset, BackboneDataset]:
+    """Read prepared backbones and return the training and the held-out part.
+
+    Parameters
+    ----------
+    path
+        A file written by ``protdiff prepare``.
+    lengths
+        Keep chains of this many residues only, ends included.
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged or of another kind, or leaves nothing to train on.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"there is no prepared data {path}; make it with protdiff prepare")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is not a whole prepared file ({error}); prepare again") from error
+    if metadata.get("format") != _FORMAT or metadata.get("version") != _VERSION:
+        raise InputError(
+            f"{path} is no prepared data of version {_VERSION}; make it with protdiff prepare"
+        )
+    ids = json.loads(metadata["ids"])
+    sizes = tensors["offsets"].diff()
+    wanted = (sizes >= lengths[0]) & (sizes <= lengths[1])
+    parts = []
+    for held_out in (False, True):
+        chosen = wanted & (tensors["held_out"].bool() == held_out)
+        parts.append(_take(tensors, ids, chosen.nonzero()[:, 0]))
+    if not len(parts[0]):
+        raise InputError(
+            f"{path} holds no training chain of {lengths[0]} to {lengths[1]} residues"
+        )
+    return parts[0], parts[1]
+
+
+def _take(tensors: dict[str, Tensor], ids: list[str], chosen: Tensor) -> BackboneDataset:
+    offsets = tensors["offsets"]
+    pieces = [tensors["coordinates"][offsets[k] : offsets[k + 1]] for k in chosen]
+    sizes = offsets.diff()[chosen]
+    return BackboneDataset(
+        coordinates=torch.cat(pieces) if pieces else torch.zeros(0, 3, 3),
+        offsets=torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)]),
+        cluster=tensors["cluster40"][chosen],
+        helix=tensors["helix"][chosen],
+        strand=tensors["strand"][chosen],
+        ids=tuple(ids[int(k)] for k in chosen),
+    )

@@ -1,0 +1,113 @@
+r"""The held-out loss by noise level: what a network has learned, free of sampling's tricks.
+
+The same chains, noise ratios and noise in every evaluation of a run, so that its course is smooth.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from protdiff.network import ScoreNetwork
+from protdiff.training.dataset import BackboneDataset
+from protdiff.training.objective import NoisyBatch
+from protdiff.training.sampling import NoiseLevels
+
+__all__ = ["NOISE_EDGES", "HeldOutLoss"]
+
+# Edges of the bands, as the noise's standard deviation in Å.
+NOISE_EDGES = (0.05, 0.4, 1.0, 2.0, 4.0, 8.0, 80.0)
+
+
+class HeldOutLoss:
+    """Denoising loss on held-out chains.
+
+    Parameters
+    ----------
+    dataset
+        Held-out chains.
+    levels
+        The law of the noise ratio in training, by which the mean over noise levels is weighted.
+    scale
+        Å per model unit.
+    chains
+        Number of chains used, spread over the lengths.
+    batch_size
+        Chains of a batch.
+    """
+
+    def __init__(
+        self,
+        dataset: BackboneDataset,
+        levels: NoiseLevels,
+        scale: float,
+        chains: int = 96,
+        batch_size: int = 12,
+    ) -> None:
+        generator = torch.Generator().manual_seed(20_01)
+        by_length = dataset.lengths.argsort(stable=True)
+        picked = by_length[torch.linspace(0, len(dataset) - 1, min(chains, len(dataset))).long()]
+        low, high = (math.log(edge / scale) for edge in (NOISE_EDGES[0], NOISE_EDGES[-1]))
+        self.batches: list[NoisyBatch] = []
+        for start in range(0, len(picked), batch_size):
+            batch = dataset.collate(picked[start : start + batch_size].tolist())
+            size = len(batch.residue_mask)
+            # Evenly spread in ln s over the whole range, the same share of it in every batch.
+            place = (torch.randperm(size, generator=generator) + 0.5) / size
+            noise = torch.randn(batch.positions.shape, generator=generator)
+            self.batches.append(
+                NoisyBatch(
+                    clean=batch.positions / scale,
+                    noise=centre(noise, batch.residue_mask),
+                    residue_mask=batch.residue_mask,
+                    noise_ratio=(low + (high - low) * place).exp(),
+                )
+            )
+        self.levels = levels
+        self.scale = scale
+
+    @torch.no_grad()
+    def measure(self, network: ScoreNetwork) -> dict[str, float]:
+        """Return losses per coordinate.
+
+        Returns
+        -------
+        dict
+            ``held_out``: mean under the training law of noise levels, with self-conditioning;
+            ``held_out_first``: the same without; ``held_out_A-B``: with, for noise of A to B Å.
+        """
+        device = next(network.parameters()).device
+        rows = []
+        for batch in self.batches:
+            moved = NoisyBatch(
+                *(t.to(device) for t in (batch.clean, batch.noise, batch.residue_mask)),
+                batch.noise_ratio.to(device),
+            )
+            first = moved.denoise(network, None)[-1]
+            second = moved.denoise(network, first)[-1]
+            losses = torch.stack([moved.get_losses(first), moved.get_losses(second)], dim=1)
+            losses = losses / moved.coordinates[:, None]
+            rows.append(torch.cat([moved.noise_ratio[:, None], losses], dim=1).cpu())
+        ratio, first, second = torch.cat(rows).double().unbind(dim=1)
+        z = (ratio.log() - self.levels.mean) / self.levels.deviation
+        weight = (-0.5 * z.square()).exp()
+        weight = weight / weight.sum()
+        result = {
+            "held_out": float((second * weight).sum()),
+            "held_out_first": float((first * weight).sum()),
+        }
+        for low, high in zip(NOISE_EDGES[:-1], NOISE_EDGES[1:], strict=True):
+            inside = (ratio * self.scale >= low) & (ratio * self.scale < high)
+            result[f"held_out_{low:g}-{high:g}"] = (
+                float(second[inside].mean()) if bool(inside.any()) else math.nan
+            )
+        return result
+
+
+def centre(positions: torch.Tensor, residue_mask: torch.Tensor) -> torch.Tensor:
+    """Take the mean over existing atoms away and zero the padding, ``(batch, residue, atom, 3)``."""
+    mask = residue_mask[..., None, None].to(positions)
+    atoms = mask.sum(dim=1, keepdim=True) * positions.shape[2]
+    positions = positions * mask
+    return positions - positions.sum(dim=(1, 2), keepdim=True) / atoms * mask

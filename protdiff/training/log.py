@@ -1,0 +1,57 @@
+"""The log of a run: one CSV line each time something was measured."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from protdiff.files import write_atomically
+
+__all__ = ["TrainingLog"]
+
+
+class TrainingLog:
+    """Append rows to a CSV file whose columns are fixed.
+
+    Parameters
+    ----------
+    path
+        The file.
+    columns
+        Its columns, ``step`` first; what a row does not name stays empty.
+    resumed_step
+        Rows after this step are dropped: they belong to a part of the run that was lost and is
+        about to be done again.
+    """
+
+    def __init__(self, path: Path, columns: tuple[str, ...], resumed_step: int) -> None:
+        self.path, self.columns = path, columns
+        rows: list[dict[str, str]] = []
+        if path.exists() and resumed_step > 0:
+            with path.open(newline="") as file:
+                rows = [row for row in csv.DictReader(file) if _is_done(row, resumed_step)]
+        with write_atomically(path, overwrite=True) as temporary, temporary.open("w") as file:
+            writer = self._writer(file)
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def append(self, row: dict[str, float]) -> None:
+        """Write one row; numbers with six significant digits."""
+        with self.path.open("a", newline="") as file:
+            self._writer(file).writerow({name: f"{value:.6g}" for name, value in row.items()})
+
+    def _writer(self, file: object) -> csv.DictWriter[str]:
+        return csv.DictWriter(
+            file,  # type: ignore[arg-type]
+            self.columns,
+            restval="",
+            extrasaction="ignore",
+            lineterminator="\n",
+        )
+
+
+def _is_done(row: dict[str, str], resumed_step: int) -> bool:
+    try:
+        return float(row["step"]) <= resumed_step
+    except (KeyError, TypeError, ValueError):  # a line cut off when the run was killed
+        return False

@@ -1,0 +1,99 @@
+r"""The loss: denoising score matching in Karras et al.'s form.
+
+With :math:`y = x_0 + s\epsilon` the weighted denoising loss
+
+.. math:: E\, \frac{|D(y, s) - x_0|^2}{c_{out}(s)^2}
+
+has unit size at every noise level before training. Its minimiser is the posterior mean, hence, by
+Tweedie's formula, the score. The estimate of the network's first half is held to the same target
+with a small weight, which brings gradients to the early layers by a short way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from protdiff.network import ScoreNetwork, get_preconditioning
+
+__all__ = ["NoisyBatch", "get_denoising_losses"]
+
+
+@dataclass(frozen=True)
+class NoisyBatch:
+    """Everything that one evaluation of the loss needs; model units.
+
+    Parameters
+    ----------
+    clean, noise
+        x0 and the standard normal noise, ``(batch, residue, 3, 3)``, mean-free, zero on padding.
+    residue_mask
+        ``(batch, residue)``.
+    noise_ratio
+        s, ``(batch,)``.
+    motif_group
+        ``(batch, residue)`` integers, or None; see
+        :meth:`protdiff.network.ScoreNetwork.forward`.
+    """
+
+    clean: Tensor
+    noise: Tensor
+    residue_mask: Tensor
+    noise_ratio: Tensor
+    motif_group: Tensor | None = None
+
+    def denoise(self, network: ScoreNetwork, previous: Tensor | None) -> list[Tensor]:
+        """Return the network's half-way and final estimate of x0."""
+        noisy = self.clean + self.noise_ratio[:, None, None, None] * self.noise
+        residue_index = torch.arange(noisy.shape[1], device=noisy.device)[None]
+        estimates: list[Tensor] = network(
+            noisy,
+            self.noise_ratio,
+            residue_index,
+            self.residue_mask,
+            torch.ones_like(self.noise_ratio),
+            previous,
+            self.motif_group,
+            None if self.motif_group is None else self.clean,
+        )
+        return estimates
+
+    def get_losses(self, estimate: Tensor) -> Tensor:
+        """Return the weighted squared error of each sample, summed over coordinates, ``(batch,)``."""
+        weight = get_preconditioning(self.noise_ratio).out ** -2
+        return (estimate - self.clean).square().sum(dim=(1, 2, 3)) * weight
+
+    @property
+    def coordinates(self) -> Tensor:
+        """Number of coordinates of each sample, ``(batch,)``."""
+        return self.residue_mask.sum(dim=1) * (self.clean.shape[2] * self.clean.shape[3])
+
+
+def get_denoising_losses(
+    network: ScoreNetwork, batch: NoisyBatch, *, self_condition: bool
+) -> tuple[Tensor, Tensor]:
+    """Return the loss per coordinate of the final and of the half-way estimate.
+
+    Parameters
+    ----------
+    network
+        The score network.
+    batch
+        Noisy backbones.
+    self_condition
+        Show the network its own estimate, made without one (Chen et al. 2022).
+
+    Returns
+    -------
+    final, halfway : Tensor
+        Scalars: means over the coordinates of the batch.
+    """
+    previous = None
+    if self_condition:
+        with torch.no_grad():
+            previous = batch.denoise(network, None)[-1]
+    halfway, final = batch.denoise(network, previous)
+    total = batch.coordinates.sum()
+    return batch.get_losses(final).sum() / total, batch.get_losses(halfway).sum() / total
