@@ -148,7 +148,7 @@ def parse_selection(text: str | Sequence[str]) -> list[ResidueRange]:
     >>> [str(piece) for piece in parse_selection("A10-50,60,B")]
     ['A10-50', 'A60', 'B']
     """
-    pieces = text.split(",") if isinstance(text, str) else list(text)
+    pieces = (text if isinstance(text, str) else ",".join(text)).split(",")
     ranges: list[ResidueRange] = []
     for piece in pieces:
         stripped = piece.strip()
