@@ -7,6 +7,7 @@ a design is the same whether it is made alone, in a batch, first, or by a run th
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,6 +21,7 @@ from protdiff.design.samplers import ADAPTIVE_SAMPLERS
 from protdiff.design.seeds import make_generator
 from protdiff.design.settings import SamplingSettings
 from protdiff.diffusion import StepInfo, Trajectory
+from protdiff.errors import InputError
 from protdiff.evaluation import Quality, measure_quality
 from protdiff.structure import Backbone
 
@@ -76,6 +78,10 @@ class DesignTask(Protocol):
     def settings(self) -> SamplingSettings:
         """How to sample."""
 
+    @property
+    def length_range(self) -> tuple[int, int]:
+        """The shortest and the longest design that may be drawn."""
+
     def plan(self, index: int) -> Plan:
         """Draw what design ``index`` is to be."""
 
@@ -119,10 +125,37 @@ def make_designs(
     Design
         As soon as its batch is done.
     """
+    check_lengths(model, task)
     if task.settings.sampler in ADAPTIVE_SAMPLERS:
         batch_size = 1
     for plans in group_plans([task.plan(index) for index in indices], batch_size):
         yield from _make_batch(model, task, plans, frames, on_progress)
+
+
+def check_lengths(model: BackboneModel, task: DesignTask) -> None:
+    """Refuse lengths that the network cannot make, and warn of those it was not trained on.
+
+    Raises
+    ------
+    InputError
+        A design that the task may draw is too short or too long.
+    """
+    from protdiff.model import LENGTH_RANGE
+
+    shortest, longest = task.length_range
+    span = str(shortest) if shortest == longest else f"{shortest} to {longest}"
+    if shortest < LENGTH_RANGE[0] or longest > LENGTH_RANGE[1]:
+        raise InputError(
+            f"designs of {span} residues are asked for; the network makes {LENGTH_RANGE[0]} to "
+            f"{LENGTH_RANGE[1]}, so give a length, or a total length, in between"
+        )
+    low, high = model.trained_lengths
+    if shortest < low or longest > high:
+        warnings.warn(
+            f"designs of {span} residues are asked for, and {model.name} was trained on {low} to "
+            f"{high}; expect worse ones outside",
+            stacklevel=3,
+        )
 
 
 def group_plans(plans: Sequence[Plan], batch_size: int) -> Iterator[list[Plan]]:

@@ -78,6 +78,15 @@ class Scaffolding:
         object.__setattr__(self, "contig", self.contig.resolve(self.source))
         self.plan(0)  # what is wrong with the length or the motif shows here, before any sampling
 
+    @property
+    def length_range(self) -> tuple[int, int]:
+        """The shortest and the longest design that the contig and the total length allow."""
+        shortest, longest = self.contig.length_span
+        if self.total_length is None:
+            return shortest, longest
+        low, high = parse_length(self.total_length)
+        return max(shortest, low), min(longest, high)
+
     def plan(self, index: int) -> ScaffoldPlan:
         """Draw the layout of a design."""
         rng = make_layout_generator(self.seed, index)

@@ -1,0 +1,108 @@
+"""Tables on stdout, progress bars on stderr, and both plain where nobody watches."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+__all__ = ["Bar", "format_number", "print_json", "print_table", "show_bar", "summarise_records"]
+
+WIDTH = 110
+"""Of tables that go to a file or a pipe."""
+
+
+class Bar:
+    """A progress bar that may not be there."""
+
+    def __init__(self, progress: Any = None, task: Any = None) -> None:
+        self._progress = progress
+        self._task = task
+
+    def set_total(self, total: float | None) -> None:
+        """Say how much there is to do."""
+        if self._progress is not None:
+            self._progress.update(self._task, total=total)
+
+    def advance(self, amount: float = 1.0) -> None:
+        """Say what has been done since the last call."""
+        if self._progress is not None:
+            self._progress.advance(self._task, amount)
+
+    def describe(self, text: str) -> None:
+        """Say what is going on."""
+        if self._progress is not None:
+            self._progress.update(self._task, description=text)
+
+
+@contextmanager
+def show_bar(description: str, *, quiet: bool = False, unit: str = "designs") -> Iterator[Bar]:
+    """Show a progress bar on stderr if that is a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield Bar()
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.1f}/{task.total:.0f} " + unit),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield Bar(progress, progress.add_task(description, total=1))
+
+
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None
+) -> None:
+    """Print a table; the first column is text, the others are aligned as numbers."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    # A file or a pipe has no width of its own, and a table cut off there helps nobody.
+    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    console.print(table)
+
+
+def print_json(value: Any) -> None:
+    """Print JSON."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def format_number(value: Any, digits: int = 2) -> str:
+    """Return a number for a table, a dash for None or NaN.
+
+    Examples
+    --------
+    >>> format_number(0.5), format_number(None), format_number(3)
+    ('0.50', '–', '3')
+    """
+    if value is None or value != value:
+        return "–"
+    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+
+
+def summarise_records(records: Sequence[Mapping[str, Any]]) -> str:
+    """Return one line on a set of designs."""
+    good = sum(record["quality"]["passes"] for record in records)
+    plural = "" if len(records) == 1 else "s"
+    return f"{len(records)} design{plural}, {good} without a fault"

@@ -1,0 +1,83 @@
+"""``protdiff generate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from protdiff.cli import options
+from protdiff.cli.failure import explain_failures
+from protdiff.design.settings import SamplingSettings
+from protdiff.design.weights import DEFAULT_WEIGHTS
+
+__all__ = ["generate"]
+
+DEFAULTS = SamplingSettings()
+
+
+@explain_failures
+def generate(
+    length: Annotated[
+        str, typer.Option("--length", "-l", help="Residues: 100, or 60-128 for a mixture.")
+    ] = "100",
+    num: options.Num = 8,
+    seed: options.Seed = 0,
+    out: options.Out = Path("designs"),
+    weights: options.Weights = DEFAULT_WEIGHTS,
+    device: options.Device = "auto",
+    batch_size: options.BatchSize = None,
+    sampler: options.Sampler = DEFAULTS.sampler,
+    steps: options.Steps = DEFAULTS.steps,
+    temperature: options.Temperature = DEFAULTS.temperature,
+    step_scale: options.StepScale = DEFAULTS.step_scale,
+    grid: options.Grid = DEFAULTS.grid,
+    handedness: Annotated[
+        options.Hand,
+        typer.Option(
+            help="L for natural, D for mirror-image proteins.", rich_help_panel=options.SAMPLING
+        ),
+    ] = options.Hand.L,
+    format: options.Format = options.OutputFormat.pdb,
+    trajectory: options.Trajectory = False,
+    cbeta: options.CBeta = False,
+    residue_name: options.ResidueName = "GLY",
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Generate protein backbones from noise.
+
+    Each design is written to the folder the moment it is done, with a line in manifest.jsonl. The
+    same command again makes what is missing.
+
+    Example: protdiff generate --length 60-128 --num 32 --out designs
+    """
+    settings = SamplingSettings(
+        sampler=sampler,
+        steps=steps,
+        temperature=temperature,
+        step_scale=step_scale,
+        grid=grid,
+        handedness=handedness.value,
+    )
+    from protdiff.cli.designs import run_and_report
+    from protdiff.design.designer import load
+    from protdiff.design.generate import Generation
+    from protdiff.design.run import OutputSettings
+
+    task = Generation(length, seed, settings)
+    output = OutputSettings(format.value, trajectory, cbeta, residue_name)
+    run_and_report(
+        load(weights, device),
+        task,
+        out,
+        num,
+        output=output,
+        batch_size=batch_size,
+        overwrite=overwrite,
+        json=json,
+        quiet=quiet,
+    )

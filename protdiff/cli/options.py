@@ -1,0 +1,139 @@
+"""Options that several commands share, worded once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from protdiff.design.samplers import GRID_NAMES, SAMPLER_NAMES
+
+__all__ = [
+    "BatchSize",
+    "CBeta",
+    "Debug",
+    "Device",
+    "Format",
+    "Grid",
+    "Hand",
+    "Json",
+    "Num",
+    "Out",
+    "OutputFormat",
+    "Overwrite",
+    "Quiet",
+    "ResidueName",
+    "Sampler",
+    "Seed",
+    "StepScale",
+    "Steps",
+    "Temperature",
+    "Trajectory",
+    "Weights",
+]
+
+
+class OutputFormat(StrEnum):
+    """Formats of structure files that are written."""
+
+    pdb = "pdb"
+    cif = "cif"
+
+
+class Hand(StrEnum):
+    """L- or D-proteins."""
+
+    L = "L"
+    D = "D"
+
+
+SAMPLING, OUTPUT, GENERAL = "Sampling", "Output", "General"
+
+Num = Annotated[int, typer.Option("--num", "-n", min=1, help="How many designs.")]
+Seed = Annotated[
+    int,
+    typer.Option(help="Design k of a seed is always the same, whatever is made beside it."),
+]
+Weights = Annotated[
+    str, typer.Option(help="Name of bundled weights, or path of a .safetensors file.")
+]
+Device = Annotated[
+    str, typer.Option(help="auto, cpu, cuda or cuda:N; auto takes a GPU if there is one.")
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Most designs to sample at once. It does not change them.",
+        show_default="8 on a CPU, 64 on a GPU",
+    ),
+]
+
+Sampler = Annotated[
+    str, typer.Option(help=", ".join(SAMPLER_NAMES) + ".", rich_help_panel=SAMPLING)
+]
+Steps = Annotated[
+    int, typer.Option(min=1, help="Steps from noise to structure.", rich_help_panel=SAMPLING)
+]
+Temperature = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        help="Scale of the noise of stochastic samplers; lower is more ordered, less diverse.",
+        rich_help_panel=SAMPLING,
+    ),
+]
+StepScale = Annotated[
+    float,
+    typer.Option(
+        help="Scale of the score; above 1 is more ordered, less diverse.",
+        rich_help_panel=SAMPLING,
+    ),
+]
+Grid = Annotated[
+    str,
+    typer.Option(
+        help="Where the steps are put: " + ", ".join(GRID_NAMES) + ".", rich_help_panel=SAMPLING
+    ),
+]
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")]
+Format = Annotated[
+    OutputFormat, typer.Option(help="Format of the structure files.", rich_help_panel=OUTPUT)
+]
+Trajectory = Annotated[
+    bool,
+    typer.Option(
+        "--trajectory",
+        help="Also write the way from noise to structure, noisy and denoised.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+CBeta = Annotated[
+    bool,
+    typer.Option(
+        "--cbeta", help="Add idealised CB atoms to all but glycines.", rich_help_panel=OUTPUT
+    ),
+]
+ResidueName = Annotated[
+    str, typer.Option(help="What designed residues are called.", rich_help_panel=OUTPUT)
+]
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite", help="Remove what is there and start again.", rich_help_panel=OUTPUT
+    ),
+]
+
+Json = Annotated[
+    bool, typer.Option("--json", help="Print JSON, for machines.", rich_help_panel=GENERAL)
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Print nothing but errors.", rich_help_panel=GENERAL),
+]
+Debug = Annotated[
+    bool, typer.Option("--debug", help="Print tracebacks of errors.", rich_help_panel=GENERAL)
+]

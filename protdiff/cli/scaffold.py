@@ -1,0 +1,105 @@
+"""``protdiff scaffold``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from protdiff.cli import options
+from protdiff.cli.failure import explain_failures
+from protdiff.design.samplers import DEFAULT_METHOD, METHODS
+from protdiff.design.settings import SamplingSettings
+from protdiff.design.weights import DEFAULT_WEIGHTS
+
+__all__ = ["scaffold"]
+
+DEFAULTS = SamplingSettings()
+
+
+@explain_failures
+def scaffold(
+    motif: Annotated[
+        Path, typer.Argument(help="Structure with the motif: PDB, mmCIF or BinaryCIF.")
+    ],
+    contig: Annotated[
+        str,
+        typer.Option(
+            "--contig", "-c", help="What is given and what is made, as 10-40/A163-181/10-40."
+        ),
+    ],
+    num: options.Num = 8,
+    seed: options.Seed = 0,
+    out: options.Out = Path("designs"),
+    total_length: Annotated[
+        str | None,
+        typer.Option(
+            "--total-length",
+            help="Residues of the whole design, as 75 or 50-75.",
+            show_default="any that the contig allows",
+        ),
+    ] = None,
+    method: Annotated[
+        str, typer.Option(help="How the motif is imposed: " + ", ".join(METHODS) + ".")
+    ] = DEFAULT_METHOD,
+    model: Annotated[int, typer.Option(min=1, help="Which model of an ensemble.")] = 1,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse residues without a full backbone.")
+    ] = False,
+    redesignable: Annotated[
+        str | None,
+        typer.Option(help="Motif residues whose amino acid is free, as A163-168,A171."),
+    ] = None,
+    weights: options.Weights = DEFAULT_WEIGHTS,
+    device: options.Device = "auto",
+    batch_size: options.BatchSize = None,
+    sampler: options.Sampler = DEFAULTS.sampler,
+    steps: options.Steps = DEFAULTS.steps,
+    temperature: options.Temperature = DEFAULTS.temperature,
+    step_scale: options.StepScale = DEFAULTS.step_scale,
+    grid: options.Grid = DEFAULTS.grid,
+    format: options.Format = options.OutputFormat.pdb,
+    trajectory: options.Trajectory = False,
+    cbeta: options.CBeta = False,
+    residue_name: options.ResidueName = "GLY",
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Build proteins around a motif.
+
+    The motif keeps the geometry of the input; manifest.jsonl says which residue went where.
+
+    Example: protdiff scaffold 5TPN.pdb --contig 10-40/A163-181/10-40 --total-length 75
+    """
+    settings = SamplingSettings(
+        sampler=sampler, steps=steps, temperature=temperature, step_scale=step_scale, grid=grid
+    )
+    from protdiff.cli.designs import run_and_report
+    from protdiff.design.designer import load
+    from protdiff.design.run import OutputSettings
+    from protdiff.design.scaffold import Scaffolding
+    from protdiff.structure import parse_contig, read_backbone
+
+    task = Scaffolding(
+        read_backbone(motif, model=model, strict=strict),
+        parse_contig(contig),
+        seed,
+        settings,
+        total_length=total_length,
+        method=method,
+        redesignable=redesignable,
+    )
+    run_and_report(
+        load(weights, device),
+        task,
+        out,
+        num,
+        output=OutputSettings(format.value, trajectory, cbeta, residue_name),
+        batch_size=batch_size,
+        overwrite=overwrite,
+        json=json,
+        quiet=quiet,
+    )

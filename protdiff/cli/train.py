@@ -1,0 +1,54 @@
+"""``protdiff train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from protdiff.cli import options
+from protdiff.cli.display import show_bar
+from protdiff.cli.failure import explain_failures
+
+__all__ = ["train"]
+
+
+@explain_failures
+def train(
+    config: Annotated[
+        Path, typer.Option("--config", "-c", help="The run's TOML file, see docs/training.md.")
+    ],
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", help="Folder of the run.", show_default="the file's"),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Prepared data.", show_default="the file's")
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Length of the whole run.", show_default="the file's"),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Stop, resumable, after this time.", show_default="the file's"),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="auto, cpu or cuda.", show_default="the file's")
+    ] = None,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Train a model on prepared data.
+
+    The same command continues a run that was stopped, exactly.
+
+    Example: protdiff train --config base.toml
+    """
+    from protdiff.training.config import load_config
+    from protdiff.training.trainer import train as run_training
+
+    loaded = load_config(config, out=out, data=data, steps=steps, minutes=minutes, device=device)
+    with show_bar("training", quiet=quiet, unit="steps") as bar:
+        run_training(loaded, bar=bar)

@@ -1,0 +1,145 @@
+import numpy as np
+import pytest
+import torch
+
+from protdiff.design import Generation, SamplingSettings, sample
+from protdiff.design.engine import group_plans
+from protdiff.design.samplers import SAMPLER_NAMES
+from protdiff.diffusion import draw_prior
+from protdiff.errors import InputError
+
+FAST = SamplingSettings(steps=4)
+
+
+def coordinates(designer, **arguments):
+    return [backbone.coordinates for backbone in designer.generate(steps=4, **arguments)]
+
+
+def test_backbones_have_the_length_asked_for(designer):
+    backbones = designer.generate(length=40, num=2, steps=4)
+    assert [len(backbone) for backbone in backbones] == [40, 40]
+    assert not backbones[0].motif_mask.any()
+    assert backbones[0].name == "design_0000"
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+def test_a_design_does_not_depend_on_its_batch(designer, batch_size):
+    reference = coordinates(designer, length=40, num=5, batch_size=3)
+    other = coordinates(designer, length=40, num=5, batch_size=batch_size)
+    for first, second in zip(reference, other, strict=True):
+        assert np.abs(first - second).max() < 1e-3
+
+
+def test_a_design_does_not_depend_on_what_was_made_before(designer):
+    task = Generation((40, 44), 1, FAST)
+    one_by_one = {k: next(designer.make(task, [k])).backbone for k in (3, 0, 2)}
+    together = {design.index: design.backbone for design in designer.make(task, range(4))}
+    for k, backbone in one_by_one.items():
+        assert np.abs(backbone.coordinates - together[k].coordinates).max() < 1e-3
+
+
+def test_seeds_and_designs_differ(designer):
+    first, second = coordinates(designer, length=40, num=2, seed=0)
+    other = coordinates(designer, length=40, num=1, seed=1)[0]
+    assert np.abs(first - second).max() > 0.1
+    assert np.abs(first - other).max() > 0.1
+    assert np.abs(second - other).max() > 0.1
+
+
+@pytest.mark.parametrize("name", SAMPLER_NAMES)
+def test_every_sampler_makes_designs_that_do_not_depend_on_the_batch(designer, name):
+    task = Generation(30, 0, SamplingSettings(sampler=name, steps=2))
+    together = list(designer.make(task, range(2)))
+    alone = next(designer.make(task, [1]))
+    assert np.isfinite(alone.backbone.coordinates).all()
+    assert np.abs(alone.backbone.coordinates - together[1].backbone.coordinates).max() < 1e-3
+
+
+def test_lengths_are_drawn_from_the_whole_range():
+    task = Generation((40, 43), seed=0)
+    lengths = [task.plan(index).length for index in range(100)]
+    assert set(lengths) == {40, 41, 42, 43}
+    assert lengths == [Generation("40-43", seed=0).plan(index).length for index in range(100)]
+    assert lengths != [Generation((40, 43), seed=1).plan(index).length for index in range(100)]
+
+
+def test_batches_hold_one_length_and_lose_nothing():
+    task = Generation((40, 43), seed=0)
+    plans = [task.plan(index) for index in range(50)]
+    batches = list(group_plans(plans, 4))
+    assert all(len({plan.length for plan in batch}) == 1 for batch in batches)
+    assert all(len(batch) <= 4 for batch in batches)
+    assert sorted(plan.index for batch in batches for plan in batch) == list(range(50))
+
+
+def test_a_d_protein_is_the_mirror_image_of_an_l_protein(designer, monkeypatch):
+    mirror = np.array([-1.0, 1.0, 1.0], dtype=np.float32)
+
+    def make(handedness):
+        # Deterministic, so that the prior is all the noise there is.
+        (found,) = coordinates(designer, num=1, handedness=handedness, sampler="ddim")
+        return found[:, :3]
+
+    natural = make("L")
+    monkeypatch.setattr(
+        sample, "draw_prior", lambda *args: draw_prior(*args) * torch.from_numpy(mirror)
+    )
+    assert np.abs(natural * mirror - make("D")).max() < 1e-3
+    assert np.abs(natural * mirror - make("L")).max() > 1e-3
+
+
+def test_temperature_and_step_scale_reach_the_sampler(designer):
+    reference = coordinates(designer, length=40, num=1)[0]
+    for settings in ({"temperature": 0.5}, {"step_scale": 1.2}, {"grid": "uniform"}):
+        changed = coordinates(designer, length=40, num=1, **settings)[0]
+        assert np.abs(changed - reference).max() > 1e-2, settings
+
+
+def test_temperature_does_not_touch_a_deterministic_sampler(designer):
+    cold, hot = (
+        coordinates(designer, length=40, num=1, sampler="ddim", temperature=temperature)[0]
+        for temperature in (0.1, 1.0)
+    )
+    assert np.array_equal(cold, hot)
+
+
+def test_frames_lead_to_the_design(designer):
+    design = next(designer.make(Generation(40, 0, FAST), [0], frames=True))
+    assert design.frames is not None
+    assert design.frames.noisy.shape == design.frames.denoised.shape == (5, 40, 3, 3)
+    assert np.abs(design.frames.denoised[-1] - design.backbone.coordinates[:, :3]).max() < 1e-4
+
+
+def test_progress_adds_up_to_the_number_of_designs(designer):
+    amounts = []
+    designer.generate(length=(40, 41), num=5, steps=4, batch_size=2, on_progress=amounts.append)
+    assert sum(amounts) == pytest.approx(5)
+    assert min(amounts) > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"length": 0}, "at least 1"),
+        ({"length": (50, 40)}, "before it begins"),
+        ({"length": 5}, "the network makes 30 to 512"),
+        ({"length": 10**6}, "the network makes 30 to 512"),
+        ({"batch_size": 0}, "batch size is 0"),
+    ],
+)
+def test_wrong_arguments_are_refused(designer, arguments, message):
+    with pytest.raises(InputError, match=message):
+        designer.generate(**arguments)
+
+
+def test_unknown_arguments_are_refused_by_name(designer):
+    with pytest.raises(TypeError, match="unknown arguments temprature; there are sampler"):
+        designer.generate(temprature=1.0)
+
+
+def test_lengths_outside_of_training_are_warned_of(designer):
+    from dataclasses import replace
+
+    model = replace(designer.model, metadata={"lengths": [40, 60]})
+    with pytest.warns(UserWarning, match="tiny was trained on 40 to 60"):
+        type(designer)(model).generate(length=70, steps=2)

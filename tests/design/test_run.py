@@ -1,0 +1,201 @@
+import dataclasses
+import json
+
+import gemmi
+import numpy as np
+import pytest
+import torch
+
+from protdiff.design import (
+    Designer,
+    Generation,
+    OutputSettings,
+    SamplingSettings,
+    run_designs,
+)
+from protdiff.design.run_folder import MANIFEST
+from protdiff.errors import InputError
+from protdiff.structure import read_backbone, read_models
+
+TASK = Generation((40, 42), 3, SamplingSettings(steps=3))
+KEYS = (
+    *("file", "index", "seed", "length", "sampler", "steps", "temperature", "handedness"),
+    *("weights", "weights_sha256", "protdiff_version", "seconds", "quality"),
+)
+
+
+def read_lines(folder):
+    return [json.loads(line) for line in (folder / MANIFEST).read_text().splitlines()]
+
+
+def read_all(folder):
+    return {
+        path.name: read_backbone(path).coordinates for path in sorted(folder.glob("design_*.*"))
+    }
+
+
+def assert_same(first, second):
+    assert first.keys() == second.keys()
+    for name in first:
+        assert np.abs(first[name] - second[name]).max() <= 1.01e-3, name
+
+
+@pytest.fixture(scope="module")
+def whole(designer, tmp_path_factory):
+    """Return the folder of a run of five designs that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    run_designs(designer, TASK, folder, 5)
+    return folder
+
+
+def test_the_manifest_has_a_line_with_the_agreed_keys_for_each_design(whole):
+    lines = read_lines(whole)
+    assert sorted(line["index"] for line in lines) == [0, 1, 2, 3, 4]
+    for line in lines:
+        assert tuple(line) == KEYS
+        assert (whole / line["file"]).is_file()
+        assert (line["seed"], line["sampler"], line["steps"]) == (3, "exponential", 3)
+        assert (line["weights"], line["weights_sha256"]) == ("tiny", "0" * 64)
+        assert line["length"] == len(read_backbone(whole / line["file"])) in (40, 41, 42)
+        assert line["quality"]["length"] == line["length"]
+        assert "passes" in line["quality"]
+
+
+def test_the_files_hold_the_designs(designer, whole):
+    for design in designer.make(TASK, range(5)):
+        written = read_backbone(whole / f"design_{design.index:04d}.pdb")
+        assert np.abs(written.coordinates - design.backbone.coordinates).max() <= 1e-3
+        assert set(written.residue_name) == {"GLY"}
+
+
+@pytest.mark.parametrize("stop_after", [0, 1, 3])
+def test_a_stopped_run_is_continued_and_ends_the_same(designer, whole, tmp_path, stop_after):
+    seen = []
+
+    def stop(record):
+        seen.append(record)
+        if len(seen) > stop_after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_designs(designer, TASK, tmp_path, 5, batch_size=1, on_design=stop)
+    assert len(read_lines(tmp_path)) == stop_after + 1
+    result = run_designs(designer, TASK, tmp_path, 5, batch_size=2)
+    assert result.made == 4 - stop_after
+    assert [record["index"] for record in result.records] == [0, 1, 2, 3, 4]
+    assert sorted(line["index"] for line in read_lines(tmp_path)) == [0, 1, 2, 3, 4]
+    assert_same(read_all(tmp_path), read_all(whole))
+
+
+def test_a_structure_without_its_line_is_made_again(designer, whole, tmp_path):
+    run_designs(designer, TASK, tmp_path, 2, batch_size=1)
+    lines = (tmp_path / MANIFEST).read_text().splitlines(keepends=True)
+    (tmp_path / MANIFEST).write_text(lines[0] + lines[1][:30])
+    result = run_designs(designer, TASK, tmp_path, 5)
+    assert (result.made, result.damaged) == (4, 1)
+    assert_same(read_all(tmp_path), read_all(whole))
+
+
+def test_a_finished_run_makes_nothing(designer, whole):
+    before = {path: path.stat().st_mtime_ns for path in whole.iterdir()}
+    assert run_designs(designer, TASK, whole, 5).made == 0
+    assert {path: path.stat().st_mtime_ns for path in whole.iterdir()} == before
+
+
+def test_more_designs_are_added_to_a_run(designer, whole, tmp_path):
+    run_designs(designer, TASK, tmp_path, 2)
+    assert run_designs(designer, TASK, tmp_path, 5).made == 3
+    assert_same(read_all(tmp_path), read_all(whole))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 4},
+        {"length": 40},
+        {"settings": SamplingSettings(steps=4)},
+        {"settings": SamplingSettings(steps=3, step_scale=1.1)},
+    ],
+)
+def test_a_run_with_other_settings_is_refused(designer, whole, change):
+    before = read_lines(whole)
+    with pytest.raises(InputError, match="other settings"):
+        run_designs(designer, dataclasses.replace(TASK, **change), whole, 5)
+    with pytest.raises(InputError, match="format"):
+        run_designs(designer, TASK, whole, 5, output=OutputSettings(format="cif"))
+    other = Designer(dataclasses.replace(designer.model, sha256="1" * 64))
+    with pytest.raises(InputError, match="weights_sha256"):
+        run_designs(other, TASK, whole, 5)
+    assert read_lines(whole) == before
+
+
+def test_overwriting_starts_again(designer, tmp_path):
+    run_designs(designer, TASK, tmp_path, 3)
+    other = dataclasses.replace(TASK, seed=9)
+    assert run_designs(designer, other, tmp_path, 2, overwrite=True).made == 2
+    assert {line["seed"] for line in read_lines(tmp_path)} == {9}
+    assert len(read_all(tmp_path)) == 2
+
+
+def test_mmcif_and_trajectories_are_written(designer, tmp_path):
+    output = OutputSettings(format="cif", trajectory=True, residue_name="ALA", cbeta=True)
+    run_designs(designer, TASK, tmp_path, 1, output=output)
+    structure = gemmi.read_structure(str(tmp_path / "design_0000.cif"))
+    residues = structure[0][0]
+    assert {residue.name for residue in residues} == {"ALA"}
+    assert {atom.name for atom in residues[0]} == {"N", "CA", "C", "O", "CB"}
+    for kind in ("noisy", "denoised"):
+        models = read_models(tmp_path / "trajectories" / f"design_0000_{kind}.cif")
+        assert len(models) == 4  # three steps and the final denoising
+    last = models[-1].coordinates
+    design = read_backbone(tmp_path / "design_0000.cif").coordinates
+    assert np.abs(last - design).max() <= 1e-3
+
+
+def test_a_long_trajectory_is_thinned_to_its_ends(designer, tmp_path, monkeypatch):
+    monkeypatch.setattr("protdiff.design.run.MOST_FRAMES", 4)
+    task = Generation(40, 0, SamplingSettings(steps=10))
+    design = next(designer.make(task, [0], frames=True))
+    run_designs(designer, task, tmp_path, 1, output=OutputSettings(trajectory=True))
+    models = read_models(tmp_path / "trajectories" / "design_0000_noisy.pdb")
+    assert len(models) == 4
+    for model, frame in ((models[0], 0), (models[-1], -1)):
+        assert np.abs(model.coordinates[:, :3] - design.frames.noisy[frame]).max() <= 1e-3
+
+
+def test_a_design_that_is_not_finite_is_flagged_and_has_no_file(designer, tmp_path):
+    network = designer.model.network
+
+    class Broken(torch.nn.Module):
+        config = network.config
+
+        def __init__(self):
+            super().__init__()
+            self.inner = network
+
+        def forward(self, *args):
+            return [torch.full_like(estimate, torch.nan) for estimate in self.inner(*args)]
+
+    broken = Designer(dataclasses.replace(designer.model, network=Broken()))
+    output = OutputSettings(trajectory=True)
+    run_designs(broken, TASK, tmp_path, 2, output=output)
+    lines = read_lines(tmp_path)
+    assert [line["file"] for line in lines] == [None, None]
+    assert all(line["quality"]["failed"] == ["non_finite"] for line in lines)
+    assert read_all(tmp_path) == {}
+    assert run_designs(broken, TASK, tmp_path, 2, output=output).made == 0
+
+
+@pytest.mark.parametrize(
+    ("task", "num", "output", "message"),
+    [
+        (TASK, 0, {}, "number of designs is 0"),
+        (Generation(5), 1, {}, "the network makes"),
+        (TASK, 1, {"format": "xyz"}, "give pdb or cif"),
+        (TASK, 1, {"residue_name": "../x"}, "three letters"),
+    ],
+)
+def test_wrong_input_writes_nothing(designer, tmp_path, task, num, output, message):
+    with pytest.raises(InputError, match=message):
+        run_designs(designer, task, tmp_path / "out", num, output=OutputSettings(**output))
+    assert not (tmp_path / "out").exists()
