@@ -12,8 +12,8 @@ import typer
 
 __all__ = ["Bar", "format_number", "print_json", "print_table", "show_bar", "summarise_records"]
 
-WIDTH = 110
-"""Of tables that go to a file or a pipe."""
+WIDTH = 1000
+"""Of tables that go to a file or a pipe, which have no width of their own: nothing is cut off."""
 
 
 class Bar:
@@ -78,7 +78,6 @@ def print_table(
         table.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    # A file or a pipe has no width of its own, and a table cut off there helps nobody.
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     console.print(table)
 

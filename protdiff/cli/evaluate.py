@@ -43,7 +43,7 @@ def evaluate(
 
     Example: protdiff evaluate designs/
     """
-    from protdiff.evaluation import measure_quality, summarise_quality
+    from protdiff.evaluation import measure_backbone, summarise_quality
     from protdiff.structure import read_backbone
 
     found = _find_structures(sources, None if handedness is None else handedness.value)
@@ -52,14 +52,8 @@ def evaluate(
     with show_bar("measuring", quiet=quiet, unit="structures") as bar:
         bar.set_total(len(found))
         for path, hand in found:
-            backbone = read_backbone(path)
-            qualities.append(
-                measure_quality(
-                    backbone.coordinates,
-                    backbone.residue_index,
-                    handedness=-1 if hand == "D" else 1,
-                )
-            )
+            hands = -1 if hand == "D" else 1
+            qualities.append(measure_backbone(read_backbone(path), handedness=hands))
             names.append(str(path))
             bar.advance()
     summary = summarise_quality(qualities)
@@ -107,6 +101,9 @@ def _find_structures(sources: Sequence[Path], hand: str | None) -> list[tuple[Pa
 
 def _print_designs(names: Sequence[str], qualities: Sequence[Quality]) -> None:
     columns = ["structure", "length", "helix", "strand", "Rg/law", "contacts", "links", "Ramach."]
+    # Long paths squeeze the numbers out of a terminal; the names alone do if they tell files apart.
+    short = [Path(name).name for name in names]
+    names = short if len(set(short)) == len(short) else names
     rows = []
     for name, quality in list(zip(names, qualities, strict=True))[:MOST_ROWS]:
         row = [name, str(quality.length)]

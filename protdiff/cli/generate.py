@@ -10,7 +10,7 @@ import typer
 from protdiff.cli import options
 from protdiff.cli.failure import explain_failures
 from protdiff.design.settings import SamplingSettings
-from protdiff.design.weights import DEFAULT_WEIGHTS
+from protdiff.design.weights import DEFAULT_WEIGHTS, find_weights
 
 __all__ = ["generate"]
 
@@ -63,6 +63,12 @@ def generate(
         grid=grid,
         handedness=handedness.value,
     )
+    # What can be wrong with the input shows before torch is imported, which takes seconds.
+    from protdiff.structure import parse_length
+
+    parse_length(length)
+    find_weights(weights)
+
     from protdiff.cli.designs import run_and_report
     from protdiff.design.designer import load
     from protdiff.design.generate import Generation

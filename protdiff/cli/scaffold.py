@@ -77,15 +77,21 @@ def scaffold(
     settings = SamplingSettings(
         sampler=sampler, steps=steps, temperature=temperature, step_scale=step_scale, grid=grid
     )
+    # What can be wrong with the input shows before torch is imported, which takes seconds.
+    from protdiff.structure import parse_contig, read_backbone
+
+    parsed = parse_contig(contig)
+    source = read_backbone(motif, model=model, strict=strict)
+    parsed.resolve(source)
+
     from protdiff.cli.designs import run_and_report
     from protdiff.design.designer import load
     from protdiff.design.run import OutputSettings
     from protdiff.design.scaffold import Scaffolding
-    from protdiff.structure import parse_contig, read_backbone
 
     task = Scaffolding(
-        read_backbone(motif, model=model, strict=strict),
-        parse_contig(contig),
+        source,
+        parsed,
         seed,
         settings,
         total_length=total_length,

@@ -50,5 +50,12 @@ def train(
     from protdiff.training.trainer import train as run_training
 
     loaded = load_config(config, out=out, data=data, steps=steps, minutes=minutes, device=device)
-    with show_bar("training", quiet=quiet, unit="steps") as bar:
-        run_training(loaded, bar=bar)
+    try:
+        with show_bar("training", quiet=quiet, unit="steps") as bar:
+            weights = run_training(loaded, bar=bar)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"the run is saved in {loaded.out}; the same command continues it"
+        ) from None
+    if not quiet:
+        typer.echo(f"weights are in {weights}")

@@ -22,6 +22,7 @@ from protdiff.evaluation.secondary_structure import (
     find_helices,
     get_runs,
 )
+from protdiff.structure.backbone import CHAIN_JUMP, Backbone, index_steps
 from protdiff.structure.geometry import (
     backbone_dihedrals,
     bond_angles,
@@ -32,7 +33,7 @@ from protdiff.structure.geometry import (
     radius_of_gyration,
 )
 
-__all__ = ["NATIVE", "Quality", "measure_quality"]
+__all__ = ["NATIVE", "Quality", "measure_backbone", "measure_quality"]
 
 Array = NDArray[np.floating]
 
@@ -218,6 +219,26 @@ def measure_quality(
     numbers |= _measure_bonds(xyz, index) | _measure_torsions(xyz, index)
     numbers |= _measure_helices(xyz, index) | _measure_packing(xyz, index)
     return Quality(**numbers)
+
+
+def measure_backbone(backbone: Backbone, *, handedness: int = 1) -> Quality:
+    """Measure a backbone that was read from a file.
+
+    Reading finds chain breaks by geometry, so a design that is broken by mistake would look like
+    one with a known break. Here residues are linked if the file numbers them one after the other.
+
+    Parameters
+    ----------
+    backbone
+        The backbone.
+    handedness
+        As in :func:`measure_quality`.
+    """
+    step = np.diff(backbone.residue_number)
+    # Insertion codes repeat a number, and a chain that is numbered backwards is odd, not broken.
+    step = np.where(step < 1, 1, step)
+    step = np.where(backbone.chain_id[1:] == backbone.chain_id[:-1], step, CHAIN_JUMP)
+    return measure_quality(backbone.coordinates, index_steps(step), handedness=handedness)
 
 
 def _measure_bonds(xyz: Array, index: NDArray[np.int64]) -> dict[str, float]:

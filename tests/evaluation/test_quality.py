@@ -4,9 +4,9 @@ import json
 import numpy as np
 import pytest
 
-from protdiff.evaluation import NATIVE, Quality, measure_quality
+from protdiff.evaluation import NATIVE, Quality, measure_backbone, measure_quality
 from protdiff.evaluation.quality import is_favoured
-from protdiff.structure.geometry import build_backbone
+from protdiff.structure import Backbone, build_backbone, read_backbone, write_backbone
 
 
 def mirror(coordinates):
@@ -114,6 +114,27 @@ def test_a_broken_chain_is_broken_unless_the_break_is_known(helix):
     index = np.arange(30) + 5 * (np.arange(30) >= 15)
     assert "broken" not in measure_quality(torn, index).failed
     assert measure_quality(torn, index).links == 1.0
+
+
+def test_a_file_s_numbers_tell_a_broken_chain_from_a_known_break(helix, tmp_path):
+    torn = helix.copy()
+    torn[15:] += 100.0
+    for jump, broken in ((0, True), (5, False)):
+        numbers = np.arange(1, 31) + jump * (np.arange(30) >= 15)
+        path = tmp_path / f"{jump}.pdb"
+        write_backbone(path, Backbone.from_coordinates(torn, residue_number=numbers))
+        read = read_backbone(path)
+        assert read.residue_index[15] > 15  # reading sees a break in both
+        assert ("broken" in measure_backbone(read).failed) == broken
+
+
+def test_chains_are_not_linked(helix):
+    chains = ["A"] * 15 + ["B"] * 15
+    apart = helix.copy()
+    apart[15:] += 100.0
+    assert (
+        "broken" not in measure_backbone(Backbone.from_coordinates(apart, chain_id=chains)).failed
+    )
 
 
 def test_a_cis_peptide_is_seen():

@@ -1,0 +1,39 @@
+import json
+
+
+def test_a_contig_is_explained(run, helix_file):
+    result = run("contig", "5-10/A3-12/5-10", helix_file, "--total-length", 25, "--num", 2)
+    assert result.exit_code == 0, result.output
+    assert "10 found" in result.stdout
+    assert "total length: 20 to 30 residues" in result.stdout
+    assert result.stdout.count("(25 residues)") == 2
+
+
+def test_json_holds_segments_and_layouts(run):
+    result = run("contig", "5/A3-12/5", "--json")
+    facts = json.loads(result.stdout)
+    assert [segment["kind"] for segment in facts["segments"]] == ["designed", "motif", "designed"]
+    assert facts["layouts"][0] == {"length": 20, "contig": "5/A3-12/5"}
+
+
+def test_layouts_are_those_that_scaffold_draws(run, helix_file):
+    from protdiff.design import Scaffolding
+    from protdiff.structure import parse_contig, read_backbone
+
+    result = run("contig", "10-40/A3-12/10-40", helix_file, "--json", "--seed", 4)
+    drawn = [layout["contig"] for layout in json.loads(result.stdout)["layouts"]]
+    task = Scaffolding(read_backbone(helix_file), parse_contig("10-40/A3-12/10-40"), seed=4)
+    assert drawn == [str(task.plan(index).motif.layout) for index in range(3)]
+
+
+def test_missing_residues_are_listed_and_fail(run, helix_file):
+    result = run("contig", "5/A38-45/5", helix_file)
+    assert result.exit_code == 2
+    assert "no residue A45" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_contig_that_cannot_be_read_says_where(run):
+    result = run("contig", "5/A3-/5")
+    assert result.exit_code == 2
+    assert "character" in result.stderr

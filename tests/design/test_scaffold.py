@@ -1,0 +1,161 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protdiff.design import Generation, OutputSettings, SamplingSettings, Scaffolding, run_designs
+from protdiff.design.sample import make_denoiser
+from protdiff.errors import InputError
+from protdiff.structure import (
+    Backbone,
+    build_backbone,
+    parse_contig,
+    read_backbone,
+    superimpose,
+)
+
+FAST = SamplingSettings(steps=3)
+
+
+@pytest.fixture(scope="module")
+def source():
+    """Return a structure of 60 residues with numbers and names of its own, A101 to A160."""
+    rng = np.random.default_rng(0)
+    return Backbone.from_coordinates(
+        build_backbone(rng.uniform(-140, -50, 60), rng.uniform(-60, 150, 60)),
+        residue_name=rng.choice(["ALA", "LEU", "TRP"], 60),
+        residue_number=np.arange(101, 161),
+        name="source",
+    )
+
+
+@pytest.fixture
+def unconditional(monkeypatch):
+    """Let the sampler know nothing of the motif: what is tested here is all around it."""
+    monkeypatch.setattr(
+        "protdiff.design.scaffold.make_motif_denoiser",
+        lambda model, mask, *, motifs, method, settings: make_denoiser(model, mask, settings),
+    )
+
+
+def make_task(source, contig="5-15/A110-119/5-15/A131-135/5-15", **options):
+    options = {"settings": FAST, "total_length": (40, 50)} | options
+    return Scaffolding(source, parse_contig(contig), **options)
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 2**32), index=st.integers(0, 1000))
+def test_layouts_hold_to_the_contig_and_depend_on_seed_and_index_only(source, seed, index):
+    task = make_task(source, seed=seed)
+    plan = task.plan(index)
+    assert task.length_range == (40, 50)
+    assert 40 <= plan.length <= 50
+    assert len(plan.motif.motif_positions) == 15
+    assert str(task.plan(index).motif.layout) == str(plan.motif.layout)
+
+
+def test_layouts_differ_between_designs(source):
+    task = make_task(source)
+    assert len({str(task.plan(index).motif.layout) for index in range(50)}) > 25
+
+
+def test_the_motif_is_exact_and_mapped(designer, source, unconditional, tmp_path):
+    run_designs(designer, make_task(source), tmp_path, 3)
+    lines = [json.loads(line) for line in (tmp_path / "manifest.jsonl").read_text().splitlines()]
+    assert len(lines) == 3
+    labels = [*(f"A{n}" for n in range(110, 120)), *(f"A{n}" for n in range(131, 136))]
+    given_places = [source.labels.index(label) for label in labels]
+    for line in lines:
+        design = read_backbone(tmp_path / line["file"])
+        assert len(design) == line["length"]
+        assert [pair["from"] for pair in line["motif_map"]] == labels
+        places = np.array([pair["to"] for pair in line["motif_map"]]) - 1
+        # N, CA, C of all motif residues, as one rigid body; PDB files have three decimals.
+        motion = superimpose(design.coordinates[places, :3], source.coordinates[given_places, :3])
+        assert motion.rmsd < 2e-3
+        assert line["motif_rmsd"] == pytest.approx(motion.rmsd, abs=2e-3)
+        # An untrained network that knows nothing of the motif is far off, and that is not hidden.
+        assert line["quality"]["motif_rmsd_sampled"] > 1.0
+        assert (design.residue_name[places] == source.residue_name[given_places]).all()
+        assert set(np.delete(design.residue_name, places)) == {"GLY"}
+        assert line["contig"] == "5-15/A110-119/5-15/A131-135/5-15"
+
+
+def test_the_designed_part_is_the_sampler_s(designer, source, unconditional):
+    task = make_task(source)
+    design = next(designer.make(task, [0]))
+    plan = task.plan(0)
+    free = Generation(plan.length, task.seed, FAST)
+    sampled = next(designer.make(free, [0])).backbone
+    kept = ~plan.motif.motif_mask
+    difference = design.backbone.coordinates[kept, :3] - sampled.coordinates[kept, :3]
+    assert np.abs(difference).max() < 1e-4
+
+
+def test_a_scaffold_does_not_depend_on_its_batch(designer, source, unconditional):
+    task = make_task(source, total_length=45)
+    together = {design.index: design for design in designer.make(task, range(3))}
+    for index in (2, 0):
+        alone = next(designer.make(task, [index], batch_size=1))
+        other = together[index].backbone.coordinates
+        assert np.abs(alone.backbone.coordinates - other).max() < 1e-3
+
+
+def test_other_names_for_designed_residues(designer, source, unconditional, tmp_path):
+    output = OutputSettings(residue_name="ALA", format="cif")
+    run_designs(designer, make_task(source), tmp_path, 1, output=output)
+    design = read_backbone(tmp_path / "design_0000.cif")
+    assert set(design.residue_name) <= {"ALA", "LEU", "TRP"}
+    assert (design.residue_name == "ALA").sum() >= 25
+
+
+def test_another_motif_is_another_run(designer, source, unconditional, tmp_path):
+    run_designs(designer, make_task(source), tmp_path, 1)
+    moved = source.with_coordinates(source.coordinates + 1.0)
+    for task in (
+        make_task(moved),
+        make_task(source, total_length=45),
+        make_task(source, method="replacement"),
+        make_task(source, "5-15/A110-119/20"),
+    ):
+        with pytest.raises(InputError, match="other settings"):
+            run_designs(designer, task, tmp_path, 1)
+
+
+@pytest.mark.parametrize(
+    ("contig", "options", "message"),
+    [
+        ("10/A150-170/10", {}, "A170"),
+        ("10/B1-5/10", {}, "no chain B"),
+        ("10/A110-119/10", {"total_length": 100}, "cannot have a total length of 100"),
+        ("40-50", {}, "names no residue"),
+        ("10/A110-119/30", {"method": "hope"}, "no scaffolding method"),
+        ("10/A110-119/30", {"settings": SamplingSettings(handedness="D")}, "L-protein"),
+        ("10/A110-119/30", {"redesignable": "B5"}, "B"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_before_sampling(source, contig, options, message):
+    with pytest.raises(InputError, match=message):
+        make_task(source, contig, **options)
+
+
+def test_too_short_a_design_is_refused_before_anything_is_written(designer, source, tmp_path):
+    task = make_task(source, "0-9/A110-119/0-9", total_length=None)
+    with pytest.raises(InputError, match="10 to 28 residues are asked for"):
+        run_designs(designer, task, tmp_path / "out", 1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_python_interface_takes_a_file_or_a_backbone(designer, source, unconditional, tmp_path):
+    from protdiff.structure import write_backbone
+
+    write_backbone(tmp_path / "motif.cif", source)
+    contig = "10-20/A110-119/10-20"
+    options = {"num": 2, "total_length": 40, "steps": 2}
+    (first, second) = designer.scaffold(source, contig, **options)
+    (from_file, _) = designer.scaffold(tmp_path / "motif.cif", parse_contig(contig), **options)
+    assert len(first) == len(second) == 40
+    assert first.motif_mask.sum() == 10
+    assert np.abs(first.coordinates - from_file.coordinates).max() < 0.01

@@ -1,0 +1,177 @@
+"""The floors of the house: imports run down, and each foreign world has one importer."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import protdiff
+
+PACKAGE = Path(protdiff.__file__).parent
+FLOORS = {
+    "errors": -1,  # everything may raise
+    "files": 0,
+    "lazy": 0,
+    "version": 0,
+    "structure": 1,
+    "diffusion": 1,
+    "network": 1,
+    "model": 2,
+    "conditioning": 3,
+    "evaluation": 4,
+    "training": 5,
+    "design": 5,
+    "cli": 6,
+    "__init__": 6,
+    "__main__": 7,
+}
+# What may be imported where; anything may be imported nowhere else.
+SINGLE_IMPORTERS = {
+    "biotite": "structure",
+    "e3nn": "network",
+    "torchdiffeq": "diffusion",
+    "pydssp": "evaluation",
+    "typer": "cli",
+    "rich": "cli",
+}
+# Parsers and tools that judge what we write must not be what we write with.
+NOT_IN_THE_PACKAGE = {"gemmi", "tmtools", "matplotlib", "pytest", "scipy", "pandas"}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def get_part(path: Path) -> str:
+    """Return the part of the house that a file belongs to."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def iterate_imports(path: Path) -> Iterator[tuple[str, int]]:
+    """Give each imported module and its line, wherever in the file it is imported."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno} is a relative import"
+            assert node.module is not None
+            yield node.module, node.lineno
+            # `from protdiff import model` names a part, not an attribute.
+            if node.module == "protdiff":
+                for alias in node.names:
+                    yield f"protdiff.{alias.name}", node.lineno
+
+
+def find_upward(path: Path) -> list[str]:
+    part = get_part(path)
+    found = []
+    for module, line in iterate_imports(path):
+        names = module.split(".")
+        if names[0] != "protdiff" or len(names) == 1 or names[1] == part:
+            continue
+        if FLOORS[names[1]] >= FLOORS[part]:
+            found.append(f"{path.relative_to(PACKAGE)}:{line} imports {module}")
+    return found
+
+
+def test_every_part_has_a_floor():
+    assert {get_part(path) for path in FILES} <= set(FLOORS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_down(path):
+    assert find_upward(path) == []
+
+
+@pytest.mark.parametrize(("package", "part"), SINGLE_IMPORTERS.items())
+def test_each_foreign_world_has_one_importer(package, part):
+    importers = {
+        get_part(path)
+        for path in FILES
+        for module, _ in iterate_imports(path)
+        if module.split(".")[0] == package
+    }
+    assert importers <= {part}
+
+
+def test_biotite_is_imported_by_one_function_of_the_structure_wing():
+    callers = {
+        get_part(path) for path in FILES if "import_biotite" in path.read_text(encoding="utf-8")
+    }
+    assert callers == {"structure"}
+
+
+def test_foreign_judges_stay_out_of_the_package():
+    for path in FILES:
+        for module, line in iterate_imports(path):
+            if module.split(".")[0] in NOT_IN_THE_PACKAGE:
+                # An optional extra may be imported in a function, at the moment it is needed.
+                assert get_part(path) == "evaluation", f"{path}:{line} imports {module}"
+                assert "tmtools" in module
+
+
+def test_the_check_sees_what_it_should(tmp_path, monkeypatch):
+    # Import statements that break the rules, each in a form of its own.
+    monkeypatch.setattr(f"{__name__}.PACKAGE", tmp_path)
+    (tmp_path / "diffusion").mkdir()
+    bad = tmp_path / "diffusion" / "bad.py"
+    for statement in (
+        "import protdiff.model",
+        "from protdiff.structure import Backbone",
+        "from protdiff import training",
+        "def f():\n    from protdiff.design.engine import Design",
+    ):
+        bad.write_text(statement)
+        assert len(find_upward(bad)) == 1, statement
+    bad.write_text("from protdiff.diffusion.sde import SDE\nfrom protdiff.errors import InputError")
+    assert find_upward(bad) == []
+
+
+def run_python(code: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_importing_protdiff_imports_nothing_heavy():
+    heavy = ("torch", "numpy", "e3nn", "biotite", "typer", "rich", "safetensors")
+    code = f"import sys, protdiff; print([m for m in {heavy} if m in sys.modules])"
+    assert run_python(code).strip() == "[]"
+
+
+def test_help_needs_no_torch():
+    code = (
+        "import sys; from protdiff.cli.main import app\n"
+        "print([m for m in ('torch', 'numpy', 'e3nn', 'biotite') if m in sys.modules])"
+    )
+    assert run_python(code).strip() == "[]"
+
+
+def test_all_but_files_works_without_biotite():
+    code = (
+        "import sys\n"
+        "sys.modules['biotite'] = None\n"
+        "import numpy, protdiff.model, protdiff.training.trainer, protdiff.design.designer\n"
+        "import protdiff.diffusion, protdiff.network, protdiff.conditioning, protdiff.structure\n"
+        "from protdiff import measure_quality\n"
+        "measure_quality(numpy.random.default_rng(0).normal(size=(20, 3, 3)))\n"
+        "assert not any(name.startswith('biotite.') for name in sys.modules)\n"
+        "try:\n"
+        "    protdiff.structure.write_backbone('x.pdb', protdiff.structure.Backbone"
+        ".from_coordinates(numpy.zeros((3, 3, 3))))\n"
+        "except protdiff.DependencyError as error:\n"
+        "    print(error)\n"
+    )
+    assert "pip install biotite" in run_python(code)
+
+
+@pytest.mark.parametrize("name", protdiff.__all__)
+def test_every_public_name_is_there(name):
+    assert getattr(protdiff, name) is not None
+    assert name in dir(protdiff) or name == "__version__"
+
+
+def test_other_names_are_not_there():
+    with pytest.raises(AttributeError, match="no attribute 'lode'"):
+        protdiff.lode  # noqa: B018
