@@ -36,6 +36,7 @@ from protdiff.structure.read import (
     read_models,
 )
 from protdiff.structure.residues import StructureWarning
+from protdiff.structure.screen import ChainFilter
 from protdiff.structure.selection import ResidueRange, parse_selection, select_residues
 from protdiff.structure.write import write_backbone, write_trajectory
 
@@ -43,6 +44,7 @@ __all__ = [
     "ATOM_NAMES",
     "CHAIN_JUMP",
     "Backbone",
+    "ChainFilter",
     "Contig",
     "ContigError",
     "Layout",

@@ -95,7 +95,7 @@ def scan_residue_range(text: str) -> ResidueRange:
         raise ScanError(index, "expected - and the last residue of the range, or its end")
     index += 1
     again = _CHAIN.match(text, index)
-    if again is not None:
+    if again is not None and _NUMBER.match(text, again.end()):
         if again[0].removesuffix(":") != chain:
             raise ScanError(index, f"a range stays in one chain, and this one began in {chain}")
         index = again.end()

@@ -1,12 +1,8 @@
-r"""Preparing training data: folders of structure files become one file of backbones.
+"""Preparing training data: folders of structure files become one file of backbones.
 
-Every chain passes the same gate: a length, few chain breaks, sound bonds, the natural hand, and the
-compactness of a folded domain,
-
-.. math:: R_g < 1.25 · 2.2 L^{0.38} \text{ Å} \quad\text{and}\quad
-          \text{CA contacts} > 2.2 \text{ per residue},
-
-and whatever fails is counted under its reason. What is left is split into a training and a held-out
+Every chain passes the same gate (:mod:`protdiff.structure.screen`): a length, few chain breaks,
+sound bonds, the natural hand and the compactness of a folded domain; whatever fails is counted
+under its reason. What is left is split into a training and a held-out
 part by whole clusters of similar sequence, so that the held-out loss measures generalisation. The
 part of a cluster follows from a hash of its name alone: it is the same on every machine, with any
 number of processes, and when chains are added later.
@@ -25,7 +21,6 @@ import hashlib
 import json
 import multiprocessing
 import os
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -39,89 +34,14 @@ from numpy.typing import NDArray
 
 from protdiff.errors import InputError, ProtdiffError
 from protdiff.files import write_atomically
-from protdiff.structure import (
-    Backbone,
-    StructureWarning,
-    backbone_dihedrals,
-    bond_lengths,
-    count_contacts,
-    find_structure_files,
-    get_structure_name,
-    radius_of_gyration,
-    read_backbone,
-)
+from protdiff.structure import Backbone, find_structure_files, get_structure_name
+from protdiff.structure.screen import ChainFilter, ScreenedFile, screen_file
 
-__all__ = ["ChainFilter", "PreparationReport", "prepare_dataset"]
+__all__ = ["PreparationReport", "prepare_dataset"]
 
 #: How many chains a report names for each reason.
 _EXAMPLES = 5
 _MANIFEST = "manifest.tsv"
-
-
-@dataclass(frozen=True)
-class ChainFilter:
-    """What a chain must be like to be trained on.
-
-    Parameters
-    ----------
-    min_length, max_length
-        Residues, both ends included.
-    max_breaks
-        Chain breaks.
-    compact
-        Ask for the compactness of a folded domain.
-    max_radius_factor
-        :math:`R_g` may be this many times 2.2 L^0.38 Å.
-    min_contacts
-        CA contacts (under 8 Å, four or more residues apart) per residue, counted from both sides.
-    max_bond_error
-        How far (Å) a backbone bond may be from its ideal length.
-    max_left_handed
-        Share of non-glycine residues with phi > 0; natural chains stay under 0.13, mirror images
-        are over 0.8.
-    """
-
-    min_length: int = 40
-    max_length: int = 256
-    max_breaks: int = 0
-    compact: bool = True
-    max_radius_factor: float = 1.25
-    min_contacts: float = 2.2
-    max_bond_error: float = 0.3
-    max_left_handed: float = 0.3
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.min_length <= self.max_length:
-            raise InputError(
-                f"lengths from {self.min_length} to {self.max_length} hold no chain; "
-                "give 1 or more, the shorter first"
-            )
-
-    def find_fault(self, backbone: Backbone) -> str | None:
-        """Return why a chain is left out; None if it is kept."""
-        length = len(backbone)
-        if length < self.min_length:
-            return "too short"
-        if length > self.max_length:
-            return "too long"
-        if len(backbone.segment_starts) - 1 > self.max_breaks:
-            return "chain breaks"
-        x, index = backbone.coordinates, backbone.residue_index
-        bonds = bond_lengths(x, index)
-        for name, ideal in (("N-CA", 1.459), ("CA-C", 1.525), ("C-N", 1.331)):
-            if len(bonds[name]) and np.abs(bonds[name] - ideal).max() > self.max_bond_error:
-                return "distorted bonds"
-        phi = backbone_dihedrals(x, index)[0]
-        phi = phi[(backbone.residue_name != "GLY") & np.isfinite(phi)]
-        if len(phi) and float((phi > 0).mean()) > self.max_left_handed:
-            return "left-handed torsions"
-        if self.compact:
-            alpha = x[:, 1]
-            if radius_of_gyration(alpha) >= self.max_radius_factor * 2.2 * length**0.38:
-                return "not compact: radius of gyration"
-            if count_contacts(alpha, separation=4).mean() <= self.min_contacts:
-                return "not compact: few contacts"
-        return None
 
 
 @dataclass
@@ -177,24 +97,11 @@ class _Entry:
 
 @dataclass(frozen=True)
 class _Chain:
-    """A chain that passed the gate, in plain arrays that travel between processes."""
+    """A chain that passed the gate, and what the manifest says of it."""
 
     id: str
-    coordinates: NDArray[np.float32]
-    residue_index: NDArray[np.int32]
-    sequence: str
-    helix: float
-    strand: float
+    backbone: Backbone
     row: Mapping[str, str] | None
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """What came of one file: chains, and the (reason, name) of what was left out."""
-
-    found: int
-    chains: list[_Chain]
-    dropped: list[tuple[str, str]]
 
 
 def prepare_dataset(
@@ -281,16 +188,17 @@ def prepare_dataset(
     done = len(files) - len(entries)
     if progress is not None:
         progress(done, len(files))
-    for outcome in _process(entries, gate, workers):
+    for entry, screened in zip(entries, _process(entries, gate, workers), strict=True):
         done += 1
-        report.chains += outcome.found
-        for reason, name in outcome.dropped:
-            report.drop(reason, name)
-        for chain in outcome.chains:
-            if chain.id in chains:
-                report.drop("same name as another chain", chain.id)
+        report.chains += screened.found
+        for reason, part in screened.dropped:
+            report.drop(reason, f"{entry.id}_{part}" if part else entry.id)
+        for backbone in screened.kept:
+            id = entry.id if screened.found == 1 else f"{entry.id}_{backbone.chains[0]}"
+            if id in chains:
+                report.drop("same name as another chain", id)
             else:
-                chains[chain.id] = chain
+                chains[id] = _Chain(id, backbone, entry.row)
         if progress is not None:
             progress(done, len(files))
     if not chains:
@@ -377,18 +285,20 @@ def _count_cores() -> int:
 
 def _process(
     entries: Sequence[_Entry], gate: ChainFilter, workers: int | None
-) -> Iterator[_Outcome]:
+) -> Iterator[ScreenedFile]:
+    paths = [entry.path for entry in entries]
+    work = partial(screen_file, gate=gate)
     count = workers or _count_cores()
-    work = partial(_read_entry, gate)
     # A process takes a second to start, which so few files do not repay.
-    if count == 1 or len(entries) < 64:
-        yield from map(work, entries)
+    if count == 1 or len(paths) < 64:
+        yield from map(work, paths)
         return
-    # A fresh interpreter for each worker: a fork of a process with torch's threads may hang.
+    # A fresh interpreter for each worker: a fork of a process with torch's threads may hang. What
+    # they run is in the structure wing, so that none of them waits for torch.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(count, mp_context=context) as pool:
         try:
-            yield from pool.map(work, entries, chunksize=16)
+            yield from pool.map(work, paths, chunksize=16)
         except BrokenProcessPool as error:
             raise ProtdiffError(
                 "a worker process died, perhaps for want of memory; use fewer workers"
@@ -398,49 +308,16 @@ def _process(
             raise
 
 
-def _read_entry(gate: ChainFilter, entry: _Entry) -> _Outcome:
-    """Read one file and put its chains through the gate; runs in a worker."""
-    try:
-        with warnings.catch_warnings():
-            # A residue dropped is a chain break, and that is counted.
-            warnings.simplefilter("ignore", StructureWarning)
-            whole = read_backbone(entry.path)
-    except InputError as error:
-        reason = "holds no protein" if "no protein" in str(error) else "unreadable file"
-        return _Outcome(0, [], [(reason, entry.id)])
-    outcome = _Outcome(len(whole.chains), [], [])
-    for name in whole.chains:
-        chain = whole.select_chain(name)
-        id = entry.id if len(whole.chains) == 1 else f"{entry.id}_{name}"
-        fault = gate.find_fault(chain)
-        if fault is not None:
-            outcome.dropped.append((fault, id))
-            continue
-        helix, strand = _measure_structure(chain, entry.row)
-        outcome.chains.append(
-            _Chain(
-                id,
-                chain.coordinates[:, :3].copy(),
-                chain.residue_index.astype(np.int32),
-                chain.sequence,
-                helix,
-                strand,
-                entry.row,
-            )
-        )
-    return outcome
-
-
-def _measure_structure(chain: Backbone, row: Mapping[str, str] | None) -> tuple[float, float]:
+def _measure_structure(chain: _Chain) -> tuple[float, float]:
     """Return the shares of helix and strand, from the manifest or by hydrogen bonds."""
-    if row is not None:
+    if chain.row is not None:
         try:
-            return float(row["helix"]), float(row["strand"])
+            return float(chain.row["helix"]), float(chain.row["strand"])
         except (KeyError, ValueError):
             pass
     from protdiff.evaluation.secondary_structure import assign_secondary_structure
 
-    states = assign_secondary_structure(chain.coordinates)
+    states = assign_secondary_structure(chain.backbone.coordinates)
     return float((states == "H").mean()), float((states == "E").mean())
 
 
@@ -448,7 +325,8 @@ def _name_cluster(chain: _Chain, column: str) -> str:
     if chain.row is not None:
         return chain.row[column]
     # A backbone without side chains (all G, all X) says nothing about its relatives.
-    return chain.sequence if len(set(chain.sequence)) > 1 else chain.id
+    sequence = chain.backbone.sequence
+    return sequence if len(set(sequence)) > 1 else chain.id
 
 
 def _is_held_out(cluster: str, fraction: float) -> bool:
@@ -482,18 +360,21 @@ def _write(
             f"every cluster of {len(chains)} chains would be held out; give more chains or a "
             "smaller held-out fraction"
         )
-    lengths = [len(chain.coordinates) for chain in chains]
+    structure = np.array([_measure_structure(chain) for chain in chains], np.float32)
+    lengths = [len(chain.backbone) for chain in chains]
     report.kept, report.held_out = len(chains), int(held_out.sum())
     report.clusters, report.residues = len(Counter(clusters)), sum(lengths)
     tensors = {
-        "coordinates": np.concatenate([chain.coordinates for chain in chains]),
-        "residue_index": np.concatenate([chain.residue_index for chain in chains]),
+        "coordinates": np.concatenate([chain.backbone.coordinates[:, :3] for chain in chains]),
+        "residue_index": np.concatenate([chain.backbone.residue_index for chain in chains]).astype(
+            np.int32
+        ),
         "offsets": np.cumsum([0, *lengths], dtype=np.int64),
         "cluster30": _number_clusters(clusters),
         "cluster40": _number_clusters(balance),
         "held_out": held_out,
-        "helix": np.array([chain.helix for chain in chains], np.float32),
-        "strand": np.array([chain.strand for chain in chains], np.float32),
+        "helix": structure[:, 0].copy(),
+        "strand": structure[:, 1].copy(),
     }
     metadata = {
         "format": "protdiff-dataset",

@@ -306,7 +306,9 @@ def test_chain_selection(helix, pdb_lines, write):
 # --- damaged files: one line each -------------------------------------------------------------
 
 
-def damage(real, tmp_path):
+@pytest.fixture(scope="module")
+def damaged(real):
+    """Return the bytes of damaged files by name."""
     pdb, cif = real("2GTL").read_bytes(), real("2GTL", "cif").read_bytes()
     noise = np.random.default_rng(0).bytes(4000)
     atom = pdb.index(b"\nATOM  ")
@@ -358,9 +360,9 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_damaged_files_give_one_clear_line(real, tmp_path, name):
+def test_damaged_files_give_one_clear_line(damaged, tmp_path, name):
     path = tmp_path / name
-    path.write_bytes(damage(real, tmp_path)[name])
+    path.write_bytes(damaged[name])
     with pytest.raises(InputError, match=EXPECTED[name]) as caught:
         read_backbone(path)
     message = str(caught.value)
