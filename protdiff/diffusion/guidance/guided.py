@@ -182,8 +182,8 @@ class FrozenGuided(GuidedDenoiser):
     variance
         :math:`v_t`; by default that of a prior of unit variance.
     subspace
-        The space in which the data live: the shift is projected onto it. (Guidance through the
-        denoiser stays inside it of itself.) None: the whole space.
+        The space in which the data live: the shift is projected onto it. (Guidance through a
+        denoiser that ignores what is outside stays inside of itself.) None: the whole space.
     max_shift
         The largest Euclidean norm of :math:`D' - D` for one sample; infinite by default.
 

@@ -14,8 +14,8 @@ becomes, by integration by parts in space and in time, an expectation over sampl
 up to a constant: :math:`L = \text{gap} - \tfrac12 \int E\|\nabla s^*\|^2`. (It is to action
 matching what Hyvärinen's loss is to score matching.) Samples are then moved from one time to
 another by :math:`dx/dt = \nabla s_t(x)`, without noise. Of all fields that move the density this
-one has the least kinetic energy (Benamou and Brenier 2000). For the noising process of an SDE, whose
-probability-flow velocity is a gradient, it is that velocity.
+one has the least kinetic energy (Benamou and Brenier 2000). For the noising process of an SDE,
+whose probability-flow velocity is a gradient, it is that velocity.
 
 References
 ----------

@@ -3,11 +3,12 @@ r"""Where in time a training step looks: distributions of t.
 The loss is an integral over time, estimated at random times of density p(t). Two habits exist. A
 weight of the *integral* is kept whatever p is by dividing by it,
 :math:`\int w L \, dt = E_{t \sim p}[w L / p]`, and p then decides only the variance of the
-estimate: importance sampling. For the likelihood weighting the integrand is :math:`g^2 / \sigma^2` times the
-ε loss, which is nearly level, so :math:`p \propto g^2 / \sigma^2` is near the best choice (Song et
-al. 2021); since :math:`d \log k / dt = g^2 / (2 \sigma^2)`, that is *uniform in the log
-signal-to-noise ratio*: :class:`LogSNRTimes`. Or p is part of the weight, as in EDM, whose log noise
-is normal: :class:`LogNormalTimes`.
+estimate: importance sampling. For the likelihood weighting the integrand is
+:math:`g^2 / \sigma^2` times the ε loss, which is nearly level, so
+:math:`p \propto g^2 / \sigma^2` is near the best choice (Song et al. 2021); since
+:math:`d \log k / dt = g^2 / (2 \sigma^2)`, that is *uniform in the log signal-to-noise ratio*:
+:class:`LogSNRTimes`. Or p is part of the weight, as in EDM, whose log noise is normal:
+:class:`LogNormalTimes`.
 
 Each distribution is its quantile function, so that times can also be drawn with low discrepancy:
 one uniform number, and its equal shifts for the rest of the batch (Kingma et al. 2021).

@@ -1,0 +1,148 @@
+"""Action matching: the velocity of a moving Gaussian, from samples alone."""
+
+import pytest
+import torch
+
+from protdiff.diffusion.analytic import GaussianDenoiser
+from protdiff.diffusion.denoiser import score
+from protdiff.diffusion.objective import (
+    UniformTimes,
+    action_matching_loss,
+    action_velocity,
+    transport,
+)
+from protdiff.diffusion.sde import CosineVPSDE
+
+
+def mean(t):
+    return torch.stack([1.5 * t, -t + t**2], 1)
+
+
+def spread(t):
+    return torch.stack([1.0 - 0.5 * t, 0.4 + 0.8 * t], 1)
+
+
+def mean_rate(t):
+    return torch.stack([torch.full_like(t, 1.5), 2 * t - 1], 1)
+
+
+def spread_rate(t):
+    return torch.stack([torch.full_like(t, -0.5), torch.full_like(t, 0.8)], 1)
+
+
+def snapshot(t, seed):
+    """Samples of q_t = N(m, diag s²), independent between times: no paths to follow."""
+    generator = torch.Generator().manual_seed(seed)
+    normal = torch.randn(len(t), 2, dtype=torch.float64, generator=generator)
+    return mean(t) + spread(t) * normal
+
+
+def true_velocity(x, t):
+    return mean_rate(t) + spread_rate(t) / spread(t) * (x - mean(t))
+
+
+def true_action(x, t):
+    """The potential of the velocity; a function of time alone is left free."""
+    offset = x - mean(t)
+    return (mean_rate(t) * offset + spread_rate(t) / spread(t) * offset**2 / 2).sum(1)
+
+
+class PolynomialAction:
+    """Σ c_ij t^i x^j, up to the square in each coordinate: linear in its coefficients."""
+
+    def __init__(self, degree=3):
+        self.coefficients = torch.zeros(2 * 2 * (degree + 1)).double().requires_grad_()
+        self.degree = degree
+
+    def __call__(self, x, t):
+        powers = torch.stack([t**i for i in range(self.degree + 1)], 1)
+        features = torch.cat([x, x**2], 1)
+        products = (features[:, :, None] * powers[:, None]).flatten(1)
+        return products @ self.coefficients
+
+
+def fit(action, loss):
+    """The loss is quadratic in the coefficients: one Newton step is its minimum."""
+    coefficients = action.coefficients
+    (gradient,) = torch.autograd.grad(loss(action), coefficients, create_graph=True)
+    rows = [torch.autograd.grad(g, coefficients, retain_graph=True)[0] for g in gradient]
+    action.coefficients = -torch.linalg.solve(torch.stack(rows), gradient).detach()
+    return action
+
+
+def test_loss_of_the_true_action_is_minus_its_kinetic_energy():
+    t = (torch.arange(20000).double() + 0.5) / 20000
+    x_t = snapshot(t, 0)
+    loss = action_matching_loss(
+        true_action, snapshot(torch.zeros_like(t), 1), snapshot(torch.ones_like(t), 2), x_t, t
+    )
+    energy = 0.5 * true_velocity(x_t, t).square().sum(1)
+    assert abs(float(loss.detach() + energy.mean())) < 0.06
+    torch.testing.assert_close(action_velocity(true_action, x_t, t), true_velocity(x_t, t))
+
+
+@pytest.mark.statistical
+def test_learned_from_snapshots_and_transported():
+    t = torch.rand(30000, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    x_start, x_end = snapshot(torch.zeros_like(t), 1), snapshot(torch.ones_like(t), 2)
+    x_t = snapshot(t, 0)
+    action = fit(
+        PolynomialAction(), lambda action: action_matching_loss(action, x_start, x_end, x_t, t)
+    )
+    times = torch.tensor([0.1, 0.5, 0.9]).double().repeat_interleave(500)
+    x = snapshot(times, 5)
+    error = (action_velocity(action, x, times) - true_velocity(x, times)).square().mean().sqrt()
+    assert float(error) < 0.15  # of a velocity of about 1.3
+    moved = transport(action, snapshot(torch.zeros(4000).double(), 7), torch.linspace(0, 1, 21))
+    one = torch.ones(1).double()
+    standard = spread(one)[0] / 4000**0.5
+    assert ((moved.mean(0) - mean(one)[0]).abs() < 5 * standard + 0.02).all()
+    assert ((moved.std(0) / spread(one)[0] - 1).abs() < 5 / 8000**0.5 + 0.02).all()
+
+
+def test_transport_with_the_true_action_is_the_known_flow():
+    """x ↦ m(1) + s(1)/s(0) (x − m(0)), to the accuracy of fourth order, and back."""
+    x = snapshot(torch.zeros(50).double(), 0)
+    zero, one = torch.zeros(1).double(), torch.ones(1).double()
+    expected = mean(one) + spread(one) / spread(zero) * (x - mean(zero))
+    errors = [
+        float(
+            (transport(true_action, x, torch.linspace(0, 1, n + 1).double()) - expected).abs().max()
+        )
+        for n in (4, 8)
+    ]
+    assert errors[1] < 1e-4
+    assert 10 < errors[0] / errors[1] < 25
+    back = transport(true_action, expected, torch.linspace(1, 0, 33).double())
+    torch.testing.assert_close(back, x, rtol=0, atol=1e-6)
+
+
+@pytest.mark.statistical
+def test_density_of_the_times_is_divided_out():
+    sde_times = torch.rand(40000, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    skewed = sde_times.sqrt()  # of density 2 t
+    ends = [snapshot(torch.full((40000,), end).double(), 4) for end in (0.0, 1.0)]
+    plain = action_matching_loss(true_action, *ends, snapshot(sde_times, 2), sde_times)
+    weighted = action_matching_loss(
+        true_action, *ends, snapshot(skewed, 3), skewed, density=2 * skewed
+    )
+    assert abs(float((plain - weighted).detach())) < 0.1
+
+
+def test_action_of_a_noising_process_is_its_probability_flow():
+    """On Gaussian data: ∇ of d(variance)/dt x² / (4 variance) is f x − ½ g² ∇ log p_t."""
+    sde = CosineVPSDE()
+    variance = 0.3
+    denoiser = GaussianDenoiser(sde, torch.zeros(1).double(), torch.full((1, 1), variance).double())
+    t = UniformTimes(stratified=True)(sde, 64).double().clamp(max=0.99)
+    marginal = sde.alpha(t) ** 2 * variance + sde.sigma(t) ** 2
+    x = marginal.sqrt()[:, None]
+    flow = sde.drift(x, t) - sde.diffusion_coefficient(t)[:, None] ** 2 / 2 * score(denoiser, x, t)
+
+    def action(x, t):
+        marginal = sde.alpha(t) ** 2 * variance + sde.sigma(t) ** 2
+        (rate,) = torch.autograd.grad(marginal.sum(), t, create_graph=True)
+        return rate / (4 * marginal) * x[:, 0] ** 2
+
+    leaf = t.clone().requires_grad_()
+    torch.testing.assert_close(action_velocity(action, x, leaf), flow, rtol=1e-6, atol=1e-8)
