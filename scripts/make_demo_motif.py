@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+"""Make data/demo_motif.pdb: an ideal helix of 16 residues with a sequence of its own.
+
+python scripts/make_demo_motif.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from protdiff.structure import Backbone, build_backbone, write_backbone
+
+SEQUENCE = ["GLU", "LEU", "ALA", "LYS", "LEU", "LEU", "GLU", "GLU", "ALA", "LEU", "LYS", "LEU", "LEU", "GLU", "LYS", "ALA"]
+
+
+def main() -> None:
+    backbone = Backbone.from_coordinates(
+        build_backbone(np.full(len(SEQUENCE), -62.0), -43.0),
+        residue_name=SEQUENCE,
+        motif_mask=True,
+        name="demo_motif",
+    )
+    path = Path(__file__).parent.parent / "data" / "demo_motif.pdb"
+    write_backbone(path, backbone, overwrite=True)
+
+
+if __name__ == "__main__":
+    main()
