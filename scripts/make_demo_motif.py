@@ -12,13 +12,14 @@ import numpy as np
 
 from protdiff.structure import Backbone, build_backbone, write_backbone
 
-SEQUENCE = ["GLU", "LEU", "ALA", "LYS", "LEU", "LEU", "GLU", "GLU", "ALA", "LEU", "LYS", "LEU", "LEU", "GLU", "LYS", "ALA"]
+SEQUENCE = "ELAKLLEEALKLLEKA"
+NAMES = {"A": "ALA", "E": "GLU", "K": "LYS", "L": "LEU"}
 
 
 def main() -> None:
     backbone = Backbone.from_coordinates(
         build_backbone(np.full(len(SEQUENCE), -62.0), -43.0),
-        residue_name=SEQUENCE,
+        residue_name=[NAMES[letter] for letter in SEQUENCE],
         motif_mask=True,
         name="demo_motif",
     )
