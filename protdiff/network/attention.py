@@ -95,11 +95,8 @@ class GeometricAttention(nn.Module):
         query = torch.cat([q * width**-0.5, q_points * (2 * sharpness), one, spare], dim=-1)
         lengths = k_points.square().sum(-1, keepdim=True)
         key = torch.cat([k, k_points, -sharpness * lengths, spare], dim=-1)
-        value = torch.cat([v, v_points, spare, spare[..., :1]], dim=-1)
-        value = value if value.shape[-1] == key.shape[-1] else value[..., : key.shape[-1]]
-        message = nn.functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=bias, scale=1.0
-        )
+        value = torch.cat([v, v_points, torch.zeros_like(one), spare], dim=-1)
+        message = _attend(query, key, value, bias)
         seen = message[..., :width]
         towards = message[..., width : width + 3 * points]
         towards = towards.unflatten(-1, (points, 3)) - origin
@@ -109,3 +106,16 @@ class GeometricAttention(nn.Module):
             self.from_scalars(invariants),
             self.from_points(rearrange(towards, "b h l p x -> b l (h p x)")),
         )
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+    """Return softmax(query key^T + bias) value, by the fused kernel where there is one."""
+    if bias.is_cuda or not bias.requires_grad:
+        return nn.functional.scaled_dot_product_attention(
+            query, key, value, attn_mask=bias, scale=1.0
+        )
+    # On the CPU torch has no fused backward for a bias that is learned, and its fallback takes
+    # twice the time of the formula.
+    flat = [tensor.flatten(0, 1) for tensor in (bias, query, key, value)]
+    weights = torch.baddbmm(flat[0], flat[1], flat[2].mT).softmax(dim=-1)
+    return (weights @ flat[3]).unflatten(0, bias.shape[:2])

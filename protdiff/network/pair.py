@@ -25,15 +25,11 @@ PAIR_FEATURES = RADIAL_BASES + 15
 _FARTHEST = 22.0  # Å: the last radial basis
 
 
-def _to_unit(vectors: Tensor, soften: float) -> Tensor:
-    return vectors / (vectors.square().sum(-1, keepdim=True) + soften**2).sqrt()
-
-
 def get_pair_features(
     positions: Tensor,
     handedness: Tensor,
     scale: float,
-    distances_between: tuple[Tensor, Tensor] | None = None,
+    known: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
     """Describe every pair of residues by invariants of their relative placement.
 
@@ -45,7 +41,7 @@ def get_pair_features(
         Pseudoscalar h, ``(batch,)``.
     scale
         Å per unit of the positions.
-    distances_between
+    known
         ``(pair_mask, positions)``: where the ``(batch, residue, residue)`` mask is True the
         features are computed from these other positions instead. Used for motifs, whose inner
         geometry is known and whose pose is not.
@@ -53,38 +49,45 @@ def get_pair_features(
     Returns
     -------
     Tensor
-        ``(batch, residue, residue, 31)``.
+        ``(batch, 31, residue, residue)``: features first, so that every product with them is a
+        large matrix product and the biases come out in attention's layout without a copy.
     """
-    features = _get_pair_features(positions * scale, handedness)
-    if distances_between is not None:
-        mask, other = distances_between
-        features = torch.where(
-            mask[..., None], _get_pair_features(other * scale, handedness), features
-        )
+    features = _describe_pairs(positions * scale, handedness)
+    if known is not None:
+        mask, other = known
+        features = torch.where(mask[:, None], _describe_pairs(other * scale, handedness), features)
     return features
 
 
-def _get_pair_features(positions: Tensor, handedness: Tensor) -> Tensor:
-    alpha_carbon = positions[:, :, 1]
-    first = positions[:, :, 0] - alpha_carbon
-    second = positions[:, :, 2] - alpha_carbon
-    axial = torch.linalg.cross(first, second)
-    third = axial * handedness[:, None, None]
+def _describe_pairs(positions: Tensor, handedness: Tensor) -> Tensor:
+    alpha_carbon = positions[:, None, :, 1]  # batch 1 residue xyz
+    first = positions[:, :, 0] - positions[:, :, 1]
+    second = positions[:, :, 2] - positions[:, :, 1]
+    third = torch.linalg.cross(first, second) * handedness[:, None, None]
     frame = torch.stack(
-        [_to_unit(first, 0.3), _to_unit(second, 0.3), _to_unit(third, 0.5)], dim=2
-    )  # batch residue 3 xyz
-    batch, count = frame.shape[:2]
-    displacement = alpha_carbon[:, None] - alpha_carbon[:, :, None]  # [i, j] = CA_j - CA_i
-    distance = (displacement.square().sum(-1) + 1e-6).sqrt()
-    direction = displacement / (distance + 1.0)[..., None]
-    towards = torch.einsum("bijx,bikx->bijk", direction, frame)
-    away = torch.einsum("bijx,bjkx->bijk", direction, frame)
-    flat = frame.reshape(batch, count * 3, 3)
-    cosines = (flat @ flat.mT).reshape(batch, count, 3, count, 3).transpose(2, 3).flatten(-2)
+        [_to_unit(first, 0.3), _to_unit(second, 0.3), _to_unit(third, 0.5)], dim=1
+    )  # batch 3 residue xyz
+    distance = torch.cdist(
+        alpha_carbon, alpha_carbon, compute_mode="donot_use_mm_for_euclid_dist"
+    )
+    inverse = 1 / (distance + 1.0)
+    own = (frame * alpha_carbon).sum(-1)  # the residue's own place along its vectors
+    towards = (frame @ alpha_carbon.mT - own[..., None]) * inverse
+    away = (own[..., None, :] - alpha_carbon @ frame.mT) * inverse
+    cosines = (frame[:, :, None] @ frame[:, None].mT).flatten(1, 2)
     centres = torch.linspace(2.0, _FARTHEST, RADIAL_BASES, device=positions.device)
     width = (_FARTHEST - 2.0) / (RADIAL_BASES - 1)
-    radial = torch.exp(-(((distance[..., None] - centres) / width) ** 2))
-    return torch.cat([radial, towards, away, cosines], dim=-1)
+    radial = torch.exp(-(((distance - centres[:, None, None]) / width).square()))
+    return torch.cat([radial, towards, away, cosines], dim=1)
+
+
+def _to_unit(vectors: Tensor, soften: float) -> Tensor:
+    return vectors / (vectors.square().sum(-1, keepdim=True) + soften**2).sqrt()
+
+
+def _mix(weight: Tensor, features: Tensor) -> Tensor:
+    """Apply a matrix to the features of every pair, ``(batch, features, residue, residue)``."""
+    return (weight @ features.flatten(2)).unflatten(2, features.shape[2:])
 
 
 class PairEmbedding(nn.Module):
@@ -119,7 +122,7 @@ class PairEmbedding(nn.Module):
         previous_features: Tensor | None,
         motif_pairs: Tensor | None,
     ) -> Tensor:
-        """Return ``(batch, residue, residue, width)`` before the non-linearity.
+        """Return ``(batch, width, residue, residue)`` before the non-linearity.
 
         Parameters
         ----------
@@ -133,46 +136,54 @@ class PairEmbedding(nn.Module):
             ``(batch, residue, residue)``, True where both residues belong to one rigid motif.
         """
         separation = residue_index[:, None, :] - residue_index[:, :, None]
-        embedded = self.separation(separation.clamp(-self.reach, self.reach) + self.reach)
-        embedded = embedded + self.noise(noise)[:, None, None]
+        place = separation.clamp(-self.reach, self.reach) + self.reach
+        constant = self.noise(noise)
         if previous_features is not None:
-            embedded = embedded + self.previous(previous_features) + self.has_previous
+            constant = constant + self.has_previous
+        embedded = self.separation(place).permute(0, 3, 1, 2) + constant[..., None, None]
+        if previous_features is not None:
+            embedded = embedded + _mix(self.previous.weight, previous_features)
         if motif_pairs is not None:
-            embedded = embedded + motif_pairs[..., None] * self.motif
+            embedded = embedded + motif_pairs[:, None] * self.motif[:, None, None]
         return embedded
 
 
 class PairBias(nn.Module):
     """Turn pair embeddings and the current guess into attention biases and a message per residue.
 
+    Biases are a linear map of the hidden features; so are the logits of the pooling, whose
+    softmax-weighted sums over partners make the message.
+
     Parameters
     ----------
     width
         Number of hidden features of a pair.
-    heads
-        Number of biases per pair (layers times heads).
+    layers, heads
+        Number of layers that take a bias, and of their attention heads.
     scalars
         Size of the message to each residue.
     pooling_heads
         Number of softmax-weighted sums over partners that make the message.
     """
 
-    def __init__(self, width: int, heads: int, scalars: int, pooling_heads: int = 4) -> None:
+    def __init__(
+        self, width: int, layers: int, heads: int, scalars: int, pooling_heads: int = 4
+    ) -> None:
         super().__init__()
-        self.heads = heads
+        self.layers, self.heads, self.pooling_heads = layers, heads, pooling_heads
         self.current = nn.Linear(PAIR_FEATURES, width, bias=False)
-        self.to_heads = nn.Linear(width, heads + pooling_heads, bias=False)
+        self.to_heads = nn.Linear(width, layers * heads + pooling_heads, bias=False)
         self.to_message = nn.Linear(width * pooling_heads, scalars)
 
     def forward(
         self, embedded: Tensor, current_features: Tensor, key_mask: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[list[Tensor], Tensor]:
         """Compute biases and messages.
 
         Parameters
         ----------
         embedded
-            From :class:`PairEmbedding`, ``(batch, residue, residue, width)``.
+            From :class:`PairEmbedding`, ``(batch, width, residue, residue)``.
         current_features
             :func:`get_pair_features` of the current guess.
         key_mask
@@ -180,16 +191,26 @@ class PairBias(nn.Module):
 
         Returns
         -------
-        biases : Tensor
-            ``(batch, heads, residue, residue)``, minus infinity at keys that do not exist.
+        biases : list of Tensor
+            For each layer ``(batch, heads, residue, residue)``, minus infinity at keys that do
+            not exist.
         message : Tensor
             ``(batch, residue, scalars)``.
         """
-        hidden = nn.functional.silu(embedded + self.current(current_features))
-        # One transposed copy here spares every layer a strided read.
-        logits = self.to_heads(hidden).permute(0, 3, 1, 2).contiguous()
-        logits = logits.masked_fill(~key_mask[:, None, None], float("-inf"))
-        biases, pooling = logits[:, : self.heads], logits[:, self.heads :]
-        weights = pooling.softmax(dim=-1).permute(0, 2, 1, 3)  # batch residue head partner
-        pooled = (weights @ hidden).flatten(-2)
-        return biases, self.to_message(pooled)
+        batch, _, count, _ = embedded.shape
+        hidden = nn.functional.silu(embedded + _mix(self.current.weight, current_features))
+        flat = hidden.flatten(2)
+        blocked = torch.zeros(batch, 1, 1, count, dtype=flat.dtype, device=flat.device)
+        blocked = blocked.masked_fill(~key_mask[:, None, None], float("-inf"))
+        blocked = blocked.expand(-1, -1, count, -1).flatten(2)
+
+        def to_logits(weight: Tensor) -> Tensor:
+            # The mask is the summand of the matrix product: no pass over the pairs of its own.
+            weights = weight.expand(batch, -1, -1)
+            return torch.baddbmm(blocked, weights, flat).unflatten(2, (count, count))
+
+        sizes = [self.heads] * self.layers
+        *per_layer, pooling = self.to_heads.weight.split([*sizes, self.pooling_heads])
+        weights = to_logits(pooling).softmax(dim=-1).transpose(1, 2)  # batch residue head partner
+        pooled = (weights @ hidden.permute(0, 2, 3, 1)).flatten(-2)
+        return [to_logits(weight) for weight in per_layer], self.to_message(pooled)

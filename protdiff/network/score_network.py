@@ -156,10 +156,10 @@ class ScoreNetwork(nn.Module):
         self.embed_vectors = o3.Linear(f"{2 * (kinds + 3)}x1o", f"{vectors}x1o")
         self.previous_chain = ChainGeometry(scalars, vectors, config.scale)
         self.motif = nn.Parameter(torch.zeros(2, scalars))
-        heads = config.layers // 2 * config.heads
         self.pair = PairEmbedding(config.pair_width, config.noise_width)
         self.pair_bias = nn.ModuleList(
-            PairBias(config.pair_width, heads, scalars) for _ in range(2)
+            PairBias(config.pair_width, config.layers // 2, config.heads, scalars)
+            for _ in range(2)
         )
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))
         lengths = torch.tensor(CHAIN_LENGTHS) / config.scale
@@ -257,7 +257,6 @@ class ScoreNetwork(nn.Module):
                     current = get_pair_features(positions, handedness, self.config.scale)
                 biases, message = self.pair_bias[index // half](embedded, current, residue_mask)
                 scalars = scalars + message
-                biases = biases.unflatten(1, (half, -1)).unbind(1)
             scalars, vectors, moved = layer(
                 scalars,
                 vectors,
