@@ -121,6 +121,10 @@ class MixtureDenoiser(Denoiser):
         moved = torch.einsum("bj,bij->bi", scaled, self._eigenvectors[chosen])
         return self.means[chosen] + moved.reshape(number, *self.means.shape[1:])
 
+    def eigensystem(self, component: int) -> tuple[Tensor, Tensor]:
+        """Give the eigenvalues, ``(d,)``, and eigenvectors, in columns, of a component's Λ."""
+        return self._eigenvalues[component], self._eigenvectors[component]
+
     def _offsets(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Give y - μ in each component's eigenbasis, (batch, component, d), and k²."""
         y = (x_t - expand(self.sde.shift(t), x_t)) / expand(self.sde.alpha(t), x_t)
@@ -163,10 +167,18 @@ class GaussianDenoiser(Denoiser):
         self.mean = mean
         self.covariance = covariance
         self._mixture = MixtureDenoiser(sde, torch.ones(1).to(mean), mean[None], covariance[None])
+        self._eigenvalues, self._eigenvectors = self._mixture.eigensystem(0)
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Tensor:
         """Give E[x_0 | x_t], ``(batch, *event)``."""
-        return self._mixture(x_t, t)
+        if t.ndim > 0:
+            return self._mixture(x_t, t)
+        # At one time for the whole batch the posterior mean is one affine map.
+        values = self._eigenvalues
+        shrink = (values / (values + self.sde.noise_ratio(t).square())).to(values)
+        gain = (self._eigenvectors * shrink) @ self._eigenvectors.T
+        y = (x_t - self.sde.shift(t)) / self.sde.alpha(t)
+        return ((y - self.mean).flatten(1) @ gain).reshape(x_t.shape) + self.mean
 
     def posterior_covariance(self, x_t: Tensor, t: Tensor) -> Tensor:
         """Give cov(x_0 | x_t), ``(batch, d, d)``, which does not depend on x_t."""

@@ -10,7 +10,8 @@ with p(y_T) from the Gaussian prior of x_T. The trace is exact, or Hutchinson's 
 stay the same along the flow, so that each probe gives one unbiased estimate of the whole integral
 and their spread its standard error. The flow starts at a smallest noise ratio k_min: what is
 computed is the density of data that carry that much noise, which differs from log p(x_0) by terms
-of order k_min² / λ in a direction of variance λ.
+of order k_min² / λ in a direction of variance λ. Likewise the prior knows nothing of what little
+signal is left at t = 1, α_1 x_0: data should be centred.
 
 References
 ----------

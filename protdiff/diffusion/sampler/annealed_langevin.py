@@ -19,8 +19,8 @@ class AnnealedLangevin(Sampler):
     .. math::  x \leftarrow x + τ \nabla \log p_s(x) + \sqrt{2 τ}\; ξ, \qquad τ = δ σ_s^2 ,
 
     several times at every level. It follows no path in time, so more levels alone do not make it
-    exact (its order in them is 0): its error falls with δ, provided the steps at a level,
-    ``corrections``, grow as 1/δ.
+    exact (its order in them is 0): its error falls with δ, provided that there are steps enough for
+    the chain to settle at each level, many more than 1/δ for each halving of the noise.
 
     Parameters
     ----------
@@ -37,9 +37,9 @@ class AnnealedLangevin(Sampler):
     """
 
     order = 0
-    evaluations_per_step = 5
+    evaluations_per_step = 10
 
-    def __init__(self, corrections: int = 5, step_size: float = 0.05) -> None:
+    def __init__(self, corrections: int = 10, step_size: float = 0.3) -> None:
         if corrections < 1:
             raise InputError(f"corrections = {corrections} must be at least 1")
         self.corrections = corrections

@@ -1,0 +1,337 @@
+import math
+
+import pytest
+import torch
+
+from protdiff.diffusion import (
+    VESDE,
+    CentredSubspace,
+    CosineVPSDE,
+    ExactTrace,
+    FullSpace,
+    FunctionDenoiser,
+    GaussianDenoiser,
+    GaussianNoise,
+    GaussianProbes,
+    KarrasGrid,
+    LinearVPSDE,
+    MixtureDenoiser,
+    OrnsteinUhlenbeckSDE,
+    PerSampleNoise,
+    ProjectedNoise,
+    RademacherProbes,
+    SubVPSDE,
+    compute_log_likelihood,
+    compute_variational_bound,
+    decode,
+    encode,
+    interpolate,
+    measure_round_trip,
+    slerp,
+)
+from protdiff.diffusion.broadcasting import expand
+from protdiff.diffusion.trace import compute_quadratic_forms
+from protdiff.errors import InputError, ProtdiffError
+
+ZERO = torch.tensor(0.0).double()
+SDES = [
+    LinearVPSDE(),
+    CosineVPSDE(),
+    SubVPSDE(),
+    VESDE(sigma_max=200.0),
+    OrnsteinUhlenbeckSDE(centre=1.0),
+]
+EVERY = pytest.mark.parametrize("sde", SDES, ids=lambda sde: type(sde).__name__)
+
+
+def name(value):
+    return type(value).__name__
+
+
+def make_gaussian(sde, size=4):
+    generator = torch.Generator().manual_seed(2)
+    basis, _ = torch.linalg.qr(torch.randn(size, size, generator=generator).double())
+    values = torch.linspace(0.1, 2.0, size).double()
+    # Mean-free data: a mean would be seen by the flow's end, as α_1 times it, but not by the prior.
+    return GaussianDenoiser(sde, torch.zeros(size).double(), (basis * values) @ basis.T)
+
+
+def make_mixture(sde):
+    return MixtureDenoiser(
+        sde,
+        torch.tensor([0.3, 0.7]).double(),
+        torch.tensor([[-1.4, 0.7], [0.6, -0.3]]).double(),
+        torch.stack([0.1 * torch.eye(2), torch.tensor([[0.4, 0.2], [0.2, 0.3]])]).double(),
+    )
+
+
+@EVERY
+def test_gaussian_likelihood_is_exact(sde):
+    gaussian = make_gaussian(sde)
+    x_0 = gaussian.sample(8, torch.Generator().manual_seed(0))
+    found = compute_log_likelihood(gaussian, x_0)
+    error = (found.nats - gaussian.log_prob(x_0, ZERO)) / found.dimension
+    assert float(error.abs().max()) < 1e-3
+    assert not found.standard_error.any()
+    assert 20 < found.evaluations < 400
+
+
+@EVERY
+def test_mixture_likelihood_is_exact(sde):
+    mixture = make_mixture(sde)
+    x_0 = mixture.sample(16, torch.Generator().manual_seed(0))
+    found = compute_log_likelihood(mixture, x_0)
+    error = (found.nats - mixture.log_prob(x_0, ZERO)) / found.dimension
+    assert float(error.abs().max()) < 1e-3
+    torch.testing.assert_close(found.bits_per_dimension, -found.nats / (2 * math.log(2)))
+
+
+def test_single_precision_is_enough():
+    sde = LinearVPSDE()
+    exact = make_gaussian(sde)
+    single = GaussianDenoiser(sde, exact.mean.float(), exact.covariance.float())
+    x_0 = exact.sample(8, torch.Generator().manual_seed(0))
+    found = compute_log_likelihood(single, x_0.float())
+    assert found.nats.dtype == torch.float32
+    error = (found.nats - exact.log_prob(x_0, ZERO)) / 4
+    assert float(error.abs().max()) < 1e-3
+
+
+def test_a_tighter_tolerance_takes_more_evaluations():
+    mixture = make_mixture(LinearVPSDE())
+    x_0 = mixture.sample(4, torch.Generator().manual_seed(0))
+    counts = [
+        compute_log_likelihood(mixture, x_0, rtol=tolerance, atol=tolerance).evaluations
+        for tolerance in (1e-2, 1e-4, 1e-6)
+    ]
+    assert counts[0] < counts[1] < counts[2]
+
+
+def test_an_impossible_tolerance_is_an_error_that_says_what_to_do():
+    broken = FunctionDenoiser(LinearVPSDE(), lambda x_t, t: x_t * float("nan"))
+    with pytest.raises(ProtdiffError, match="tolerance"):
+        compute_log_likelihood(broken, torch.ones(1, 2))
+
+
+def make_chain(lengths):
+    """Gaussian clouds of residues of one atom, mean-free, padded, each residue correlated."""
+    mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+    return CentredSubspace(mask, atoms=1)
+
+
+class ShrunkClouds(FunctionDenoiser):
+    """Data N(0, λ P) in a subspace."""
+
+    def __init__(self, sde, subspace, variance):
+        def denoise(x_t, t):
+            shrink = variance / (variance + sde.noise_ratio(t).square())
+            return subspace.project(expand(shrink / sde.alpha(t), x_t) * x_t)
+
+        super().__init__(sde, denoise)
+
+
+@pytest.mark.parametrize("trace", ["exact", "hutchinson"])
+def test_likelihood_in_the_centred_subspace(trace):
+    sde, variance = LinearVPSDE(), 0.6
+    subspace = make_chain([3, 5])
+    denoiser = ShrunkClouds(sde, subspace, variance)
+    generator = torch.Generator().manual_seed(1)
+    noise = ProjectedNoise(GaussianNoise(generator), subspace)
+    x_0 = variance**0.5 * noise(torch.zeros(2, 5, 3, dtype=torch.float64))
+    estimator = ExactTrace() if trace == "exact" else RademacherProbes(24, generator)
+    found = compute_log_likelihood(denoiser, x_0, subspace, trace=estimator)
+    assert found.dimension.tolist() == [6, 12]
+    exact = -x_0.square().sum((1, 2)) / (2 * variance)
+    exact = exact - found.dimension / 2 * math.log(2 * math.pi * variance)
+    tolerance = 1e-3 * found.dimension + 4 * found.standard_error
+    assert ((found.nats - exact).abs() < tolerance).all()
+    torch.testing.assert_close(subspace.project(found.latent), found.latent)
+
+
+def test_padding_changes_no_likelihood():
+    sde = LinearVPSDE()
+    results = []
+    for lengths in ([3], [3, 4]):
+        subspace = make_chain(lengths)
+        x_0 = torch.zeros(len(lengths), max(lengths), 3, dtype=torch.float64)
+        x_0[:, 0, 0], x_0[:, 1, 0] = 1.0, -1.0
+        denoiser = ShrunkClouds(sde, subspace, 0.5)
+        found = compute_log_likelihood(denoiser, x_0, subspace, rtol=1e-7, atol=1e-7)
+        results.append(found.nats[0])
+    torch.testing.assert_close(results[0], results[1], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("kind", ["rademacher", "gaussian"])
+def test_hutchinson_covers_the_exact_value(kind):
+    """Of 200 trials, 95 % intervals cover the exact value in 90 to 99 %.
+
+    The trials are 200 copies of one point in one batch, each with its own probes.
+    """
+    gaussian = make_gaussian(LinearVPSDE(), size=6)
+    point = gaussian.sample(1, torch.Generator().manual_seed(4))
+    exact = compute_log_likelihood(gaussian, point).nats
+    generator = torch.Generator().manual_seed(0)
+    if kind == "rademacher":
+        trace = RademacherProbes(16, generator)
+    else:
+        trace = GaussianProbes(16, GaussianNoise(generator))
+    found = compute_log_likelihood(gaussian, point.expand(200, 6), trace=trace)
+    # Student's quantile for 16 probes.
+    covered = (found.nats - exact).abs() < 2.131 * found.standard_error
+    assert 0.90 <= float(covered.double().mean()) <= 0.99
+    assert (found.standard_error > 0).all()
+
+
+@pytest.mark.parametrize("subspace", [FullSpace((2, 4, 3)), make_chain([3, 4])], ids=name)
+def test_exact_trace_is_the_trace(subspace):
+    generator = torch.Generator().manual_seed(0)
+    matrix = torch.randn(12, 12, generator=generator).double()
+    x = torch.randn(2, 4, 3, generator=generator).double()
+
+    def function(x):
+        return (x.flatten(1) @ matrix.T).reshape(x.shape)
+
+    probes = ExactTrace().draw(x, subspace)
+    value, forms = compute_quadratic_forms(function, x, probes)
+    projections = probes.flatten(2)  # (d, batch, d), symmetric
+    expected = torch.einsum("ibj,jk,ibk->b", projections, matrix, projections)
+    torch.testing.assert_close(ExactTrace().reduce(forms)[0], expected)
+    torch.testing.assert_close(value, function(x))
+
+
+def test_probes_without_error_are_refused():
+    with pytest.raises(InputError, match="at least 2"):
+        RademacherProbes(1)
+
+
+@EVERY
+def test_encoding_is_one_to_one(sde):
+    mixture = make_mixture(sde)
+    x_0 = mixture.sample(8, torch.Generator().manual_seed(0))
+    assert float(measure_round_trip(mixture, x_0, rtol=1e-7, atol=1e-7).max()) < 1e-4
+
+
+def test_codes_of_gaussian_data_are_known():
+    """The flow of a Gaussian scales each principal axis by the ratio of its spreads."""
+    sde = LinearVPSDE()
+    gaussian = make_gaussian(sde)
+    x_0 = gaussian.sample(5, torch.Generator().manual_seed(0))
+    values, vectors = torch.linalg.eigh(gaussian.covariance)
+    t_min, t_max = torch.tensor([sde.t_min, 1.0]).double()
+    start = values + sde.noise_ratio(t_min).square()
+    end = sde.alpha(t_max).square() * values + sde.sigma(t_max).square()
+    scaled = ((x_0 - gaussian.mean) @ vectors) * (end / start).sqrt()
+    exact = scaled @ vectors.T + sde.alpha(t_max) * gaussian.mean
+    found = encode(gaussian, x_0, rtol=1e-7, atol=1e-7)
+    torch.testing.assert_close(found, exact, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        compute_log_likelihood(gaussian, x_0, rtol=1e-7, atol=1e-7).latent,
+        found,
+        rtol=1e-4,
+        atol=1e-4,
+    )
+
+
+@pytest.mark.statistical
+def test_codes_of_data_are_standard_normal():
+    sde = CosineVPSDE()
+    mixture = make_mixture(sde)
+    codes = encode(mixture, mixture.sample(4_000, torch.Generator().manual_seed(0)), rtol=1e-4)
+    torch.testing.assert_close(codes.mean(0), torch.zeros(2).double(), rtol=0, atol=0.08)
+    torch.testing.assert_close(codes.T.cov(), torch.eye(2).double(), rtol=0, atol=0.1)
+    kurtosis = codes.pow(4).mean(0)
+    torch.testing.assert_close(kurtosis, torch.full((2,), 3.0).double(), rtol=0, atol=0.4)
+
+
+def test_interpolation_stays_on_the_shell():
+    generator = torch.Generator().manual_seed(0)
+    start, end = torch.randn(2, 40, 3, generator=generator, dtype=torch.float64)
+    path = interpolate(start, end, 9)
+    torch.testing.assert_close(path[0], start)
+    torch.testing.assert_close(path[-1], end)
+    norms = path.flatten(1).norm(dim=1)
+    assert norms.min() > 0.97 * min(start.norm(), end.norm())
+    assert (start + end).norm() / 2 < 0.85 * norms.min()
+    unit = torch.nn.functional.normalize(path.flatten(1), dim=1)
+    angles = (unit[1:] * unit[:-1]).sum(1).clamp(max=1).acos()
+    # Equal fractions are equal angles for codes of equal length, and nearly so here.
+    assert angles.std() / angles.mean() < 0.1
+    moved = decode(make_gaussian(LinearVPSDE(), 3), path[:, 0])
+    assert torch.isfinite(moved).all()
+
+
+def test_slerp_of_equal_and_opposite_codes():
+    a = torch.tensor([[3.0, 4.0]]).double()
+    torch.testing.assert_close(slerp(a, a, 0.3), a)
+    torch.testing.assert_close(slerp(a, 2 * a, 0.5), 1.5 * a)
+    assert torch.isfinite(slerp(a, -a, 0.5)).all()
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("sde", SDES[:4], ids=name)
+def test_variational_bound_is_tight_for_the_exact_denoiser(sde):
+    mixture = make_mixture(sde)
+    generator = torch.Generator().manual_seed(0)
+    # The same point many times: the mean of the estimates is the bound, their spread its error.
+    point = torch.tensor([[0.6, -0.2]]).double()
+    bound = compute_variational_bound(
+        mixture, point.expand(500, 2), noise=GaussianNoise(generator), generator=generator
+    )
+    exact = float(mixture.log_prob(point, ZERO))
+    standard_error = float(bound.nats.std()) / 500**0.5
+    assert float(bound.nats.mean()) == pytest.approx(exact, abs=4 * standard_error + 2e-3)
+    # The reported error is the true one.
+    assert float(bound.standard_error.mean()) == pytest.approx(float(bound.nats.std()), rel=0.15)
+    torch.testing.assert_close(bound.nats, -(bound.prior + bound.diffusion + bound.reconstruction))
+
+
+@pytest.mark.statistical
+def test_variational_bound_of_a_wrong_denoiser_lies_below():
+    sde = LinearVPSDE()
+    right, generator = make_mixture(sde), torch.Generator().manual_seed(0)
+    wrong = FunctionDenoiser(sde, lambda x_t, t: 0.8 * right(x_t, t))
+    x_0 = right.sample(500, generator)
+    noise = GaussianNoise(generator)
+    bound = compute_variational_bound(wrong, x_0, noise=noise, generator=generator)
+    assert float(bound.nats.mean()) < float(right.log_prob(x_0, ZERO).mean()) - 1
+    assert float(bound.bits_per_dimension.mean()) == pytest.approx(
+        -float(bound.nats.mean()) / (2 * math.log(2))
+    )
+
+
+def test_variational_bound_in_the_centred_subspace():
+    sde, variance = LinearVPSDE(), 0.6
+    subspace = make_chain([4] * 400)
+    generator = torch.Generator().manual_seed(1)
+    noise = ProjectedNoise(GaussianNoise(generator), subspace)
+    point = variance**0.5 * noise(torch.zeros(400, 4, 3, dtype=torch.float64))[:1]
+    bound = compute_variational_bound(
+        ShrunkClouds(sde, subspace, variance),
+        point.expand(400, 4, 3),
+        subspace,
+        noise=noise,
+        generator=generator,
+    )
+    exact = -float(point.square().sum()) / (2 * variance) - 4.5 * math.log(2 * math.pi * variance)
+    tolerance = 4 * float(bound.nats.std()) / 20 + 5e-3
+    assert float(bound.nats.mean()) == pytest.approx(exact, abs=tolerance)
+
+
+def test_per_sample_probes_do_not_depend_on_the_batch():
+    gaussian = make_gaussian(LinearVPSDE())
+    x_0 = gaussian.sample(2, torch.Generator().manual_seed(0))
+    results = []
+    for seeds, points in (((3, 4), x_0), ((4,), x_0[1:])):
+        noise = PerSampleNoise([torch.Generator().manual_seed(seed) for seed in seeds])
+        found = compute_log_likelihood(
+            gaussian, points, trace=GaussianProbes(4, noise), rtol=1e-7, atol=1e-7
+        )
+        results.append(found.nats[-1])
+    torch.testing.assert_close(results[0], results[1], rtol=1e-4, atol=1e-4)
+
+
+def test_grid_and_flow_end_at_the_same_noise():
+    sde = LinearVPSDE()
+    last = sde.noise_ratio(KarrasGrid()(sde, 3)[-1])
+    assert float(last) == pytest.approx(float(sde.noise_ratio(torch.tensor(sde.t_min).double())))
