@@ -6,7 +6,7 @@ import torch
 from protdiff.diffusion.analytic import GaussianDenoiser, MixtureDenoiser
 from protdiff.diffusion.denoiser import FunctionDenoiser
 from protdiff.diffusion.noise import GaussianNoise, ProjectedNoise
-from protdiff.diffusion.objective import LikelihoodWeighting, step_weights, variational_bound
+from protdiff.diffusion.objective import LikelihoodWeighting, compute_discrete_bound, step_weights
 from protdiff.diffusion.sde import VESDE, BrownianSDE, CosineVPSDE, LinearVPSDE
 from protdiff.diffusion.subspace import CentredSubspace
 from protdiff.diffusion.time_grid import LogSNRGrid, UniformGrid
@@ -24,7 +24,7 @@ def make_mixture(sde):
 def bound(denoiser, x_0, steps, grid=None, **options):
     noise = GaussianNoise(torch.Generator().manual_seed(0))
     grid = LogSNRGrid() if grid is None else grid
-    return variational_bound(
+    return compute_discrete_bound(
         denoiser, x_0, grid(denoiser.sde, steps), **{"noise": noise, **options}
     )
 

@@ -14,8 +14,8 @@ from protdiff.diffusion.guidance import (
     GaussianPriorObservation,
     Guided,
     IsotropicVariance,
+    LikelihoodTerm,
     LinearObservation,
-    LogLikelihood,
     MaskedObservation,
     MomentMatching,
     NoisyClassifier,
@@ -354,7 +354,7 @@ def test_final_mean_is_that_of_the_unscaled_score():
 def test_a_likelihood_of_ones_own():
     """A term is one function of an estimate."""
 
-    class Halfspace(LogLikelihood):
+    class Halfspace(LikelihoodTerm):
         """Probit: the first coordinate, with noise, is positive."""
 
         def __call__(self, estimate):

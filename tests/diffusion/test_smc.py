@@ -21,7 +21,7 @@ from protdiff.diffusion.guidance import (
 )
 from protdiff.diffusion.noise import GaussianNoise, PerSampleNoise
 from protdiff.diffusion.sampler import ExponentialSDE, draw_prior
-from protdiff.diffusion.sde import CosineVPSDE
+from protdiff.diffusion.sde import BrownianSDE, CosineVPSDE
 from protdiff.diffusion.time_grid import LogSNRGrid
 from protdiff.errors import InputError
 
@@ -73,8 +73,11 @@ def test_effective_sample_size():
 
 
 @pytest.mark.statistical
-def test_right_guidance_needs_no_resampling_and_knows_the_evidence():
-    denoiser = GaussianDenoiser(SDE, MEAN, COVARIANCE)
+@pytest.mark.parametrize(
+    "sde", [SDE, BrownianSDE(drift_velocity=3.0)], ids=lambda sde: type(sde).__name__
+)
+def test_right_guidance_needs_no_resampling_and_knows_the_evidence(sde):
+    denoiser = GaussianDenoiser(sde, MEAN, COVARIANCE)
     term = GaussianPriorObservation(COVARIANCE, MATRIX, OBSERVED, NOISE_STD)
     result = run(Guided(denoiser, term), particles=50, runs=20, steps=300)
     exact = gaussian_posterior(MEAN, COVARIANCE, MATRIX, OBSERVED, NOISE_STD)
@@ -82,6 +85,8 @@ def test_right_guidance_needs_no_resampling_and_knows_the_evidence():
     assert not result.resampled.any()
     # The prior at t = 1 and 300 steps leave about 0.02 nats.
     assert abs(float(result.log_evidence.mean() - exact.log_evidence)) < 0.04
+    error = 5 * (exact.covariance.diagonal() / 1000).sqrt()
+    assert ((result.samples.mean(0) - exact.mean).abs() < error).all()
 
 
 @pytest.mark.statistical

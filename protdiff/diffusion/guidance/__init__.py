@@ -36,7 +36,7 @@ from protdiff.diffusion.guidance.resampling import effective_sample_size, resamp
 from protdiff.diffusion.guidance.smc import SMCDiff, SMCResult, TwistedSMC
 from protdiff.diffusion.guidance.terms import (
     Estimate,
-    LogLikelihood,
+    LikelihoodTerm,
     Potential,
     ScaledTerm,
     SpanTerm,
@@ -62,9 +62,9 @@ __all__ = [
     "GuidedEstimate",
     "IsotropicVariance",
     "KnownCoordinates",
+    "LikelihoodTerm",
     "LinearConstraint",
     "LinearObservation",
-    "LogLikelihood",
     "MaskedObservation",
     "MixturePosterior",
     "MomentMatching",

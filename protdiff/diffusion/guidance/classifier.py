@@ -21,12 +21,12 @@ from torch import Tensor
 
 from protdiff.diffusion.denoiser import Denoiser
 from protdiff.diffusion.guidance.guided import FrozenGuided
-from protdiff.diffusion.guidance.terms import Estimate, LogLikelihood
+from protdiff.diffusion.guidance.terms import Estimate, LikelihoodTerm
 
 __all__ = ["ClassifierGuidance", "NoisyClassifier"]
 
 
-class NoisyClassifier(LogLikelihood):
+class NoisyClassifier(LikelihoodTerm):
     r"""The log-probability that a time-dependent classifier gives to the class wanted.
 
     Parameters

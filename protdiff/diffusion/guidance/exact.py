@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from protdiff.diffusion.guidance.terms import Estimate, LogLikelihood
+from protdiff.diffusion.guidance.terms import Estimate, LikelihoodTerm
 
 __all__ = [
     "GaussianPosterior",
@@ -185,7 +185,7 @@ def mixture_posterior(
     )
 
 
-class GaussianPriorObservation(LogLikelihood):
+class GaussianPriorObservation(LikelihoodTerm):
     r"""Linear observation with the posterior covariance of a Gaussian prior of covariance C.
 
     .. math:: \log p(y \mid x_t) = \log N\big(y; A D(x_t),\; r^2 I + A \Sigma_t A^T\big), \qquad

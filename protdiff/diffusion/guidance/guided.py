@@ -34,7 +34,7 @@ from torch import Tensor
 
 from protdiff.diffusion.broadcasting import expand
 from protdiff.diffusion.denoiser import Denoiser
-from protdiff.diffusion.guidance.terms import Estimate, LogLikelihood
+from protdiff.diffusion.guidance.terms import Estimate, LikelihoodTerm
 from protdiff.diffusion.guidance.variance import IsotropicVariance, PosteriorVariance
 from protdiff.diffusion.subspace import Subspace
 from protdiff.errors import InputError
@@ -79,7 +79,9 @@ class GuidedDenoiser(Denoiser):
         The largest Euclidean norm of :math:`D' - D` for one sample.
     """
 
-    def __init__(self, denoiser: Denoiser, log_likelihood: LogLikelihood, max_shift: float) -> None:
+    def __init__(
+        self, denoiser: Denoiser, log_likelihood: LikelihoodTerm, max_shift: float
+    ) -> None:
         if not max_shift > 0.0:
             raise InputError(f"max_shift = {max_shift} must be positive; it is the largest norm")
         self.denoiser = denoiser
@@ -145,7 +147,7 @@ class Guided(GuidedDenoiser):
     """
 
     def __init__(
-        self, denoiser: Denoiser, log_likelihood: LogLikelihood, *, max_shift: float = math.inf
+        self, denoiser: Denoiser, log_likelihood: LikelihoodTerm, *, max_shift: float = math.inf
     ) -> None:
         super().__init__(denoiser, log_likelihood, max_shift)
 
@@ -196,7 +198,7 @@ class FrozenGuided(GuidedDenoiser):
     def __init__(
         self,
         denoiser: Denoiser,
-        log_likelihood: LogLikelihood,
+        log_likelihood: LikelihoodTerm,
         variance: PosteriorVariance | None = None,
         *,
         subspace: Subspace | None = None,

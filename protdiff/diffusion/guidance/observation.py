@@ -1,6 +1,6 @@
 r"""Observations of the clean sample, with the noise-dependent covariance of their likelihood.
 
-Each class is a :class:`~protdiff.diffusion.guidance.terms.LogLikelihood`: a Gaussian around what
+Each class is a :class:`~protdiff.diffusion.guidance.terms.LikelihoodTerm`: a Gaussian around what
 the denoised mean predicts, widened by what the noise still hides (see
 :mod:`protdiff.diffusion.guidance.variance`). :class:`MaskedObservation` knows some coordinates,
 :class:`LinearObservation` knows linear functions of them, :class:`ResidualObservation` knows that
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from protdiff.diffusion.broadcasting import expand
-from protdiff.diffusion.guidance.terms import Estimate, LogLikelihood
+from protdiff.diffusion.guidance.terms import Estimate, LikelihoodTerm
 from protdiff.diffusion.guidance.variance import IsotropicVariance, PosteriorVariance, ZeroVariance
 from protdiff.errors import InputError
 
@@ -29,7 +29,7 @@ __all__ = ["LinearObservation", "MaskedObservation", "ResidualObservation"]
 _LOG_TWO_PI = math.log(2.0 * math.pi)
 
 
-class LinearObservation(LogLikelihood):
+class LinearObservation(LikelihoodTerm):
     r"""Linear functions of the clean sample, :math:`y = A x_0 + N(0, r^2 I)`.
 
     .. math:: \log p(y \mid x_t) \approx \log N\big(y; A D(x_t),\; r^2 I + v_t A A^T\big)
@@ -87,7 +87,7 @@ class LinearObservation(LogLikelihood):
         return _log_normal(residual, variance).sum(-1)
 
 
-class MaskedObservation(LogLikelihood):
+class MaskedObservation(LikelihoodTerm):
     r"""Some coordinates of the clean sample, :math:`y = x_0 + N(0, r^2)` where the mask is True.
 
     .. math:: \log p(y \mid x_t) \approx \sum_{i \in mask} \log N(y_i; D_i(x_t), r^2 + v_t)
@@ -133,7 +133,7 @@ class MaskedObservation(LogLikelihood):
         return torch.where(mask, _log_normal(residual, variance), 0.0).flatten(1).sum(1)
 
 
-class ResidualObservation(LogLikelihood):
+class ResidualObservation(LikelihoodTerm):
     r"""A function of the clean sample that vanishes up to noise, :math:`R(x_0) = N(0, r^2 I)`.
 
     .. math:: \log p(y \mid x_t) \approx \sum_i \log N\big(0; R_i(D(x_t)), r^2 + v_t\big)

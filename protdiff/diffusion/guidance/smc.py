@@ -40,7 +40,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from protdiff.diffusion.denoiser import Denoiser
+from protdiff.diffusion.denoiser import Denoiser, MovingFrame
 from protdiff.diffusion.guidance.guided import GuidedDenoiser, GuidedEstimate
 from protdiff.diffusion.guidance.resampling import (
     Generators,
@@ -161,12 +161,13 @@ class TwistedSMC:
         """
         sde, grid = guided.sde, times.detach().to("cpu", torch.float64)
         population = _Population(len(x_T), self.particles, self.ess_threshold, generator)
-        x = x_T
-        now = guided.evaluate(x, grid[0])
+        # As in every sampler, steps are taken in the frame that moves with the shift of the SDE.
+        x = x_T - sde.shift(grid[0])
+        now = guided.evaluate(x_T, grid[0])
         population.weigh(now.log_likelihood)
         for index, (t, s) in enumerate(pairwise(grid)):
             if callback is not None:
-                callback(StepInfo(index, t, x, now.guided, index + 1))
+                callback(StepInfo(index, t, x + sde.shift(t), now.guided, index + 1))
             indices = population.resample()
             if indices is not None:
                 x, now = x[indices], _take(now, indices)
@@ -177,11 +178,12 @@ class TwistedSMC:
             x = weight_0 * now.guided + weight_t * x + sigma * xi
             delta = (weight_0 / sigma) * (now.guided - now.denoised)
             log_ratio = -(delta * (xi + delta / 2)).flatten(1).sum(1)
-            then = guided.evaluate(x, s)
+            then = guided.evaluate(x + sde.shift(s), s)
             population.weigh(log_ratio + then.log_likelihood - now.log_likelihood)
             now = then
         if callback is not None:
-            callback(StepInfo(len(grid) - 1, grid[-1], x, now.guided, len(grid)))
+            x_t = x + sde.shift(grid[-1])
+            callback(StepInfo(len(grid) - 1, grid[-1], x_t, now.guided, len(grid)))
         return population.report(now.guided)
 
 
@@ -239,16 +241,17 @@ class SMCDiff:
         SMCResult
             The last denoised means, with what is known written into them, and their weights.
         """
-        sde, grid = denoiser.sde, times.detach().to("cpu", torch.float64)
+        frame, grid = MovingFrame(denoiser), times.detach().to("cpu", torch.float64)
+        sde = frame.sde
         population = _Population(len(x_T), self.particles, self.ess_threshold, generator)
         mask = observed_mask.to(x_T.device).expand(x_T.shape)
         values = torch.where(mask, observed.to(x_T), 0.0)
         path = sde.alpha(grid[0]) * values + sde.sigma(grid[0]) * self._share(noise(x_T))
-        x = torch.where(mask, path, x_T)
-        denoised = denoiser(x, grid[0])
+        x = torch.where(mask, path, x_T - sde.shift(grid[0]))
+        denoised = frame(x, grid[0])
         for index, (t, s) in enumerate(pairwise(grid)):
             if callback is not None:
-                callback(StepInfo(index, t, x, denoised, index + 1))
+                callback(StepInfo(index, t, x + sde.shift(t), denoised, index + 1))
             # The path backwards: q(u_s | u_t, y) has the law of the noising path read in reverse.
             weight_0, weight_t, sigma = _kernel(sde, t, s)
             path = weight_0 * values + weight_t * path + sigma * self._share(noise(x))
@@ -262,9 +265,10 @@ class SMCDiff:
                 denoiser.reorder(indices)
                 noise.reorder(indices)
             x = torch.where(mask, path, mean + sigma * noise(x))
-            denoised = denoiser(x, s)
+            denoised = frame(x, s)
         if callback is not None:
-            callback(StepInfo(len(grid) - 1, grid[-1], x, denoised, len(grid)))
+            x_t = x + sde.shift(grid[-1])
+            callback(StepInfo(len(grid) - 1, grid[-1], x_t, denoised, len(grid)))
         return population.report(torch.where(mask, values, denoised))
 
     def _share(self, xi: Tensor) -> Tensor:

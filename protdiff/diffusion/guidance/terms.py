@@ -6,7 +6,7 @@ Bayes' rule on the noisy variable reads
           + \nabla_{x_t} \log p(y \mid x_t),
 
 so a condition is a function :math:`\log p(y \mid x_t)`, and independent conditions *add*. A
-:class:`LogLikelihood` is one such function. It is handed an :class:`Estimate`, which is all
+:class:`LikelihoodTerm` is one such function. It is handed an :class:`Estimate`, which is all
 that is known at one noise level: the noisy sample, its time, and the denoised mean
 :math:`D(x_t) = E[x_0 \mid x_t]`. A term that speaks of clean data (an observation, a potential)
 uses the denoised mean; a term that was trained on noisy data (a classifier) uses the noisy sample.
@@ -33,7 +33,7 @@ from torch import Tensor
 from protdiff.diffusion.sde import SDE
 from protdiff.errors import InputError
 
-__all__ = ["Estimate", "LogLikelihood", "Potential", "ScaledTerm", "SpanTerm", "SumOfTerms"]
+__all__ = ["Estimate", "LikelihoodTerm", "Potential", "ScaledTerm", "SpanTerm", "SumOfTerms"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ class Estimate:
         return data_variance * squared / (squared + data_variance)
 
 
-class LogLikelihood(ABC):
+class LikelihoodTerm(ABC):
     r"""One term :math:`\log p(y \mid x_t)`, differentiable in ``x_t`` and in the denoised mean.
 
     A subclass is a function of an :class:`Estimate`; guidance, sums and Monte-Carlo samplers do the
@@ -92,22 +92,22 @@ class LogLikelihood(ABC):
     def __call__(self, estimate: Estimate) -> Tensor:
         """Return the log-likelihood of each sample, ``(batch,)``, in nats."""
 
-    def __add__(self, other: LogLikelihood) -> LogLikelihood:
+    def __add__(self, other: LikelihoodTerm) -> LikelihoodTerm:
         """Both conditions hold: their log-likelihoods add."""
         return SumOfTerms(self, other)
 
-    def __mul__(self, weight: float) -> LogLikelihood:
+    def __mul__(self, weight: float) -> LikelihoodTerm:
         """Weigh the condition: the likelihood to the power ``weight``."""
         return ScaledTerm(self, weight)
 
     __rmul__ = __mul__
 
-    def within(self, low: float, high: float) -> LogLikelihood:
+    def within(self, low: float, high: float) -> LikelihoodTerm:
         """Hold the condition only at noise ratios in ``[low, high]``."""
         return SpanTerm(self, low, high)
 
 
-class SumOfTerms(LogLikelihood):
+class SumOfTerms(LikelihoodTerm):
     r"""Several conditions at once, :math:`\sum_k \log p(y_k \mid x_t)`.
 
     Parameters
@@ -116,7 +116,7 @@ class SumOfTerms(LogLikelihood):
         The conditions, taken as independent given ``x_t``. With none, the likelihood is 1.
     """
 
-    def __init__(self, *terms: LogLikelihood) -> None:
+    def __init__(self, *terms: LikelihoodTerm) -> None:
         self.terms = terms
 
     def __call__(self, estimate: Estimate) -> Tensor:
@@ -127,7 +127,7 @@ class SumOfTerms(LogLikelihood):
         return total
 
 
-class ScaledTerm(LogLikelihood):
+class ScaledTerm(LikelihoodTerm):
     r"""A condition held more or less strictly, :math:`w \log p(y \mid x_t)`.
 
     Parameters
@@ -138,7 +138,7 @@ class ScaledTerm(LogLikelihood):
         The power :math:`w` of the likelihood; 1 leaves Bayes' rule as it is.
     """
 
-    def __init__(self, term: LogLikelihood, weight: float) -> None:
+    def __init__(self, term: LikelihoodTerm, weight: float) -> None:
         self.term = term
         self.weight = weight
 
@@ -147,7 +147,7 @@ class ScaledTerm(LogLikelihood):
         return self.weight * self.term(estimate)
 
 
-class SpanTerm(LogLikelihood):
+class SpanTerm(LikelihoodTerm):
     r"""A condition that holds only while :math:`low \le \sigma_t / \alpha_t \le high`.
 
     Parameters
@@ -158,7 +158,7 @@ class SpanTerm(LogLikelihood):
         The span of noise ratios, ends included.
     """
 
-    def __init__(self, term: LogLikelihood, low: float, high: float) -> None:
+    def __init__(self, term: LikelihoodTerm, low: float, high: float) -> None:
         if not 0.0 <= low <= high:
             raise InputError(
                 f"A span of noise ratios from {low} to {high} is empty; give 0 <= low <= high."
@@ -178,7 +178,7 @@ class SpanTerm(LogLikelihood):
         return torch.where(inside, self.term(estimate), nothing)
 
 
-class Potential(LogLikelihood):
+class Potential(LikelihoodTerm):
     r"""A condition given by an energy of the clean sample, :math:`\log p = -E(D(x_t)) / T`.
 
     Parameters

@@ -6,7 +6,7 @@ from protdiff.diffusion.objective.action_matching import (
     transport,
 )
 from protdiff.diffusion.objective.denoising import DenoisingLoss, DenoisingTerms
-from protdiff.diffusion.objective.elbo import VariationalBound, step_weights, variational_bound
+from protdiff.diffusion.objective.elbo import DiscreteBound, compute_discrete_bound, step_weights
 from protdiff.diffusion.objective.ncsn import geometric_ladder, ncsn_loss
 from protdiff.diffusion.objective.parametrisation import (
     DataTarget,
@@ -46,6 +46,7 @@ __all__ = [
     "DataWeighting",
     "DenoisingLoss",
     "DenoisingTerms",
+    "DiscreteBound",
     "EDMWeighting",
     "FlowTarget",
     "LikelihoodWeighting",
@@ -62,11 +63,11 @@ __all__ = [
     "UniformTimes",
     "UnitWeighting",
     "VarianceWeighting",
-    "VariationalBound",
     "VelocityTarget",
     "Weighting",
     "action_matching_loss",
     "action_velocity",
+    "compute_discrete_bound",
     "denoising_score_matching",
     "explicit_score_matching",
     "geometric_ladder",
@@ -75,5 +76,4 @@ __all__ = [
     "sliced_score_matching",
     "step_weights",
     "transport",
-    "variational_bound",
 ]

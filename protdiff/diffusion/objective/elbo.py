@@ -1,4 +1,4 @@
-r"""The variational bound of a diffusion model, and its two faces.
+r"""The variational bound of a discrete diffusion model, and its two faces.
 
 A sampler that walks down a grid :math:`t_T > \dots > t_1` by the ancestral kernel
 :math:`p(x_s \mid x_t) = q(x_s \mid x_t, x_0 = D(x_t))` is a latent-variable model, and
@@ -15,7 +15,8 @@ Both kernels of a step are Gaussians of one variance, whose means differ by that
 
 with :math:`1/k^2` the signal-to-noise ratio. As the grid is refined the sum becomes
 :math:`\tfrac12 \int (-d k_t^{-2}/dt) E \|x_0 - D\|^2 dt`, the denoising loss with the likelihood
-weighting. :func:`variational_bound` computes the divergences as they stand in the first formula,
+weighting, which :mod:`protdiff.diffusion.variational` estimates as a bound on the likelihood.
+:func:`compute_discrete_bound` computes the divergences as they stand in the first formula,
 :func:`step_weights` gives the weights of the second; a test holds them equal.
 
 The decoder is :math:`p(x_0 \mid x_{t_1}) = N(D(x_{t_1}), k_{t_1}^2 I)`.
@@ -41,11 +42,11 @@ from protdiff.diffusion.noise import Noise
 from protdiff.diffusion.sde import SDE
 from protdiff.diffusion.subspace import FullSpace, Subspace
 
-__all__ = ["VariationalBound", "step_weights", "variational_bound"]
+__all__ = ["DiscreteBound", "compute_discrete_bound", "step_weights"]
 
 
 @dataclass(frozen=True, eq=False)
-class VariationalBound:
+class DiscreteBound:
     """The terms of the bound on −log p(x_0), in nats.
 
     Attributes
@@ -72,14 +73,14 @@ class VariationalBound:
 
 
 @torch.no_grad()
-def variational_bound(
+def compute_discrete_bound(
     denoiser: Denoiser,
     x_0: Tensor,
     times: Tensor,
     *,
     noise: Noise,
     subspace: Subspace | None = None,
-) -> VariationalBound:
+) -> DiscreteBound:
     """Bound −log p(x_0) of the ancestral sampler on a grid, from one draw of noise a level.
 
     Parameters
@@ -97,7 +98,7 @@ def variational_bound(
 
     Returns
     -------
-    VariationalBound
+    DiscreteBound
 
     References
     ----------
@@ -129,7 +130,7 @@ def variational_bound(
     squared = (x_0 - denoised).square().flatten(1).sum(1)
     log_volume = dimension * (2.0 * math.pi * variance).log()
     reconstruction = 0.5 * (squared / variance + log_volume)
-    return VariationalBound(prior, torch.stack(steps), reconstruction, torch.stack(errors))
+    return DiscreteBound(prior, torch.stack(steps), reconstruction, torch.stack(errors))
 
 
 def step_weights(sde: SDE, times: Tensor) -> Tensor:
