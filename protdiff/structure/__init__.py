@@ -4,16 +4,11 @@ The only part of the package that touches Biotite, and only when a file is read 
 """
 
 from protdiff.structure.backbone import ATOM_NAMES, CHAIN_JUMP, Backbone
-from protdiff.structure.contig import (
-    Contig,
-    ContigError,
-    Layout,
-    parse_contig,
-    parse_length,
-)
+from protdiff.structure.contig import Contig, ContigError, Layout
+from protdiff.structure.contig_language import parse_contig
+from protdiff.structure.explain import SegmentRow, explain_contig
 from protdiff.structure.fetch import fetch_structures
 from protdiff.structure.geometry import (
-    Superposition,
     backbone_dihedrals,
     bond_angles,
     bond_lengths,
@@ -23,10 +18,9 @@ from protdiff.structure.geometry import (
     place_cbeta,
     place_oxygen,
     radius_of_gyration,
-    rmsd,
-    superimpose,
 )
-from protdiff.structure.motif import Motif, SegmentRow, explain_contig, sample_motif
+from protdiff.structure.lengths import parse_length
+from protdiff.structure.motif import Motif, sample_motif
 from protdiff.structure.read import (
     count_models,
     find_structure_files,
@@ -38,6 +32,7 @@ from protdiff.structure.read import (
 from protdiff.structure.residues import StructureWarning
 from protdiff.structure.screen import ChainFilter
 from protdiff.structure.selection import ResidueRange, parse_selection, select_residues
+from protdiff.structure.superposition import Superposition, rmsd, superimpose
 from protdiff.structure.write import write_backbone, write_trajectory
 
 __all__ = [

@@ -1,32 +1,16 @@
 r"""Contigs: a chain of given and made pieces, in one line of text.
 
 ``10-40/A163-181/10-40`` asks for 10 to 40 designed residues, the residues A163 to A181 of a given
-structure, and 10 to 40 more. The language is RFdiffusion's, with its comma form::
-
-    contig   = chain ( "/0 " chain )*        "/0 " begins a new chain
-    chain    = segment ( ("/" | ",") segment )*
-    segment  = length | length "-" length | residues
-    residues = chain id, or chain id and number, or chain id, number, "-" and number
-
-Numbers are the author's, may be negative and may carry an insertion code
-(:mod:`protdiff.structure.selection`).
-
-A contig stands for many layouts, one for each choice of the lengths
-:math:`n_k \in [a_k, b_k]`. Under a constraint on the total they are drawn uniformly from all that
-satisfy it. With :math:`W_k(s)` the number of ways in which the ranges k, k+1, ... sum to s,
-
-.. math:: W_k(s) = \sum_{n=a_k}^{b_k} W_{k+1}(s - n), \qquad
-          p(n_k \mid \text{rest } s) = W_{k+1}(s - n_k) / W_k(s),
-
-in exact integers, so that a layout is drawn at once and no draw is thrown away.
+structure, and 10 to 40 more. A :class:`Contig` is such a text understood
+(:mod:`protdiff.structure.contig_language` reads it); resolved against a structure, it knows where
+its motif stands there; and a :class:`Layout` is one choice of all its lengths
+(:mod:`protdiff.structure.lengths` draws them).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,23 +18,19 @@ from numpy.typing import NDArray
 from protdiff.errors import InputError
 from protdiff.structure.backbone import CHAIN_JUMP, Backbone, index_steps
 from protdiff.structure.examine import examine_range
-from protdiff.structure.selection import ResidueRange, ScanError, scan_residue_range
+from protdiff.structure.lengths import LengthRange, count_sums, draw_lengths, parse_length
+from protdiff.structure.selection import ResidueRange
 
 __all__ = [
     "Contig",
     "ContigError",
     "DesignedSegment",
     "Layout",
+    "LengthRange",
     "MotifSegment",
     "PlacedSegment",
-    "parse_contig",
     "parse_length",
 ]
-
-#: The longest designed segment that a contig may ask for; no model makes longer ones.
-MAX_DESIGNED = 10_000
-
-LengthRange = int | str | tuple[int, int]
 
 
 class ContigError(InputError):
@@ -309,10 +289,11 @@ class Contig:
 
         Examples
         --------
+        >>> from protdiff.structure import parse_contig
         >>> parse_contig("0-35/A45-65/0-35").count_layouts(56)
         36
         """
-        ways = _count_ways(self._get_ranges())[0]
+        ways = count_sums(self._get_ranges())
         given = sum(self._get_length(segment) for segment in self.motif_segments)
         if total_length is None:
             return sum(ways)
@@ -343,25 +324,18 @@ class Contig:
             lengths = [int(rng.integers(low, high + 1)) for low, high in ranges]
         else:
             low, high = parse_length(total_length)
-            ways = _count_ways(ranges)
-            totals = range(max(low - given, 0), min(high - given, len(ways[0]) - 1) + 1)
-            weights = [ways[0][total] for total in totals]
-            if not sum(weights):
-                shortest, longest = self.length_span
+            # No sum is over the longest, and a range such as 1-1000000 must cost nothing.
+            shortest, longest = self.length_span
+            totals = range(max(low, shortest) - given, min(high, longest) - given + 1)
+            drawn = draw_lengths(rng, ranges, totals)
+            if drawn is None:
                 wanted = str(low) if low == high else f"{low}-{high}"
                 feasible = str(shortest) if shortest == longest else f"{shortest}-{longest}"
                 raise InputError(
                     f"contig {self.text!r} cannot have a total length of {wanted}; it can have "
                     f"{feasible}, so change the length or the ranges"
                 )
-            rest = totals[_draw(rng, weights)]
-            lengths = []
-            for k, (shortest, longest) in enumerate(ranges):
-                options = range(shortest, min(longest, rest) + 1)
-                tail = ways[k + 1]
-                weights = [tail[rest - n] if rest - n < len(tail) else 0 for n in options]
-                lengths.append(options[_draw(rng, weights)])
-                rest -= lengths[-1]
+            lengths = drawn
         return self._place(lengths)
 
     def _place(self, lengths: Sequence[int]) -> Layout:
@@ -377,185 +351,3 @@ class Contig:
                     placed.append(PlacedSegment(start, length, number, segment))
                 start = placed[-1].stop
         return Layout(tuple(placed))
-
-
-def _count_ways(ranges: Sequence[tuple[int, int]]) -> list[list[int]]:
-    """Return W with W[k][s], the number of ways in which ranges k, k+1, ... sum to s."""
-    ways = [[1]]
-    for low, high in reversed(ranges):
-        tail = ways[0]
-        # A window sum by differences of the running sum: linear in the total, not in its square.
-        running = [0, *accumulate(tail)]
-        count = len(tail) + high
-        ways.insert(
-            0,
-            [
-                running[min(max(s - low + 1, 0), len(tail))]
-                - running[min(max(s - high, 0), len(tail))]
-                for s in range(count)
-            ],
-        )
-    return ways
-
-
-def _draw(rng: np.random.Generator, weights: Sequence[int]) -> int:
-    """Draw an index with a probability proportional to an integer weight, without rounding."""
-    total = sum(weights)
-    bits = total.bit_length()
-    while True:
-        # Counts outgrow 64 bits with a dozen of ranges.
-        value = int.from_bytes(rng.bytes((bits + 7) // 8), "little") & ((1 << bits) - 1)
-        if value < total:
-            break
-    for index, weight in enumerate(weights):
-        value -= weight
-        if value < 0:
-            return index
-    raise AssertionError("a draw below the total lies under one of the weights")
-
-
-def parse_length(length: LengthRange) -> tuple[int, int]:
-    """Return (low, high) of a length given as a number, a pair or ``"50-75"``.
-
-    Examples
-    --------
-    >>> parse_length(100), parse_length("60-128"), parse_length((50, 75))
-    ((100, 100), (60, 128), (50, 75))
-
-    Raises
-    ------
-    InputError
-        It is none of these, under 1, or ends before it begins.
-    """
-    if isinstance(length, str):
-        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", length)
-        if match is None:
-            raise InputError(f"a length is a number or a range such as 60-128; got {length!r}")
-        low, high = int(match[1]), int(match[2] or match[1])
-    elif isinstance(length, tuple):
-        if len(length) != 2:
-            raise InputError(f"a range of lengths is (low, high); got {length!r}")
-        low, high = int(length[0]), int(length[1])
-    else:
-        low = high = int(length)
-    if low < 1:
-        raise InputError(f"a length is at least 1; got {length!r}")
-    if high < low:
-        raise InputError(f"the length {length!r} ends before it begins; write the lower end first")
-    return low, high
-
-
-def parse_contig(text: str) -> Contig:
-    """Read a contig.
-
-    Parameters
-    ----------
-    text
-        Such as ``"10-40/A163-181/10-40"``, ``"10-40,A163-181,10-40"`` or
-        ``"A1-50/0 60-80"``; brackets and quotes around it are taken off.
-
-    Raises
-    ------
-    ContigError
-        It cannot be read; the message and ``position`` point at the character.
-
-    Examples
-    --------
-    >>> contig = parse_contig("10-40/A163-181/10-40")
-    >>> contig.length_span
-    (39, 99)
-    >>> layout = contig.sample_layout(np.random.default_rng(0), total_length=75)
-    >>> layout.length, len(layout.motif_positions)
-    (75, 19)
-    >>> parse_contig("10-40/A163-x/10")
-    Traceback (most recent call last):
-    ...
-    protdiff.structure.contig.ContigError: contig '10-40/A163-x/10', character 12: ...
-    """
-    start, stop = _find_core(text)
-    tokens = list(re.compile(r"[^\s/,]+").finditer(text, start, stop))
-    if not tokens:
-        raise ContigError(text, start, "the contig is empty; write e.g. 10-40/A163-181/10-40")
-    chains: list[list[Segment]] = [[]]
-    end = start
-    for number, token in enumerate(tokens):
-        _check_separator(text, end, token.start(), number == 0, tokens[number - 1][0] == "0")
-        end = token.end()
-        if token[0] == "0":
-            if not chains[-1] or number == len(tokens) - 1:
-                raise ContigError(
-                    text,
-                    token.start(),
-                    "0 marks a chain break, and it needs segments on both sides",
-                )
-            chains.append([])
-            continue
-        chains[-1].append(_parse_segment(text, token.start(), token[0]))
-    if text[end:stop].strip():
-        raise ContigError(text, _find_mark(text, end), "expected another segment after this")
-    for chain in chains:
-        if all(isinstance(segment, DesignedSegment) and not segment.low for segment in chain):
-            raise ContigError(
-                text,
-                chain[0].position,
-                "this chain could have no residue at all; start its range at 1 or higher",
-            )
-    return Contig(text, tuple(tuple(chain) for chain in chains))
-
-
-def _find_core(text: str) -> tuple[int, int]:
-    """Return where the contig begins and ends within its brackets, quotes and blanks."""
-    start, stop = 0, len(text)
-    while start < stop and text[start] in " \t\n[]'\"":
-        start += 1
-    while stop > start and text[stop - 1] in " \t\n[]'\"":
-        stop -= 1
-    return start, stop
-
-
-def _find_mark(text: str, start: int) -> int:
-    return next(i for i in range(start, len(text)) if text[i] in "/,")
-
-
-def _check_separator(text: str, end: int, start: int, is_first: bool, after_zero: bool) -> None:
-    between = text[end:start]
-    marks = [end + i for i, character in enumerate(between) if character in "/,"]
-    if is_first:
-        if marks:
-            raise ContigError(text, marks[0], "expected a segment before this")
-    elif len(marks) > 1:
-        raise ContigError(text, marks[1], "expected a segment between these two separators")
-    elif not marks and not after_zero:
-        raise ContigError(
-            text, start, "segments are separated by / or a comma, and chains by '/0 '"
-        )
-
-
-def _parse_segment(text: str, position: int, token: str) -> Segment:
-    if not token[0].isdigit() or ":" in token:
-        if token[0] == "-":
-            raise ContigError(text, position, "a length cannot be negative; residues need a chain")
-        try:
-            return MotifSegment(scan_residue_range(token), position)
-        except ScanError as error:
-            raise ContigError(text, position + error.index, error.expected) from error
-    match = re.match(r"(\d+)(?:-(\d+))?", token)
-    assert match is not None  # it begins with a digit
-    if match.end() < len(token):
-        raise ContigError(
-            text,
-            position + match.end(),
-            "expected a length such as 10 or 10-40; residues begin with their chain, as A10-40",
-        )
-    low, high = int(match[1]), int(match[2] or match[1])
-    if high < low:
-        raise ContigError(
-            text, position + match.start(2), f"the range ends before it begins ({low} > {high})"
-        )
-    if high == 0:
-        raise ContigError(text, position, "a segment of length 0; leave it out")
-    if high > MAX_DESIGNED:
-        raise ContigError(
-            text, position, f"{high} residues are more than the {MAX_DESIGNED} a segment may have"
-        )
-    return DesignedSegment(low, high, position)

@@ -15,18 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from protdiff.errors import InputError
 from protdiff.structure.backbone import Backbone
-from protdiff.structure.contig import (
-    Contig,
-    DesignedSegment,
-    Layout,
-    LengthRange,
-    parse_contig,
-)
-from protdiff.structure.examine import examine_range
-from protdiff.structure.geometry import measure_dihedral, place_atom, superimpose
+from protdiff.structure.contig import Contig, Layout
+from protdiff.structure.contig_language import parse_contig
+from protdiff.structure.geometry import measure_dihedral, place_atom
+from protdiff.structure.lengths import LengthRange
 from protdiff.structure.selection import parse_selection, select_residues
+from protdiff.structure.superposition import superimpose
 
-__all__ = ["Motif", "SegmentRow", "explain_contig", "sample_motif"]
+__all__ = ["Motif", "name_chain", "sample_motif"]
 
 # A carbonyl oxygen is kept from the motif if its plane turned by no more than this (degrees).
 _OXYGEN_TOLERANCE = 30.0
@@ -87,9 +83,10 @@ class Motif:
                 f"the contig {layout} names no residue of {backbone.name}; generate without a "
                 "motif, or name residues such as A10-20"
             )
-        free = np.zeros(len(places), dtype=bool)
+        # An unknown amino acid is a free one; so do benchmarks mark what may be redesigned.
+        free = backbone.residue_name[places] == "UNK"
         if redesignable:
-            free = np.isin(places, select_residues(backbone, parse_selection(redesignable)))
+            free = free | np.isin(places, select_residues(backbone, parse_selection(redesignable)))
         return cls(backbone.select(places), layout, free)
 
     @property
@@ -168,7 +165,7 @@ class Motif:
             The shape does not fit the layout.
         """
         x = self._check(design)
-        chains = [_name_chain(number) for number in self.layout.chain_numbers.tolist()]
+        chains = [name_chain(number) for number in self.layout.chain_numbers.tolist()]
         names = np.full(self.length, designed_name, dtype="U8")
         names[self.motif_positions] = self.source.residue_name
         backbone = Backbone.from_coordinates(
@@ -208,7 +205,7 @@ class Motif:
         return np.where(((turned <= _OXYGEN_TOLERANCE) | ends)[:, None], carried, placed)
 
 
-def _name_chain(number: int) -> str:
+def name_chain(number: int) -> str:
     """Return A, B, ..., Z, AA, AB, ... as spreadsheets count."""
     name = ""
     number += 1
@@ -249,96 +246,3 @@ def sample_motif(
     parsed = parse_contig(contig) if isinstance(contig, str) else contig
     layout = parsed.resolve(backbone).sample_layout(rng, total_length)
     return Motif.from_layout(backbone, layout, redesignable=redesignable)
-
-
-@dataclass(frozen=True)
-class SegmentRow:
-    """One line of the explanation of a contig.
-
-    Attributes
-    ----------
-    text
-        The segment.
-    kind
-        ``"designed"`` or ``"motif"``.
-    chain
-        The chain of the design it belongs to.
-    low, high
-        Its shortest and longest length; None where that cannot be told.
-    found
-        How many of the residues are in the structure; None without one.
-    sequence
-        Their amino acids in one-letter code.
-    missing
-        What is not there, as spans such as ``"A106-133"``.
-    problem
-        Why this segment cannot be used; None if it can.
-    """
-
-    text: str
-    kind: str
-    chain: str
-    low: int | None
-    high: int | None
-    found: int | None = None
-    sequence: str = ""
-    missing: tuple[str, ...] = ()
-    problem: str | None = None
-
-
-def explain_contig(contig: str | Contig, backbone: Backbone | None = None) -> list[SegmentRow]:
-    """Explain a contig, segment by segment, without running it.
-
-    Parameters
-    ----------
-    contig
-        Such as ``"10-40/A163-181/10-40"``; it must be readable.
-    backbone
-        The structure it names residues of; missing ones are listed, not raised.
-
-    Examples
-    --------
-    >>> for row in explain_contig("10-40/A163-181"):
-    ...     print(row.chain, row.kind, row.text, row.low, row.high)
-    A designed 10-40 10 40
-    A motif A163-181 19 19
-
-    Raises
-    ------
-    ContigError
-        The contig cannot be read.
-    """
-    parsed = parse_contig(contig) if isinstance(contig, str) else contig
-    rows = []
-    used: dict[int, str] = {}
-    for number, chain in enumerate(parsed.chains):
-        for segment in chain:
-            name = _name_chain(number)
-            if isinstance(segment, DesignedSegment):
-                rows.append(SegmentRow(str(segment), "designed", name, segment.low, segment.high))
-                continue
-            if backbone is None:
-                rows.append(SegmentRow(str(segment), "motif", name, segment.length, segment.length))
-                continue
-            report = examine_range(backbone, segment.residues)
-            problem = report.problem
-            twice = [place for place in report.places if place in used]
-            if problem is None and twice:
-                problem = f"{backbone.label(twice[0])} is already used by {used[twice[0]]}"
-            used.update(dict.fromkeys(report.places, str(segment)))
-            length = len(report.places) if report.problem is None else segment.length
-            sequence = backbone.sequence
-            rows.append(
-                SegmentRow(
-                    str(segment),
-                    "motif",
-                    name,
-                    length,
-                    length,
-                    len(report.places),
-                    "".join(sequence[place] for place in report.places),
-                    report.missing,
-                    problem,
-                )
-            )
-    return rows

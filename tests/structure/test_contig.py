@@ -34,6 +34,9 @@ def describe(contig):
         ("5/A10-A20/5", [["5", "A10-20", "5"]]),
         ("5/AA10-20/5/1:3-9/5", [["5", "AA10-20", "5", "1:3-9", "5"]]),
         ("B/0 60-80", [["B"], ["60-80"]]),
+        ("0-100;A1-21;0-100", [["0-100", "A1-21", "0-100"]]),
+        ("A1-79;/;B1-41;/;70-150", [["A1-79"], ["B1-41"], ["70-150"]]),
+        ("38;A;43;B;90", [["38", "A", "43", "B", "90"]]),
     ],
 )
 def test_reading(text, chains):
@@ -65,7 +68,9 @@ def test_reading(text, chains):
         ("10,/A163", 3, "between these two separators"),
         ("/10/A163", 0, "before this"),
         ("10/A163/", 7, "after this"),
-        ("10 A163", 3, "separated by / or a comma"),
+        ("10 A163", 3, "separated by / , or ;"),
+        ("10;/;/A1", 3, "between these two separators"),
+        (";/;A1", 0, "before this"),
         ("0/A163", 0, "chain break"),
         ("A163/0", 5, "chain break"),
         ("A163/0 ", 5, "chain break"),
@@ -87,7 +92,7 @@ def test_errors_point_at_the_character(text, position, message):
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.text(alphabet="0123456789AB-/, :x", max_size=14))
+@given(st.text(alphabet="0123456789AB-/,; :x", max_size=14))
 def test_any_text_is_read_or_refused_in_one_line(text):
     error = None
     try:
