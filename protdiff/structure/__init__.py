@@ -21,6 +21,11 @@ from protdiff.structure.geometry import (
 )
 from protdiff.structure.lengths import parse_length
 from protdiff.structure.motif import Motif, sample_motif
+from protdiff.structure.problem import (
+    MotifProblem,
+    read_genie2_problem,
+    read_motifbench_problems,
+)
 from protdiff.structure.read import (
     count_models,
     find_structure_files,
@@ -44,6 +49,7 @@ __all__ = [
     "ContigError",
     "Layout",
     "Motif",
+    "MotifProblem",
     "ResidueRange",
     "SegmentRow",
     "StructureWarning",
@@ -67,7 +73,9 @@ __all__ = [
     "radius_of_gyration",
     "read_backbone",
     "read_backbones",
+    "read_genie2_problem",
     "read_models",
+    "read_motifbench_problems",
     "rmsd",
     "sample_motif",
     "select_residues",
