@@ -1,0 +1,203 @@
+r"""Motifs of known shape and unknown pose, as a condition on any denoiser of backbones.
+
+A motif is given by the positions *y* of some residues, up to a rotation and a translation. Three
+ways to hold a design to it, each a Denoiser made of a Denoiser:
+
+- **amortised**: the network itself is told the shape of the motif, as it was in training;
+- **projected**: the denoised mean has its motif residues replaced by *y*, in the pose (Kabsch) that
+  fits that mean best, :math:`D' = P(D)`;
+- **guided**: :math:`D' = D + (\sigma_t^2/\alpha_t) \nabla_{x_t} \log p(y \mid x_t)` with
+  :math:`p(y \mid x_t) = N(R D_{motif} + b;\, (v_t + r^2) I)`, the pose again the best one and
+  :math:`v_t` the posterior variance of a coordinate, so that the motif is held loosely while the
+  noise is large. The gradient tells the other residues what the motif needs of them.
+
+The best pose is found anew at every evaluation, from the denoised mean alone; so a rotation or
+reflection of x_t (the latter with the motif's and the network's handedness) carries through.
+
+References
+----------
+Kabsch 1976, "A solution for the best rotation to relate two sets of vectors". Ho et al. 2022,
+"Video diffusion models" (reconstruction guidance). Song et al. 2023, "Pseudoinverse-guided diffusion
+models for inverse problems" (the variance). Watson et al. 2023, "De novo design of protein structure
+and function with RFdiffusion" (the task).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from protdiff.diffusion import Denoiser, Subspace
+from protdiff.diffusion.guidance import Estimate, Guided, LikelihoodTerm, ProjectedMean
+from protdiff.errors import InputError
+from protdiff.model import BackboneModel, MotifInput
+
+if TYPE_CHECKING:
+    from protdiff.structure import Motif
+
+__all__ = ["METHODS", "MotifTerm", "PosedMotif", "align_to", "condition_on_motifs"]
+
+METHODS = ("amortized", "guidance", "replacement")
+
+# How exactly the motif is to be held by guidance, in model units (0.1 is 0.8 Å at the usual scale).
+_TOLERANCE = 0.02
+# No guidance moves the atoms of a design by more than this, root-mean-square over the motif.
+_LARGEST_SHIFT = 0.5
+
+
+def align_to(moving: Tensor, fixed: Tensor, atom_mask: Tensor) -> Tensor:
+    """Superimpose point clouds by the proper rotation and translation of least squares (Kabsch).
+
+    Parameters
+    ----------
+    moving, fixed
+        ``(batch, points, 3)``.
+    atom_mask
+        ``(batch, points)``, True for the points to be superimposed.
+
+    Returns
+    -------
+    Tensor
+        ``moving`` in its new pose, ``(batch, points, 3)``, all points of it.
+    """
+    weight = atom_mask[..., None].to(moving)
+    count = weight.sum(dim=1, keepdim=True).clamp(min=1)
+    moving_centre = (moving * weight).sum(dim=1, keepdim=True) / count
+    fixed_centre = (fixed * weight).sum(dim=1, keepdim=True) / count
+    covariance = ((moving - moving_centre) * weight).mT @ (fixed - fixed_centre)
+    u, _, vh = torch.linalg.svd(covariance)
+    # A reflection would fit a motif's mirror image; flip the weakest axis instead.
+    flip = torch.ones_like(covariance[..., 0])
+    flip[..., 2] = torch.linalg.det(u @ vh).sign()
+    rotation = u @ (flip[..., None] * vh)
+    return (moving - moving_centre) @ rotation + fixed_centre
+
+
+class PosedMotif:
+    """A projection of clean backbones that writes the motif in, in its best pose.
+
+    Parameters
+    ----------
+    motif_mask
+        ``(batch, residue)``, True where the residue is given.
+    positions
+        ``(batch, residue, atom, 3)`` in model units, any pose; read where ``motif_mask``.
+    subspace
+        Where the result is centred again.
+    """
+
+    def __init__(self, motif_mask: Tensor, positions: Tensor, subspace: Subspace) -> None:
+        self.motif_mask = motif_mask
+        self.positions = positions
+        self.subspace = subspace
+
+    def pose(self, clean: Tensor) -> Tensor:
+        """Return the motif in the pose nearest to a clean backbone, ``(batch, residue, atom, 3)``.
+
+        Entries of designed residues mean nothing.
+        """
+        atoms = clean.shape[2]
+        mask = self.motif_mask[..., None].expand(*self.motif_mask.shape, atoms).flatten(1)
+        posed = align_to(self.positions.flatten(1, 2), clean.flatten(1, 2), mask)
+        return posed.unflatten(1, clean.shape[1:3])
+
+    def __call__(self, clean: Tensor) -> Tensor:
+        """Write the motif into a clean backbone, ``(batch, residue, atom, 3)``."""
+        mask = self.motif_mask[..., None, None]
+        return self.subspace.project(torch.where(mask, self.pose(clean), clean))
+
+
+class MotifTerm(LikelihoodTerm):
+    r"""Log-likelihood of a motif of free pose, given the denoised mean.
+
+    .. math:: \log p(y \mid x_t) = -\frac{1}{2 (v_t + r^2)} \min_{R, b}
+              \sum_{a \in motif} |R y_a + b - D_a(x_t)|^2
+
+    Parameters
+    ----------
+    motif
+        The motif, whose pose is found at every evaluation. At the minimum the pose has no
+        first-order share in the gradient, so it is held still there.
+    tolerance
+        r, in model units.
+    """
+
+    def __init__(self, motif: PosedMotif, tolerance: float = _TOLERANCE) -> None:
+        self.motif = motif
+        self.tolerance = tolerance
+
+    def __call__(self, estimate: Estimate) -> Tensor:
+        """Return the log-likelihood of each backbone, ``(batch,)``."""
+        posed = self.motif.pose(estimate.denoised.detach())
+        mask = self.motif.motif_mask[..., None, None]
+        squared = ((estimate.denoised - posed) * mask).square().sum(dim=(1, 2, 3))
+        variance = estimate.isotropic_variance().to(squared) + self.tolerance**2
+        return -squared / (2 * variance)
+
+
+def condition_on_motifs(
+    model: BackboneModel,
+    residue_mask: Tensor,
+    motifs: Sequence[Motif],
+    *,
+    method: str = "guidance",
+    handedness: float = 1.0,
+    self_condition: bool = True,
+) -> Denoiser:
+    """Make the denoiser of a batch in which each element knows its motif.
+
+    Parameters
+    ----------
+    model
+        The trained model.
+    residue_mask
+        ``(batch, residue)``, True where a residue exists.
+    motifs
+        One for each element of the batch.
+    method
+        One of :data:`METHODS`. All of them end with the projection, so that the motif of the
+        result has the input's geometry and its surroundings were denoised in its presence.
+    handedness, self_condition
+        As in :meth:`protdiff.model.BackboneModel.denoiser`.
+
+    Raises
+    ------
+    InputError
+        The method does not exist, or the motifs do not fit the batch.
+    """
+    if method not in METHODS:
+        raise InputError(f"there is no method {method!r}; there are {', '.join(METHODS)}")
+    if len(motifs) != len(residue_mask):
+        raise InputError(f"{len(motifs)} motifs for a batch of {len(residue_mask)}; give one each")
+    count = residue_mask.shape[1]
+    mask = torch.zeros(len(motifs), count, dtype=torch.bool)
+    positions = torch.zeros(len(motifs), count, 3, 3)
+    residue_index = torch.arange(count).repeat(len(motifs), 1)
+    for row, motif in enumerate(motifs):
+        places = torch.from_numpy(np.asarray(motif.motif_positions))
+        mask[row, places] = True
+        given = torch.from_numpy(np.asarray(motif.source.coordinates[:, :3], dtype=np.float32))
+        # Far from the origin, single precision would be lost on the distance to it.
+        positions[row, places] = given - given.mean(dim=(0, 1))
+        residue_index[row, : motif.length] = torch.from_numpy(np.asarray(motif.residue_index))
+    mask = mask.to(model.device)
+    positions = model.from_angstrom(positions).to(model.device)
+    known = MotifInput(mask.long(), positions) if method == "amortized" else None
+    denoiser: Denoiser = model.denoiser(
+        residue_mask,
+        residue_index=residue_index,
+        handedness=handedness,
+        self_condition=self_condition,
+        motif=known,
+    )
+    posed = PosedMotif(mask, positions, model.subspace(residue_mask))
+    if method == "guidance":
+        coordinates = 9.0 * max(len(motif.source) for motif in motifs)
+        denoiser = Guided(
+            denoiser, MotifTerm(posed), max_shift=_LARGEST_SHIFT * coordinates**0.5
+        )
+    return ProjectedMean(denoiser, posed)
