@@ -81,6 +81,10 @@ def test_isotropic_variance_is_exact_for_isotropic_data(sde, t, frozen):
     term = LinearObservation(MATRIX, OBSERVED, NOISE_STD, variance)
     guided = FrozenGuided(denoiser, term, variance) if frozen else Guided(denoiser, term)
     assert_same(guided, posterior_denoiser(sde, MEAN, covariance), x_t, t)
+    exact = Guided(denoiser, GaussianPriorObservation(covariance, MATRIX, OBSERVED, NOISE_STD))
+    torch.testing.assert_close(
+        guided.evaluate(x_t, t).log_likelihood, exact.evaluate(x_t, t).log_likelihood
+    )
 
 
 @EVERY_SDE

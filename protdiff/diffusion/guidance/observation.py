@@ -126,9 +126,8 @@ class MaskedObservation(LikelihoodTerm):
         """Return the log-likelihood of the observed coordinates, ``(batch,)``."""
         denoised = estimate.denoised
         mask = self.observed_mask.to(denoised.device)
-        # What is not observed may be NaN (a missing atom), and must not reach the gradient.
-        known = torch.where(mask, self.observed.to(denoised), 0.0)
-        residual = torch.where(mask, known - denoised, 0.0)
+        # Chosen before it is squared: what is not observed may be NaN (a missing atom).
+        residual = torch.where(mask, self.observed.to(denoised) - denoised, 0.0)
         variance = self.noise_std**2 + expand(self.variance(estimate), denoised)
         return torch.where(mask, _log_normal(residual, variance), 0.0).flatten(1).sum(1)
 
