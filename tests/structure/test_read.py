@@ -371,6 +371,16 @@ def test_damaged_files_give_one_clear_line(damaged, tmp_path, name):
     assert len(message) < 500
 
 
+def test_a_last_line_cut_behind_its_coordinates(helix, pdb_lines, tmp_path):
+    # No header tells that this file should have an END, and all coordinates are there.
+    path = tmp_path / "cut.pdb"
+    path.write_text("\n".join(pdb_lines(helix))[:-15])
+    with pytest.raises(InputError, match=r"cut.pdb is cut off in its last line"):
+        read_backbone(path)
+    path.write_text("\n".join(pdb_lines(helix)))
+    assert len(read_backbone(path)) == 24
+
+
 @pytest.mark.parametrize("keep", [0.1, 0.5, 0.9, 0.999])
 def test_cut_binary_files(shared, tmp_path, keep):
     data = (shared / "files" / "1aki.bcif").read_bytes()

@@ -145,6 +145,7 @@ def test_nothing_is_overwritten_and_nothing_is_left_half(helix, tmp_path):
     ("change", "message"),
     [
         ({"coordinates": 10_000.0}, r"coordinates from .* Å, and the columns hold -999.999"),
+        ({"coordinates": -2_000.0}, r"coordinates from .* Å, and the columns hold -999.999"),
         ({"chain_id": "AB"}, "the chain id AB, and the column holds one letter"),
         ({"residue_name": "GLYC"}, "the residue name GLYC"),
         ({"residue_number": np.arange(9980, 10004)}, "residue numbers from 9980 to 10003"),
