@@ -121,7 +121,7 @@ class BackboneDenoiser(Denoiser):
         noise_ratio = self.sde.noise_ratio(time).to(x_t)
         if alpha.ndim:
             alpha = rearrange(alpha, "batch -> batch 1 1 1")
-        estimate = self.network(
+        estimate: Tensor = self.network(
             x_t / alpha,
             noise_ratio.expand(x_t.shape[0]),
             self.residue_index,
@@ -337,7 +337,9 @@ def load_checkpoint(path: str | Path, *, device: str | torch.device = "cpu") -> 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read header and tensors, changing every way to fail into one clear line."""
     if not path.is_file():
-        raise CheckpointError(f"there is no checkpoint {path}; give the path of a .safetensors file")
+        raise CheckpointError(
+            f"there is no checkpoint {path}; give the path of a .safetensors file"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

@@ -17,9 +17,9 @@ reflection of x_t (the latter with the motif's and the network's handedness) car
 References
 ----------
 Kabsch 1976, "A solution for the best rotation to relate two sets of vectors". Ho et al. 2022,
-"Video diffusion models" (reconstruction guidance). Song et al. 2023, "Pseudoinverse-guided diffusion
-models for inverse problems" (the variance). Watson et al. 2023, "De novo design of protein structure
-and function with RFdiffusion" (the task).
+"Video diffusion models" (reconstruction guidance). Song et al. 2023, "Pseudoinverse-guided
+diffusion models for inverse problems" (the variance). Watson et al. 2023, "De novo design of
+protein structure and function with RFdiffusion" (the task).
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ def align_to(moving: Tensor, fixed: Tensor, atom_mask: Tensor) -> Tensor:
     flip = torch.ones_like(covariance[..., 0])
     flip[..., 2] = torch.linalg.det(u @ vh).sign()
     rotation = u @ (flip[..., None] * vh)
-    return (moving - moving_centre) @ rotation + fixed_centre
+    moved: Tensor = (moving - moving_centre) @ rotation + fixed_centre
+    return moved
 
 
 class PosedMotif:
@@ -103,7 +104,7 @@ class PosedMotif:
         atoms = clean.shape[2]
         mask = self.motif_mask[..., None].expand(*self.motif_mask.shape, atoms).flatten(1)
         posed = align_to(self.positions.flatten(1, 2), clean.flatten(1, 2), mask)
-        return posed.unflatten(1, clean.shape[1:3])
+        return posed.reshape(clean.shape)
 
     def __call__(self, clean: Tensor) -> Tensor:
         """Write the motif into a clean backbone, ``(batch, residue, atom, 3)``."""
@@ -197,7 +198,5 @@ def condition_on_motifs(
     posed = PosedMotif(mask, positions, model.subspace(residue_mask))
     if method == "guidance":
         coordinates = 9.0 * max(len(motif.source) for motif in motifs)
-        denoiser = Guided(
-            denoiser, MotifTerm(posed), max_shift=_LARGEST_SHIFT * coordinates**0.5
-        )
+        denoiser = Guided(denoiser, MotifTerm(posed), max_shift=_LARGEST_SHIFT * coordinates**0.5)
     return ProjectedMean(denoiser, posed)

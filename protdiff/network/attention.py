@@ -81,9 +81,7 @@ class GeometricAttention(nn.Module):
             Messages, of the shapes of the inputs.
         """
         heads, width, points = self.heads, self.head_width, self.points
-        q, k, v = rearrange(
-            self.to_qkv(scalars), "b l (kind h w) -> kind b h l w", kind=3, h=heads
-        )
+        q, k, v = rearrange(self.to_qkv(scalars), "b l (kind h w) -> kind b h l w", kind=3, h=heads)
         origin = alpha_carbon[:, None, :, None]
         offsets = rearrange(
             self.to_points(vectors), "b l (kind h p x) -> kind b h l p x", kind=3, h=heads, p=points
@@ -118,4 +116,5 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
     # twice the time of the formula.
     flat = [tensor.flatten(0, 1) for tensor in (bias, query, key, value)]
     weights = torch.baddbmm(flat[0], flat[1], flat[2].mT).softmax(dim=-1)
-    return (weights @ flat[3]).unflatten(0, bias.shape[:2])
+    message: Tensor = (weights @ flat[3]).unflatten(0, bias.shape[:2])
+    return message

@@ -87,6 +87,9 @@ class ChainGeometry(nn.Module):
         Å per unit of the positions.
     """
 
+    lengths: Tensor
+    upper: Tensor
+
     def __init__(self, scalars: int, vectors: int, scale: float) -> None:
         super().__init__()
         kinds = len(_DISPLACEMENTS)

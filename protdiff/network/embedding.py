@@ -94,6 +94,7 @@ class ChainEmbedding(nn.Module):
         place = torch.arange(residue_mask.shape[1], device=residue_mask.device)
         to_end = (lengths[:, None] - 1 - place).clamp(0, self.reach)
         log_length = lengths.clamp(min=1).to(self.length.weight.dtype).log()
-        size = self.length(fourier_features(log_length, 16, 8.0))
+        size: Tensor = self.length(fourier_features(log_length, 16, 8.0))
         ends: Tensor = self.from_start(place.clamp(max=self.reach)) + self.from_end(to_end)
-        return ends + rearrange(size, "batch width -> batch 1 width")
+        size = rearrange(size, "batch width -> batch 1 width")
+        return ends + size

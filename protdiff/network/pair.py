@@ -4,10 +4,11 @@ Sheets are made by residues far apart in the chain; their geometry is a matter o
 guess of the structure, a pair (i, j) is described by invariants only:
 
 - the CA-CA distance on Gaussian radial bases;
-- with the local vectors :math:`e_1` = N - CA, :math:`e_2` = C - CA, :math:`e_3 = h\, e_1 \times e_2`
-  of either residue (:math:`e_3` is odd, because the handedness *h* is a pseudoscalar: 1o x 1o ->
-  1e, and 1e x 0o -> 1o): the direction of j seen from i, of i seen from j, and the nine cosines
-  between the two sets. Together they fix the relative placement of the two residues;
+- with the local vectors :math:`e_1` = N - CA, :math:`e_2` = C - CA and
+  :math:`e_3 = h\, e_1 \times e_2` of either residue (:math:`e_3` is odd, because the handedness
+  *h* is a pseudoscalar: 1o x 1o -> 1e, and 1e x 0o -> 1o): the direction of j seen from i, of i
+  seen from j, and the nine cosines between the two sets. Together they fix the relative placement
+  of the two residues;
 - the separation along the chain.
 
 Nothing here carries a gradient to the positions: the guesses are inputs, as in recycling.
@@ -67,9 +68,7 @@ def _describe_pairs(positions: Tensor, handedness: Tensor) -> Tensor:
     frame = torch.stack(
         [_to_unit(first, 0.3), _to_unit(second, 0.3), _to_unit(third, 0.5)], dim=1
     )  # batch 3 residue xyz
-    distance = torch.cdist(
-        alpha_carbon, alpha_carbon, compute_mode="donot_use_mm_for_euclid_dist"
-    )
+    distance = torch.cdist(alpha_carbon, alpha_carbon, compute_mode="donot_use_mm_for_euclid_dist")
     inverse = 1 / (distance + 1.0)
     own = (frame * alpha_carbon).sum(-1)  # the residue's own place along its vectors
     towards = (frame @ alpha_carbon.mT - own[..., None]) * inverse
@@ -87,7 +86,8 @@ def _to_unit(vectors: Tensor, soften: float) -> Tensor:
 
 def _mix(weight: Tensor, features: Tensor) -> Tensor:
     """Apply a matrix to the features of every pair, ``(batch, features, residue, residue)``."""
-    return (weight @ features.flatten(2)).unflatten(2, features.shape[2:])
+    mixed: Tensor = (weight @ features.flatten(2)).unflatten(2, features.shape[2:])
+    return mixed
 
 
 class PairEmbedding(nn.Module):
@@ -137,10 +137,10 @@ class PairEmbedding(nn.Module):
         """
         separation = residue_index[:, None, :] - residue_index[:, :, None]
         place = separation.clamp(-self.reach, self.reach) + self.reach
-        constant = self.noise(noise)
+        constant: Tensor = self.noise(noise)
         if previous_features is not None:
             constant = constant + self.has_previous
-        embedded = self.separation(place).permute(0, 3, 1, 2) + constant[..., None, None]
+        embedded: Tensor = self.separation(place).permute(0, 3, 1, 2) + constant[..., None, None]
         if previous_features is not None:
             embedded = embedded + _mix(self.previous.weight, previous_features)
         if motif_pairs is not None:
@@ -207,7 +207,8 @@ class PairBias(nn.Module):
         def to_logits(weight: Tensor) -> Tensor:
             # The mask is the summand of the matrix product: no pass over the pairs of its own.
             weights = weight.expand(batch, -1, -1)
-            return torch.baddbmm(blocked, weights, flat).unflatten(2, (count, count))
+            logits: Tensor = torch.baddbmm(blocked, weights, flat)
+            return logits.reshape(batch, -1, count, count)
 
         sizes = [self.heads] * self.layers
         *per_layer, pooling = self.to_heads.weight.split([*sizes, self.pooling_heads])

@@ -129,7 +129,8 @@ class _Layer(nn.Module):
 
 
 def _gate(vectors: Tensor, gate: Tensor) -> Tensor:
-    return (vectors.unflatten(-1, (-1, 3)) * (1 + gate)[..., None]).flatten(-2)
+    gated: Tensor = vectors.unflatten(-1, (-1, 3)) * (1 + gate)[..., None]
+    return gated.flatten(-2)
 
 
 class ScoreNetwork(nn.Module):
@@ -140,6 +141,8 @@ class ScoreNetwork(nn.Module):
     config
         Sizes; a network is fully described by them and its weights.
     """
+
+    lengths: Tensor
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -158,8 +161,7 @@ class ScoreNetwork(nn.Module):
         self.motif = nn.Parameter(torch.zeros(2, scalars))
         self.pair = PairEmbedding(config.pair_width, config.noise_width)
         self.pair_bias = nn.ModuleList(
-            PairBias(config.pair_width, config.layers // 2, config.heads, scalars)
-            for _ in range(2)
+            PairBias(config.pair_width, config.layers // 2, config.heads, scalars) for _ in range(2)
         )
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))
         lengths = torch.tensor(CHAIN_LENGTHS) / config.scale

@@ -35,7 +35,7 @@ class VectorNorm(nn.Module):
         """Normalise ``(..., vectors * 3)``."""
         # The mean of the three components is a third of the squared length.
         scale = (vectors.square().mean(-1, keepdim=True) + 1e-4).rsqrt()
-        normed = (vectors * scale).unflatten(-1, (-1, 3)) * self.weight[:, None]
+        normed: Tensor = (vectors * scale).unflatten(-1, (-1, 3)) * self.weight[:, None]
         return normed.flatten(-2)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from protdiff.errors import InputError
 from protdiff.model import make_residue_mask
 
-__all__ = ["Batch", "BackboneDataset", "load_dataset"]
+__all__ = ["BackboneDataset", "Batch", "load_dataset"]
 
 _FORMAT, _VERSION = "protdiff-dataset", "1"
 
@@ -33,13 +33,6 @@ class Batch:
 
     positions: Tensor
     residue_mask: Tensor
-
-    def to(self, device: torch.device) -> Batch:
-        """Return the batch on another device."""
-        return Batch(
-            self.positions.to(device, non_blocking=True),
-            self.residue_mask.to(device, non_blocking=True),
-        )
 
 
 @dataclass(frozen=True)
@@ -130,9 +123,7 @@ def load_dataset(
         chosen = wanted & (tensors["held_out"].bool() == held_out)
         parts.append(_take(tensors, ids, chosen.nonzero()[:, 0]))
     if not len(parts[0]):
-        raise InputError(
-            f"{path} holds no training chain of {lengths[0]} to {lengths[1]} residues"
-        )
+        raise InputError(f"{path} holds no training chain of {lengths[0]} to {lengths[1]} residues")
     return parts[0], parts[1]
 
 

@@ -6,6 +6,7 @@ The same chains, noise ratios and noise in every evaluation of a run, so that it
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 
@@ -80,10 +81,7 @@ class HeldOutLoss:
         device = next(network.parameters()).device
         rows = []
         for batch in self.batches:
-            moved = NoisyBatch(
-                *(t.to(device) for t in (batch.clean, batch.noise, batch.residue_mask)),
-                batch.noise_ratio.to(device),
-            )
+            moved = batch.to(device)
             first = moved.denoise(network, None)[-1]
             second = moved.denoise(network, first)[-1]
             losses = torch.stack([moved.get_losses(first), moved.get_losses(second)], dim=1)
@@ -97,7 +95,7 @@ class HeldOutLoss:
             "held_out": float((second * weight).sum()),
             "held_out_first": float((first * weight).sum()),
         }
-        for low, high in zip(NOISE_EDGES[:-1], NOISE_EDGES[1:], strict=True):
+        for low, high in pairwise(NOISE_EDGES):
             inside = (ratio * self.scale >= low) & (ratio * self.scale < high)
             result[f"held_out_{low:g}-{high:g}"] = (
                 float(second[inside].mean()) if bool(inside.any()) else math.nan
@@ -106,7 +104,7 @@ class HeldOutLoss:
 
 
 def centre(positions: torch.Tensor, residue_mask: torch.Tensor) -> torch.Tensor:
-    """Take the mean over existing atoms away and zero the padding, ``(batch, residue, atom, 3)``."""
+    """Centre ``(batch, residue, atom, 3)`` over the atoms that exist and zero the padding."""
     mask = residue_mask[..., None, None].to(positions)
     atoms = mask.sum(dim=1, keepdim=True) * positions.shape[2]
     positions = positions * mask

@@ -44,6 +44,17 @@ class NoisyBatch:
     noise_ratio: Tensor
     motif_group: Tensor | None = None
 
+    def to(self, device: torch.device) -> NoisyBatch:
+        """Return the batch on another device; copies do not wait for the device."""
+        groups = self.motif_group
+        return NoisyBatch(
+            self.clean.to(device, non_blocking=True),
+            self.noise.to(device, non_blocking=True),
+            self.residue_mask.to(device, non_blocking=True),
+            self.noise_ratio.to(device, non_blocking=True),
+            None if groups is None else groups.to(device, non_blocking=True),
+        )
+
     def denoise(self, network: ScoreNetwork, previous: Tensor | None) -> list[Tensor]:
         """Return the network's half-way and final estimate of x0."""
         noisy = self.clean + self.noise_ratio[:, None, None, None] * self.noise
@@ -61,7 +72,7 @@ class NoisyBatch:
         return estimates
 
     def get_losses(self, estimate: Tensor) -> Tensor:
-        """Return the weighted squared error of each sample, summed over coordinates, ``(batch,)``."""
+        """Return each sample's weighted squared error, summed over coordinates, ``(batch,)``."""
         weight = get_preconditioning(self.noise_ratio).out ** -2
         return (estimate - self.clean).square().sum(dim=(1, 2, 3)) * weight
 

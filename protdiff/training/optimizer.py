@@ -9,8 +9,8 @@ follows the device.
 References
 ----------
 Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks". Liu et al. 2025,
-"Muon is scalable for LLM training" (the scale of the update). Loshchilov and Hutter 2019, "Decoupled
-weight decay regularization" (AdamW).
+"Muon is scalable for LLM training" (the scale of the update). Loshchilov and Hutter 2019,
+"Decoupled weight decay regularization" (AdamW).
 """
 
 from __future__ import annotations

@@ -32,10 +32,11 @@ def get_chain_weights(dataset: BackboneDataset) -> Tensor:
     chains of helices alone.
     """
     _, cluster, sizes = dataset.cluster.unique(return_inverse=True, return_counts=True)
-    weights = 1.0 / sizes[cluster].float()
+    weights: Tensor = 1.0 / sizes[cluster].float()
     sheet = dataset.strand >= 0.2
     all_helix = (dataset.strand < 0.05) & (dataset.helix > 0.3)
-    return weights * torch.where(sheet, 1.4, torch.where(all_helix, 0.5, 1.0))
+    balance: Tensor = torch.where(sheet, 1.4, torch.where(all_helix, 0.5, 1.0))
+    return weights * balance
 
 
 class BatchSampler:
@@ -132,5 +133,3 @@ def draw_motif_groups(residue_mask: Tensor, generator: torch.Generator) -> Tenso
             start = int((length - size) * uniform())
             row[start : start + size] = 1 if one_group else segment + 1
     return groups
-
-

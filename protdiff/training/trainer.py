@@ -15,6 +15,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,7 +36,12 @@ from protdiff.training.panel import PANEL_COLUMNS, measure_panel
 from protdiff.training.sampling import BatchSampler, draw_motif_groups
 from protdiff.training.state import Progress, load_state, save_state
 
-__all__ = ["ProgressBar", "Trainer", "get_learning_rate", "train"]
+try:
+    import fcntl
+except ImportError:  # Windows: no advisory locks, and no guard against two processes
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["ProgressBar", "Trainer", "get_learning_rate", "hold_folder", "train"]
 
 LOG_COLUMNS = (
     "step",
@@ -47,7 +53,7 @@ LOG_COLUMNS = (
     "samples_per_second",
     "held_out",
     "held_out_first",
-    *(f"held_out_{a:g}-{b:g}" for a, b in zip(NOISE_EDGES[:-1], NOISE_EDGES[1:], strict=True)),
+    *(f"held_out_{a:g}-{b:g}" for a, b in pairwise(NOISE_EDGES)),
     *PANEL_COLUMNS,
 )
 
@@ -98,9 +104,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.network = ScoreNetwork(config.network).to(self.device)
         self.average = WeightAverage(self.network, config.ema)
-        self.optimizer = MuonWithAdamW(
-            self.network, config.learning_rate, config.weight_decay
-        )
+        self.optimizer = MuonWithAdamW(self.network, config.learning_rate, config.weight_decay)
         self.progress = Progress()
         if self.state_path.exists():
             self._resume()
@@ -160,14 +164,13 @@ class Trainer:
         groups = None
         if chance[0] < config.motif:
             groups = draw_motif_groups(batch.residue_mask, generator)
-        mask = batch.residue_mask.to(self.device, non_blocking=True)
         noisy = NoisyBatch(
-            clean=batch.positions.to(self.device, non_blocking=True) / config.network.scale,
-            noise=centre(noise.to(self.device, non_blocking=True), mask),
-            residue_mask=mask,
-            noise_ratio=noise_ratio.to(self.device, non_blocking=True),
-            motif_group=None if groups is None else groups.to(self.device, non_blocking=True),
-        )
+            clean=batch.positions / config.network.scale,
+            noise=centre(noise, batch.residue_mask),
+            residue_mask=batch.residue_mask,
+            noise_ratio=noise_ratio,
+            motif_group=groups,
+        ).to(self.device)
         return noisy, bool(chance[1] < config.self_condition)
 
     def step(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -199,7 +202,8 @@ class Trainer:
 
     def measure(self) -> dict[str, float]:
         """Return what is due at this step: held-out losses, the quality panel."""
-        config, step, row = self.config, self.progress.step, {}
+        config, step = self.config, self.progress.step
+        row: dict[str, float] = {}
         last = step == config.steps
         if self.held_out is not None and (last or step % max(config.evaluate_every, 1) == 0):
             row |= self.held_out.measure(self.average.module)
@@ -247,9 +251,7 @@ class Trainer:
                     self.log.append(row)
                     recent, mark, marked_samples = [], now, progress.samples
                     if bar is not None:
-                        bar.describe(
-                            f"loss {loss:.4f}, {row['samples_per_second']:.1f} samples/s"
-                        )
+                        bar.describe(f"loss {loss:.4f}, {row['samples_per_second']:.1f} samples/s")
                 if bar is not None:
                     bar.advance()
                 if step % config.checkpoint_every == 0 or out_of_time or step == config.steps:
@@ -281,7 +283,7 @@ def train(config: TrainingConfig, *, bar: ProgressBar | None = None) -> Path:
     InputError
         The data or the configuration cannot be used.
     """
-    with _cpu_settings(config.threads):
+    with _cpu_settings(config.threads), hold_folder(Path(config.out)):
         return Trainer(config).run(bar)
 
 
@@ -299,6 +301,31 @@ def _cpu_settings(threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Hold a run's folder for this process; the hold ends with the process, however that ends.
+
+    Raises
+    ------
+    InputError
+        Another process holds it, or it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
+    with lock:
+        if fcntl is not None:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise InputError(
+                    f"another process is training in {folder}; wait for it or give another folder"
+                ) from error
+        yield
+
+
 def _get_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -307,5 +334,3 @@ def _get_device(name: str) -> torch.device:
     if name not in ("cpu", "cuda"):
         raise InputError(f"device {name!r} is unknown; expected auto, cpu or cuda")
     return torch.device(name)
-
-

@@ -1,0 +1,87 @@
+"""What the network reads off a structure: displacements along the chain, invariants of pairs."""
+
+import pytest
+import torch
+
+from protdiff.network import get_preconditioning
+from protdiff.network.chain import get_chain_vectors
+from protdiff.network.embedding import ChainEmbedding
+from protdiff.network.pair import RADIAL_BASES, get_pair_features
+
+
+def test_chain_vectors_are_displacements(inputs):
+    index = torch.arange(24)[None]
+    mask = torch.ones(3, 24, dtype=torch.bool)
+    vectors = get_chain_vectors(inputs.noisy, index, mask)
+    x = inputs.noisy
+    assert torch.equal(vectors[:, 4, 2], x[:, 5, 0] - x[:, 4, 2])  # C to the next N
+    assert torch.equal(vectors[:, 4, 3], x[:, 3, 2] - x[:, 4, 0])  # N to the last C
+    assert torch.equal(vectors[:, 4, 10], x[:, 0, 1] - x[:, 4, 1])  # CA to CA four before
+    assert (vectors[:, -1, 2] == 0).all()
+    assert (vectors[:, 0, 3] == 0).all()
+
+
+def test_chain_vectors_stop_at_breaks_and_padding(inputs):
+    vectors = get_chain_vectors(inputs.noisy, inputs.residue_index, inputs.residue_mask)
+    assert (vectors[2, 8, 2] == 0).all()  # the break is after residue 8 of the third chain
+    assert (vectors[2, 7, 6] == 0).all()
+    assert (vectors[2, 7, 2] != 0).any()
+    assert (vectors[1, 16, 2] == 0).all()  # the second chain has 17 residues
+
+
+def test_chains_shorter_than_the_window_have_no_far_neighbours():
+    vectors = get_chain_vectors(
+        torch.randn(1, 3, 3, 3), torch.arange(3)[None], torch.ones(1, 3, dtype=torch.bool)
+    )
+    assert vectors.shape == (1, 3, 11, 3)
+    assert (vectors[:, :, 8:] == 0).all()
+
+
+def test_pair_features_are_the_formulas(inputs):
+    scale = 8.0
+    features = get_pair_features(0.3 * inputs.noisy, inputs.handedness, scale)
+    x = 0.3 * inputs.noisy[1] * scale  # near enough for the radial bases
+    i, j = 3, 11
+    displacement = x[j, 1] - x[i, 1]
+    distance = displacement.norm()
+    first, second = x[:, 0] - x[:, 1], x[:, 2] - x[:, 1]
+    third = inputs.handedness[1] * torch.linalg.cross(first, second)
+    direction = displacement / (distance + 1)
+    found = features[1, :, i, j]
+    spacing = 20 / (RADIAL_BASES - 1)
+    for k in range(RADIAL_BASES):
+        expected = float((-(((distance - 2 - k * spacing) / spacing) ** 2)).exp())
+        assert found[k] == pytest.approx(expected, abs=1e-6)
+    for k, (vectors, soften) in enumerate(((first, 0.3), (second, 0.3), (third, 0.5))):
+        unit = vectors / (vectors.square().sum(-1, keepdim=True) + soften**2).sqrt()
+        assert found[RADIAL_BASES + k] == pytest.approx(float(direction @ unit[i]), abs=1e-9)
+        assert found[RADIAL_BASES + 3 + k] == pytest.approx(float(direction @ unit[j]), abs=1e-9)
+        assert found[RADIAL_BASES + 6 + 4 * k] == pytest.approx(float(unit[i] @ unit[j]), abs=1e-9)
+
+
+def test_known_pairs_are_described_from_the_motif(inputs):
+    known = torch.zeros(3, 24, 24, dtype=torch.bool)
+    known[:, 2:5, 2:5] = True
+    features = get_pair_features(inputs.noisy, inputs.handedness, 8.0, (known, inputs.motif))
+    of_motif = get_pair_features(inputs.motif, inputs.handedness, 8.0)
+    plain = get_pair_features(inputs.noisy, inputs.handedness, 8.0)
+    assert torch.equal(features[:, :, 3, 4], of_motif[:, :, 3, 4])
+    assert torch.equal(features[:, :, 3, 9], plain[:, :, 3, 9])
+
+
+def test_chain_embedding_counts_from_both_ends():
+    embedding = ChainEmbedding(6, reach=4)
+    mask = torch.arange(12) < torch.tensor([[12], [9]])
+    out = embedding(mask)
+    assert torch.equal(out[0, 5], out[0, 6])  # both farther than the reach from either end
+    assert not torch.equal(out[0, 11], out[0, 6])
+    assert not torch.equal(out[0, 5], out[1, 5])  # another length, nearer the end
+
+
+def test_preconditioning_keeps_unit_variance():
+    """For Gaussian data of unit variance the target of F has unit variance, and input too."""
+    s = torch.logspace(-3, 2, 9, dtype=torch.float64)
+    skip, out, scale_in = get_preconditioning(s)
+    variance_of_target = ((1 - skip) ** 2 + (skip * s) ** 2) / out**2
+    assert torch.allclose(variance_of_target, torch.ones_like(s))
+    assert torch.allclose(scale_in**2 * (1 + s**2), torch.ones_like(s))

@@ -1,0 +1,209 @@
+"""The denoiser of backbones and its checkpoints."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from protdiff.diffusion import (
+    CosineVPSDE,
+    EulerODE,
+    ExponentialSDE,
+    KarrasGrid,
+    LinearVPSDE,
+    ProjectedNoise,
+    ScaledScore,
+)
+from protdiff.diffusion.noise import PerSampleNoise
+from protdiff.diffusion.sampler import draw_prior
+from protdiff.errors import CheckpointError, InputError
+from protdiff.model import (
+    BackboneModel,
+    MotifInput,
+    load_checkpoint,
+    make_residue_mask,
+    save_checkpoint,
+)
+
+
+@pytest.fixture
+def mask():
+    return make_residue_mask([40, 33])
+
+
+def draw(model, mask, seed=0):
+    generators = [torch.Generator().manual_seed(seed + k) for k in range(len(mask))]
+    noise = ProjectedNoise(PerSampleNoise(generators), model.subspace(mask))
+    return noise, draw_prior(model.sde, noise, torch.zeros(*mask.shape, 3, 3))
+
+
+def test_denoiser_turns_with_its_input_at_every_noise_level(tiny_model, mask):
+    """E(3) as declared, float32: relative error below 1e-4, reflections with h to -h."""
+    _, x_t = draw(tiny_model, mask)
+    turn, _ = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(5)))
+    for sign in (1.0, -1.0):
+        for t in torch.linspace(0.005, 1.0, 7):
+            matrix = sign * turn
+            hand = float(torch.linalg.det(matrix).sign())
+            plain = tiny_model.denoiser(mask, handedness=1.0)(x_t, t)
+            turned = tiny_model.denoiser(mask, handedness=hand)(x_t @ matrix.mT, t)
+            assert (turned - plain @ matrix.mT).abs().max() < 1e-4 * plain.abs().max()
+
+
+@pytest.mark.parametrize("sampler", [ExponentialSDE(), EulerODE()])
+def test_sampler_step_turns_with_its_state(tiny_model, mask, sampler):
+    _, x_t = draw(tiny_model, mask)
+    times = KarrasGrid()(tiny_model.sde, 10)
+    mirror = torch.diag(torch.tensor([1.0, 1.0, -1.0]))
+
+    def step(x, hand, sign):
+        noise, _ = draw(tiny_model, mask, seed=9)
+        signed = lambda like: noise(like) * sign  # noqa: E731
+        denoiser = ScaledScore(tiny_model.denoiser(mask, handedness=hand), 1.3)
+        return sampler.step(denoiser, x, times[4], times[5], noise=signed, previous=None)[0]
+
+    signs = torch.tensor([1.0, 1.0, -1.0])
+    plain, mirrored = step(x_t, 1.0, 1.0), step(x_t @ mirror, -1.0, signs)
+    assert (mirrored - plain @ mirror).abs().max() < 1e-4 * plain.abs().max()
+
+
+def test_d_designs_are_mirror_images(tiny_model, mask):
+    """Same seed, mirrored noise, h = -1: the mirrored structure, through a whole run."""
+    signs = torch.tensor([-1.0, 1.0, 1.0])
+
+    def sample(hand, sign):
+        noise, start = draw(tiny_model, mask)
+        signed = lambda like: noise(like) * sign  # noqa: E731
+        return ExponentialSDE()(
+            tiny_model.denoiser(mask, handedness=hand),
+            start * sign,
+            KarrasGrid()(tiny_model.sde, 20),
+            noise=signed,
+        )
+
+    right = sample(1.0, torch.ones(3))
+    left = sample(-1.0, signs)
+    assert (left - right * signs).abs().max() < 1e-3 * right.abs().max()
+    assert (sample(-1.0, torch.ones(3)) - right).abs().max() > 1e-3
+
+
+def test_output_does_not_depend_on_batch_or_padding(tiny_model, mask):
+    _, x_t = draw(tiny_model, mask)
+    t = torch.tensor(0.4)
+    both = tiny_model.denoiser(mask)(x_t, t)
+    alone = tiny_model.denoiser(mask[1:, :33])(x_t[1:, :33], t)
+    assert (alone - both[1:, :33]).abs().max() < 1e-5
+    assert (both[1, 33:] == 0).all()
+
+
+def test_one_network_serves_every_schedule(tiny_model, mask):
+    """At the same noise ratio all linear SDEs ask the network the same question."""
+    linear, cosine = LinearVPSDE(), CosineVPSDE()
+    ratio = torch.tensor(0.7, dtype=torch.float64)
+    _, y = draw(tiny_model, mask)
+    estimates = []
+    for sde in (linear, cosine):
+        t = sde.time_of_noise_ratio(ratio)
+        estimates.append(tiny_model.denoiser(mask, sde=sde)(y * sde.alpha(t).float(), t))
+    assert torch.allclose(*estimates, atol=1e-5)
+
+
+def test_self_conditioning_remembers_and_can_be_switched_off(tiny_model, mask):
+    _, x_t = draw(tiny_model, mask)
+    t = torch.tensor(0.4)
+    remembering = tiny_model.denoiser(mask)
+    first, second = remembering(x_t, t), remembering(x_t, t)
+    assert (first - second).abs().max() > 1e-6
+    function = tiny_model.denoiser(mask, self_condition=False)
+    assert torch.equal(function(x_t, t), first)
+    assert torch.equal(function(x_t, t), first)
+
+
+def test_reorder_carries_the_memory_along(tiny_model):
+    mask = make_residue_mask([40, 40])
+    _, x_t = draw(tiny_model, mask)
+    t, order = torch.tensor(0.4), torch.tensor([1, 0])
+    one, other = tiny_model.denoiser(mask), tiny_model.denoiser(mask)
+    one(x_t, t), other(x_t, t)
+    other.reorder(order)
+    assert torch.allclose(other(x_t[order], t), one(x_t, t)[order], atol=1e-6)
+
+
+def test_motif_reaches_the_network(tiny_model, mask):
+    _, x_t = draw(tiny_model, mask)
+    group = torch.zeros(mask.shape, dtype=torch.int64)
+    group[:, 4:12] = 1
+    motif = MotifInput(group, torch.randn(2, 40, 3, 3))
+    t = torch.tensor(0.2)
+    told = tiny_model.denoiser(mask, motif=motif)(x_t, t)
+    assert (told - tiny_model.denoiser(mask)(x_t, t)).abs().max() > 1e-6
+
+
+def test_lengths_out_of_range_are_refused_with_the_range(tiny_model):
+    for length in (29, 513):
+        with pytest.raises(InputError, match=rf"{length} residues.*30 to 512"):
+            tiny_model.denoiser(make_residue_mask([length]))
+    with pytest.raises(InputError, match="handedness is 0"):
+        tiny_model.denoiser(make_residue_mask([40]), handedness=0.0)
+
+
+@pytest.mark.parametrize("length", [30, 512])
+def test_shortest_and_longest_length_work(tiny_model, length):
+    mask = make_residue_mask([length])
+    _, x_t = draw(tiny_model, mask)
+    assert tiny_model.denoiser(mask)(x_t, torch.tensor(0.5)).isfinite().all()
+
+
+def test_checkpoint_round_trip(tiny_model, tmp_path, mask):
+    path = tmp_path / "a.safetensors"
+    model = BackboneModel(tiny_model.network, CosineVPSDE(), {"lengths": [40, 128], "steps": 7})
+    save_checkpoint(path, model)
+    loaded = load_checkpoint(path)
+    _, x_t = draw(tiny_model, mask)
+    t = torch.tensor(0.3)
+    assert torch.equal(loaded.denoiser(mask)(x_t, t), model.denoiser(mask)(x_t, t))
+    assert loaded.sde == model.sde
+    assert loaded.metadata == model.metadata
+    assert loaded.trained_lengths == (40, 128)
+    assert loaded.name == "a"
+    assert len(loaded.sha256) == 64
+    with pytest.raises(InputError, match="exists already"):
+        save_checkpoint(path, model)
+
+
+def rewrite(source, path, change):
+    header = json.loads(load_header(source))
+    change(header)
+    save_file(load_file(source), path, metadata={"protdiff": json.dumps(header)})
+
+
+def load_header(path):
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        return file.metadata()["protdiff"]
+
+
+def test_bad_checkpoints_give_one_clear_line(tiny_weights, tmp_path):
+    bad = tmp_path / "bad.safetensors"
+    with pytest.raises(CheckpointError, match="there is no checkpoint"):
+        load_checkpoint(bad)
+    bad.write_bytes(tiny_weights.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match="not a whole safetensors file"):
+        load_checkpoint(bad)
+    bad.write_bytes(b"PK\x03\x04" + bytes(200))
+    with pytest.raises(CheckpointError, match="not a whole safetensors file"):
+        load_checkpoint(bad)
+    save_file({"a": torch.zeros(2)}, bad)
+    with pytest.raises(CheckpointError, match="not a protdiff checkpoint"):
+        load_checkpoint(bad)
+    rewrite(tiny_weights, bad, lambda header: header.update(version=99))
+    with pytest.raises(CheckpointError, match="version 99, this protdiff reads version 1"):
+        load_checkpoint(bad)
+    rewrite(tiny_weights, bad, lambda header: header["network"].update(scalars=99))
+    with pytest.raises(CheckpointError, match="does not describe a network"):
+        load_checkpoint(bad)
+    rewrite(tiny_weights, bad, lambda header: header["sde"].update(name="os.system"))
+    with pytest.raises(CheckpointError, match="does not describe a network"):
+        load_checkpoint(bad)

@@ -1,0 +1,149 @@
+"""What a step draws, and what the optimiser makes of it."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from protdiff.errors import InputError
+from protdiff.model import make_residue_mask
+from protdiff.training.average import WeightAverage
+from protdiff.training.dataset import load_dataset
+from protdiff.training.objective import NoisyBatch
+from protdiff.training.optimizer import MuonWithAdamW, orthogonalize
+from protdiff.training.sampling import (
+    BatchSampler,
+    NoiseLevels,
+    draw_motif_groups,
+    get_chain_weights,
+)
+
+
+@pytest.fixture
+def dataset(prepared):
+    return load_dataset(prepared)[0]
+
+
+def test_parts_are_disjoint_and_centred(prepared):
+    training, held_out = load_dataset(prepared)
+    assert not set(training.ids) & set(held_out.ids)
+    assert len(training) + len(held_out) == 24
+    assert training.get(3).mean(dim=(0, 1)).abs().max() < 1e-4
+    assert len(load_dataset(prepared, (50, 55))[0]) < len(training)
+
+
+def test_damaged_data_are_refused(prepared, tmp_path):
+    bad = tmp_path / "bad.safetensors"
+    bad.write_bytes(prepared.read_bytes()[:-9])
+    with pytest.raises(InputError, match="not a whole prepared file"):
+        load_dataset(bad)
+
+
+def test_batches_are_padded_to_their_bucket(dataset):
+    sampler = BatchSampler(dataset, residues=200)
+    for seed in range(10):
+        batch = sampler.draw(torch.Generator().manual_seed(seed))
+        lengths = batch.residue_mask.sum(dim=1)
+        padded = batch.residue_mask.shape[1]
+        assert padded % 8 == 0
+        assert (lengths > padded - 8).all()
+        assert len(lengths) == max(1, round(200 / padded))
+        assert (batch.positions[~batch.residue_mask] == 0).all()
+
+
+def test_same_generator_same_batch(dataset):
+    sampler = BatchSampler(dataset, residues=200)
+    one, other = (sampler.draw(torch.Generator().manual_seed(3)) for _ in range(2))
+    assert torch.equal(one.positions, other.positions)
+
+
+@pytest.mark.statistical
+def test_chains_are_drawn_with_their_weights(dataset):
+    weights = get_chain_weights(dataset)
+    sampler = BatchSampler(dataset, residues=56)  # one chain a batch
+    generator = torch.Generator().manual_seed(0)
+    counts = torch.zeros(len(dataset))
+    draws = 4_000
+    by_length = {int(n): k for k, n in enumerate(dataset.lengths)}
+    for _ in range(draws):
+        batch = sampler.draw(generator)
+        counts[by_length[int(batch.residue_mask[0].sum())]] += 1
+    share = weights / weights.sum()
+    z = (counts - draws * share) / (draws * share * (1 - share)).sqrt()
+    assert z.abs().max() < 4
+
+
+@pytest.mark.statistical
+def test_noise_levels_follow_their_law():
+    levels = NoiseLevels(mean=-1.0, deviation=1.2, uniform_share=0.0)
+    generator = torch.Generator().manual_seed(0)
+    draws = torch.cat([levels.draw(16, generator) for _ in range(1_000)]).log()
+    # Stratified: the spread of the mean is far below that of independent draws, 1.2/sqrt(16000).
+    assert abs(float(draws.mean()) + 1.0) < 0.005
+    assert float(draws.std()) == pytest.approx(1.2, abs=0.02)
+    below = (draws < -1.0 - 1.2).float().mean()
+    assert float(below) == pytest.approx(0.1587, abs=0.005)
+
+
+def test_motifs_cover_a_fair_share():
+    mask = make_residue_mask([100] * 200)
+    groups = draw_motif_groups(mask, torch.Generator().manual_seed(0))
+    share = (groups > 0).float().mean(dim=1)
+    assert share.min() > 0
+    assert share.max() <= 0.5
+    assert set(groups.unique().tolist()) == {0, 1, 2, 3}
+
+
+def test_loss_of_the_perfect_and_of_the_ignorant_denoiser():
+    """Zero for x0 itself; one, in the mean, for the best linear guess on Gaussian data."""
+    generator = torch.Generator().manual_seed(0)
+    mask = torch.ones(200, 40, dtype=torch.bool)
+    clean, noise = (torch.randn(200, 40, 3, 3, generator=generator) for _ in range(2))
+    ratio = torch.logspace(-2, 1, 200)
+    batch = NoisyBatch(clean, noise, mask, ratio)
+    assert batch.get_losses(clean).max() == 0
+    guess = (clean + ratio[:, None, None, None] * noise) / (1 + ratio**2)[:, None, None, None]
+    losses = batch.get_losses(guess) / batch.coordinates
+    assert losses.mean() == pytest.approx(1.0, abs=4 * math.sqrt(2 / (200 * 360)))
+
+
+@pytest.mark.parametrize("shape", [(12, 40), (40, 12), (24, 24)])
+def test_orthogonalize_keeps_vectors_and_levels_values(shape):
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    u, _, vh = torch.linalg.svd(matrix, full_matrices=False)
+    values = torch.diagonal(u.mT @ orthogonalize(matrix) @ vh.mT)
+    assert ((values > 0.3) & (values < 1.3)).all()
+    off_diagonal = u.mT @ orthogonalize(matrix) @ vh.mT - torch.diag(values)
+    assert off_diagonal.abs().max() < 1e-3
+
+
+def test_adamw_part_is_torchs():
+    """On parameters that are no matrices the optimiser is torch.optim.AdamW, step for step."""
+    torch.manual_seed(0)
+    module = nn.LayerNorm(7)
+    reference = nn.LayerNorm(7)
+    mine = MuonWithAdamW(module, 0.05)
+    theirs = torch.optim.AdamW(
+        reference.parameters(), lr=0.05, betas=(0.9, 0.99), eps=1e-8, weight_decay=0.0
+    )
+    for _ in range(5):
+        x = torch.randn(4, 7)
+        for net, optimizer in ((module, mine), (reference, theirs)):
+            net(x).pow(3).sum().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    for one, other in zip(module.parameters(), reference.parameters(), strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
+
+
+def test_average_follows_the_weights():
+    module = nn.Linear(3, 2)
+    average = WeightAverage(module, decay=0.9)
+    with torch.no_grad():
+        module.weight.fill_(1.0)
+        average.module.weight.fill_(0.0)
+    average.update(module, step=1_000)
+    assert torch.allclose(average.module.weight, torch.full((2, 3), 0.1))
+    average.update(module, step=1)  # early steps forget faster
+    assert average.module.weight.min() > 0.8

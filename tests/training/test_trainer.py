@@ -1,0 +1,149 @@
+"""The loop: exact resumption, what is written, what is refused."""
+
+import csv
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from protdiff.errors import CheckpointError, InputError
+from protdiff.model import load_checkpoint
+from protdiff.training import Trainer, TrainingConfig, train
+from protdiff.training.trainer import get_learning_rate, hold_folder
+
+
+def rows(folder):
+    with (folder / "log.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_two_halves_are_the_whole(config, tmp_path):
+    """Train 4 and resume to 8 equals train 8: weights, average, optimiser and losses."""
+    whole = dataclasses.replace(config, out=str(tmp_path / "whole"))
+    train(whole)
+    first = Trainer(config)
+    for _ in range(4):
+        first.step()
+    first.save()
+    train(config)  # finds the state in its folder
+    one, other = (load_file(tmp_path / folder / "state.safetensors") for folder in ("whole", "run"))
+    assert one.keys() == other.keys()
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
+    ends = [row["loss"] for row in rows(tmp_path / "whole")][2:]
+    assert [row["loss"] for row in rows(tmp_path / "run")] == ends
+
+
+def test_run_folder_holds_everything(config, tmp_path):
+    weights = train(config)
+    table = rows(tmp_path / "run")
+    assert [int(row["step"]) for row in table] == [2, 4, 6, 8]
+    assert table[1]["held_out"]
+    assert table[3]["links"]
+    assert not table[0]["held_out"]
+    assert TrainingConfig.from_dict(json.loads((weights.parent / "config.json").read_text())) == (
+        config
+    )
+    model = load_checkpoint(weights)
+    assert model.metadata["steps"] == 8
+    assert model.trained_lengths == (40, 64)
+    assert model.metadata["samples"] == int(table[3]["samples"])
+
+
+def test_training_lowers_the_loss(config, tmp_path):
+    longer = dataclasses.replace(
+        config,
+        steps=60,
+        decay_steps=20,
+        learning_rate=4e-3,
+        motif=0.0,
+        self_condition=0.0,
+        panel_designs=0,
+        evaluate_every=60,
+    )
+    untrained = Trainer(longer)
+    before = untrained.held_out.measure(untrained.average.module)["held_out"]
+    train(longer)
+    after = float(rows(tmp_path / "run")[-1]["held_out"])
+    assert after < 0.8 * before
+
+
+def test_another_configuration_is_refused(config):
+    train(dataclasses.replace(config, steps=2))
+    with pytest.raises(InputError, match=r"learning_rate: 0\.001 became 0\.002"):
+        Trainer(dataclasses.replace(config, learning_rate=2e-3))
+    Trainer(dataclasses.replace(config, steps=100, minutes=3.0))
+
+
+def test_a_run_has_one_process(config, tmp_path):
+    with (
+        hold_folder(tmp_path / "run"),
+        pytest.raises(InputError, match="another process is training"),
+    ):
+        train(config)
+    train(dataclasses.replace(config, steps=1, panel_designs=0))
+
+
+def test_damaged_state_is_refused(config, tmp_path):
+    train(dataclasses.replace(config, steps=2))
+    state = tmp_path / "run" / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:-50])
+    with pytest.raises(CheckpointError, match="not a whole training state"):
+        Trainer(config)
+
+
+def test_time_limit_stops_resumably(config, tmp_path):
+    train(dataclasses.replace(config, steps=10_000, minutes=1e-6))
+    progress = Trainer(dataclasses.replace(config, steps=10_000)).progress
+    assert progress.step == 1
+
+
+@pytest.mark.slow
+def test_killed_run_loses_one_interval(config, tmp_path):
+    """Kill -9 in the middle: what is on disk is whole, and the run goes on from it."""
+    endless = dataclasses.replace(config, steps=100_000, panel_designs=0, evaluate_every=0)
+    code = (
+        "import json, sys; from protdiff.training import *;"
+        "train(TrainingConfig.from_dict(json.loads(sys.argv[1])))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, json.dumps(endless.to_dict())])
+    state = tmp_path / "run" / "state.safetensors"
+    try:
+        while not state.exists() and process.poll() is None:
+            time.sleep(0.05)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    resumed = Trainer(endless)
+    assert resumed.progress.step >= 4
+    assert resumed.progress.step % 4 == 0
+    assert all(int(row["step"]) <= resumed.progress.step for row in rows(tmp_path / "run"))
+
+
+def test_learning_rate_rises_holds_and_falls(config):
+    config = dataclasses.replace(config, steps=100, warmup_steps=10, decay_steps=20)
+    rate = [get_learning_rate(config, step) / config.learning_rate for step in range(1, 101)]
+    assert rate[0] == pytest.approx(0.1)
+    assert set(rate[9:80]) == {1.0}
+    assert rate[90] == pytest.approx(0.5)
+    assert rate[99] == pytest.approx(0.05)
+
+
+def test_bad_values_are_refused(config):
+    for changes, message in (
+        ({"steps": 0}, "steps = 0"),
+        ({"motif": 1.5}, "share from 0 to 1"),
+        ({"lengths": (50, 40)}, r"lengths = \[50, 40\]"),
+        ({"device": "tpu"}, "device 'tpu' is unknown"),
+        ({"data": "nowhere.safetensors"}, "no prepared data"),
+        ({"lengths": (300, 400)}, "no training chain of 300 to 400"),
+    ):
+        with pytest.raises(InputError, match=message):
+            Trainer(dataclasses.replace(config, **changes))
