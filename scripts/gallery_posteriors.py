@@ -6,7 +6,7 @@ posterior as shades, and the method's draws as points; at the right edge the his
 coordinate against its exact posterior density. The measures in a title are those of
 ``guidance_bias.py``.
 
-    python scripts/gallery_posteriors.py --out gallery_posteriors.png
+    python scripts/gallery_posteriors.py --out figures
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=5000)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("gallery_posteriors.png"))
+    parser.add_argument("--out", type=Path, default=Path("figures"), help="folder for the figure")
     arguments = parser.parse_args()
     names = [name for name in METHODS if name != "exact draws"]
     figure, grid = plt.subplots(3, 4, figsize=(14, 10), layout="constrained")
@@ -121,7 +121,11 @@ def main() -> None:
         "Titles: errors of mean and covariance in units of the posterior, and of mode weights.",
         fontsize=10,
     )
-    figure.savefig(arguments.out, dpi=110)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    path = arguments.out / "posteriors.png"
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+    print(path)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,6 @@ def test_table_of_biases(run, tmp_path, capsys):
 @pytest.mark.slow
 def test_figure_of_posteriors(run, tmp_path):
     pytest.importorskip("matplotlib")
+    run("gallery_posteriors.py", "--draws", "100", "--steps", "4", "--out", str(tmp_path))
     figure = tmp_path / "posteriors.png"
-    run("gallery_posteriors.py", "--draws", "100", "--steps", "4", "--out", str(figure))
     assert figure.read_bytes().startswith(b"\x89PNG")
