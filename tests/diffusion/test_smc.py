@@ -64,6 +64,12 @@ def test_systematic_resampling_is_unbiased():
     )
 
 
+def test_a_particle_of_zero_weight_is_never_drawn():
+    """Not even where the uniform number is 0 and the first particle has nothing."""
+    log_weights = torch.tensor([[-math.inf, 0.0, -math.inf, 0.0]])
+    assert resample_systematically(log_weights, torch.zeros(1)).tolist() == [[1, 1, 3, 3]]
+
+
 def test_effective_sample_size():
     log_weights = torch.randn(5, 8, dtype=torch.float64)
     size = effective_sample_size(log_weights)
@@ -116,7 +122,8 @@ def test_weights_repair_a_guidance_that_is_too_weak():
 
 
 @pytest.mark.statistical
-def test_mode_weights_of_a_mixture():
+@pytest.mark.parametrize("threshold", [0.5, 1.0])
+def test_mode_weights_of_a_mixture(threshold):
     """The posterior's weights of two modes, which ΠGDM alone gets wrong."""
     means = torch.tensor([[-1.0, -1.0], [1.0, 1.0]])
     covariances = 0.04 * torch.eye(2).expand(2, 2, 2)
@@ -125,9 +132,11 @@ def test_mode_weights_of_a_mixture():
     guided = Guided(
         MixtureDenoiser(SDE, weights, means, covariances), LinearObservation(MATRIX, observed, 0.8)
     )
-    result = run(guided, particles=100, runs=40)
+    result = run(guided, particles=100, runs=40, threshold=threshold)
     share = (result.weights.reshape(-1) * (result.samples[:, 0] > 0)).sum() / 40
-    error = 4 * (0.25 / 40 / 30) ** 0.5
+    # Resampled at every step, the share is a random walk of few effective particles.
+    error = 4 * (0.25 / 40 / (30 if threshold < 1 else 10)) ** 0.5
+    assert result.resampled.any() or threshold < 1
     assert abs(float(share) - float(exact.weights[1])) < error
     assert abs(float(result.log_evidence.mean() - exact.log_evidence)) < 0.1
 
@@ -175,6 +184,53 @@ def test_memory_follows_resampling(kind):
         )
     assert denoiser.reordered > 10
     assert result.resampled.any(0).all()
+
+
+@pytest.mark.parametrize("kind", ["twisted", "smcdiff"])
+def test_a_drift_moves_the_frame_and_nothing_else(kind):
+    """With the same numbers, x_T and the states carried by the wind end on the same samples."""
+
+    def sample(sde):
+        states = []
+        noise = GaussianNoise(torch.Generator().manual_seed(0))
+        denoiser = GaussianDenoiser(sde, MEAN.double(), COVARIANCE.double())
+        x_T = draw_prior(sde, noise, torch.zeros(40, 2).double())
+        options = {
+            "noise": noise,
+            "generator": torch.Generator().manual_seed(1),
+            "callback": lambda info: states.append(info.x_t - sde.shift(info.t)),
+        }
+        times = LogSNRGrid()(sde, 15)
+        if kind == "twisted":
+            guided = Guided(denoiser, LinearObservation(MATRIX, OBSERVED, NOISE_STD))
+            result = TwistedSMC(8, ess_threshold=0.9)(guided, x_T, times, **options)
+        else:
+            mask, observed = torch.tensor([True, False]), torch.tensor([1.2, 0.0])
+            result = SMCDiff(8, ess_threshold=0.9)(denoiser, mask, observed, x_T, times, **options)
+        return result.samples, torch.stack(states)
+
+    still, windy = sample(BrownianSDE()), sample(BrownianSDE(drift_velocity=7.0))
+    for expected, actual in zip(still, windy, strict=True):
+        torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_particles_of_a_run_share_the_path_of_what_is_known():
+    states = []
+    noise = GaussianNoise(torch.Generator().manual_seed(0))
+    SMCDiff(10)(
+        GaussianDenoiser(SDE, MEAN, COVARIANCE),
+        torch.tensor([True, False]),
+        torch.tensor([1.2, 0.0]),
+        draw_prior(SDE, noise, torch.zeros(30, 2)),
+        LogSNRGrid()(SDE, 10),
+        noise=noise,
+        callback=states.append,
+    )
+    for info in states:
+        known, free = info.x_t.reshape(3, 10, 2).unbind(2)
+        torch.testing.assert_close(known, known[:, :1].expand(3, 10))
+        assert (known[1:, 0] != known[0, 0]).all()
+        assert (free.std(1) > 0).all()
 
 
 @pytest.mark.parametrize("kind", ["twisted", "smcdiff"])
