@@ -51,6 +51,21 @@ def test_fine_steps_have_the_likelihood_weighting(sde):
     torch.testing.assert_close(step_weights(sde, times) / widths, expected, rtol=1e-5, atol=0)
 
 
+@EVERY_SDE
+def test_prior_term_is_the_divergence_from_the_prior(sde):
+    """On a grid that starts early, where there is something to pay."""
+    denoiser = FunctionDenoiser(sde, lambda x_t, t: torch.tanh(x_t))
+    x_0 = torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    terms = bound(denoiser, x_0, 4, UniformGrid(t_max=0.5))
+    t = torch.tensor(0.5).double()
+    expected = torch.distributions.kl_divergence(
+        torch.distributions.Normal(sde.alpha(t) * x_0, sde.sigma(t)),
+        torch.distributions.Normal(torch.zeros_like(x_0), sde.prior_sigma),
+    ).sum(1)
+    torch.testing.assert_close(terms.prior, expected)
+    assert (terms.prior > 0.01).all()
+
+
 @pytest.mark.statistical
 @pytest.mark.parametrize("sde", [LinearVPSDE(), VESDE()], ids=lambda sde: type(sde).__name__)
 def test_bound_holds_and_becomes_tight(sde):
