@@ -2,8 +2,8 @@
 
 Above: what each sampler makes of the same budget of evaluations. Below: the sliced Wasserstein
 distance to the exact law as the budget grows; the dotted line is what two exact draws of that size
-are apart, below which no sampler can be seen to go. The number beside Dormand and Prince is what the
-solver took.
+are apart, below which no sampler can be seen to go. The number beside Dormand and Prince is what
+the solver took.
 
 Run as: python scripts/gallery_samplers.py --out figures
 """
@@ -134,15 +134,14 @@ def draw(out: Path, number: int, budget: int) -> Path:
     axis.plot(*zip(*curve, strict=True), color="black", ls=":", marker="s", ms=4, lw=1.4)
     axis.lines[-1].set_label("Dormand–Prince (adaptive)")
     axis.axhline(floor, color="#888888", ls=(0, (1, 3)))
-    axis.annotate(
-        "two exact draws", (BUDGETS[0], floor), (0, 4), textcoords="offset points", size=9
-    )
+    axis.text(BUDGETS[0], 1.06 * floor, "two exact draws", size=9)
     axis.set(
         xscale="log",
+        ylim=(0.4 * floor, 3),
         yscale="log",
         xlabel="evaluations of the denoiser",
         ylabel="sliced Wasserstein distance to the exact law",
-        title="Error against cost, equal steps of log σ/α (full lines: with noise; broken: without)",
+        title="Error against cost, equal steps of log σ/α (full: with noise; broken: without)",
     )
     axis.set_xticks(BUDGETS, [str(b) for b in BUDGETS])
     axis.minorticks_off()

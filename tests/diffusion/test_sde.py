@@ -92,6 +92,15 @@ def test_variance_preserving(sde):
     assert sde.prior_sigma == pytest.approx(1, rel=1e-12)
 
 
+def test_cosine_schedule_is_the_papers():
+    """Where the prior's noise is as good as infinite, time is the paper's: ᾱ = f(t) / f(0)."""
+    offset, t = 0.008, times()
+    squared = torch.cos((t + offset) / (1 + offset) * math.pi / 2).square()
+    squared = squared / math.cos(offset / (1 + offset) * math.pi / 2) ** 2
+    found = CosineVPSDE(offset, final_noise_ratio=1e7).alpha(t).square()
+    torch.testing.assert_close(found, squared, rtol=1e-4, atol=0)
+
+
 def test_sub_vp_has_less_noise_than_vp():
     assert (SubVPSDE().sigma(times()) < LinearVPSDE().sigma(times())).all()
     torch.testing.assert_close(
