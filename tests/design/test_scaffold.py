@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from protdiff.conditioning import motif
 from protdiff.design import Generation, OutputSettings, SamplingSettings, Scaffolding, run_designs
 from protdiff.design.sample import make_denoiser
+from protdiff.design.samplers import METHODS
 from protdiff.errors import InputError
 from protdiff.structure import (
     Backbone,
@@ -159,3 +161,17 @@ def test_the_python_interface_takes_a_file_or_a_backbone(designer, source, uncon
     assert len(first) == len(second) == 40
     assert first.motif_mask.sum() == 10
     assert np.abs(first.coordinates - from_file.coordinates).max() < 0.01
+
+
+def test_the_methods_are_those_of_the_conditioners():
+    assert set(METHODS) == set(motif.METHODS)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_holds_the_motif_while_sampling(designer, source, method):
+    task = make_task(source, total_length=40, method=method)
+    both = {design.index: design for design in designer.make(task, range(2))}
+    # The last denoised mean has the motif projected in, whatever the network knows of proteins.
+    assert all(design.extra["quality"]["motif_rmsd_sampled"] < 1e-3 for design in both.values())
+    alone = next(designer.make(task, [1])).backbone
+    assert np.abs(alone.coordinates - both[1].backbone.coordinates).max() < 1e-3
