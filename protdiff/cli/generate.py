@@ -33,6 +33,7 @@ def generate(
     temperature: options.Temperature = DEFAULTS.temperature,
     step_scale: options.StepScale = DEFAULTS.step_scale,
     grid: options.Grid = DEFAULTS.grid,
+    excluded_volume: options.ExcludedVolume = DEFAULTS.excluded_volume,
     handedness: Annotated[
         options.Hand,
         typer.Option(
@@ -62,6 +63,7 @@ def generate(
         step_scale=step_scale,
         grid=grid,
         handedness=handedness.value,
+        excluded_volume=excluded_volume,
     )
     # What can be wrong with the input shows before torch is imported, which takes seconds.
     from protdiff.structure import parse_length

@@ -15,6 +15,7 @@ __all__ = [
     "CBeta",
     "Debug",
     "Device",
+    "ExcludedVolume",
     "Format",
     "Grid",
     "Hand",
@@ -82,6 +83,14 @@ Temperature = Annotated[
     typer.Option(
         min=0.0,
         help="Scale of the noise of stochastic samplers; lower is more ordered, less diverse.",
+        rich_help_panel=SAMPLING,
+    ),
+]
+ExcludedVolume = Annotated[
+    bool,
+    typer.Option(
+        "--excluded-volume/--no-excluded-volume",
+        help="Push overlapping stretches of the chain apart.",
         rich_help_panel=SAMPLING,
     ),
 ]

@@ -59,6 +59,7 @@ def scaffold(
     temperature: options.Temperature = DEFAULTS.temperature,
     step_scale: options.StepScale = DEFAULTS.step_scale,
     grid: options.Grid = DEFAULTS.grid,
+    excluded_volume: options.ExcludedVolume = DEFAULTS.excluded_volume,
     format: options.Format = options.OutputFormat.pdb,
     trajectory: options.Trajectory = False,
     cbeta: options.CBeta = False,
@@ -75,7 +76,12 @@ def scaffold(
     Example: protdiff scaffold 5TPN.pdb --contig 10-40/A163-181/10-40 --total-length 75
     """
     settings = SamplingSettings(
-        sampler=sampler, steps=steps, temperature=temperature, step_scale=step_scale, grid=grid
+        sampler=sampler,
+        steps=steps,
+        temperature=temperature,
+        step_scale=step_scale,
+        grid=grid,
+        excluded_volume=excluded_volume,
     )
     # What can be wrong with the input shows before torch is imported, which takes seconds.
     from protdiff.structure import parse_contig, read_backbone

@@ -1,5 +1,12 @@
 """Conditions on backbones, each a Denoiser made of a Denoiser, so that they nest and compose."""
 
+from protdiff.conditioning.excluded_volume import ExcludedVolume, relieve_overlaps
 from protdiff.conditioning.motif import MotifTerm, PosedMotif, condition_on_motifs
 
-__all__ = ["MotifTerm", "PosedMotif", "condition_on_motifs"]
+__all__ = [
+    "ExcludedVolume",
+    "MotifTerm",
+    "PosedMotif",
+    "condition_on_motifs",
+    "relieve_overlaps",
+]

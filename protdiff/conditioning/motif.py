@@ -31,6 +31,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from protdiff.conditioning.excluded_volume import ExcludedVolume
 from protdiff.diffusion import Denoiser, Subspace
 from protdiff.diffusion.guidance import Estimate, Guided, LikelihoodTerm, ProjectedMean
 from protdiff.errors import InputError
@@ -148,6 +149,7 @@ def condition_on_motifs(
     method: str = "guidance",
     handedness: float = 1.0,
     self_condition: bool = True,
+    excluded_volume: bool = True,
 ) -> Denoiser:
     """Make the denoiser of a batch in which each element knows its motif.
 
@@ -162,6 +164,8 @@ def condition_on_motifs(
     method
         One of :data:`METHODS`. All of them end with the projection, so that the motif of the
         result has the input's geometry and its surroundings were denoised in its presence.
+    excluded_volume
+        Keep the designed residues off each other and off the motif.
     handedness, self_condition
         As in :meth:`protdiff.model.BackboneModel.denoiser`.
 
@@ -195,8 +199,13 @@ def condition_on_motifs(
         self_condition=self_condition,
         motif=known,
     )
-    posed = PosedMotif(mask, positions, model.subspace(residue_mask))
+    subspace = model.subspace(residue_mask)
+    posed = PosedMotif(mask, positions, subspace)
     if method == "guidance":
         coordinates = 9.0 * max(len(motif.source) for motif in motifs)
         denoiser = Guided(denoiser, MotifTerm(posed), max_shift=_LARGEST_SHIFT * coordinates**0.5)
+    if excluded_volume:
+        denoiser = ExcludedVolume(
+            denoiser, residue_mask, subspace, scale=model.scale, movable_mask=~mask
+        )
     return ProjectedMean(denoiser, posed)

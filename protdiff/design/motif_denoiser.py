@@ -49,4 +49,5 @@ def make_motif_denoiser(
         method=method,
         handedness=settings.sign,
         self_condition=settings.self_conditioned,
+        excluded_volume=settings.excluded_volume,
     )

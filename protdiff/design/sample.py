@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from protdiff.conditioning.excluded_volume import ExcludedVolume
 from protdiff.design.samplers import make_grid, make_sampler
 from protdiff.design.settings import SamplingSettings
 from protdiff.diffusion import (
@@ -88,6 +89,11 @@ def make_denoiser(
     model: BackboneModel, residue_mask: torch.Tensor, settings: SamplingSettings
 ) -> Denoiser:
     """Return the model's unconditional denoiser for a batch."""
-    return model.denoiser(
+    denoiser: Denoiser = model.denoiser(
         residue_mask, handedness=settings.sign, self_condition=settings.self_conditioned
     )
+    if settings.excluded_volume:
+        denoiser = ExcludedVolume(
+            denoiser, residue_mask, model.subspace(residue_mask), scale=model.scale
+        )
+    return denoiser

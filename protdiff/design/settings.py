@@ -38,6 +38,8 @@ class SamplingSettings:
         ``"L"`` for natural proteins, ``"D"`` for mirror-image ones.
     self_condition
         Show the network its previous guess at each step.
+    excluded_volume
+        Push overlapping stretches of the chain apart while the noise is small.
 
     Raises
     ------
@@ -46,12 +48,13 @@ class SamplingSettings:
     """
 
     sampler: str = DEFAULT_SAMPLER
-    steps: int = 100
+    steps: int = 60
     temperature: float = 1.0
-    step_scale: float = 1.0
+    step_scale: float = 1.3
     grid: str = "karras"
     handedness: Handedness = "L"
     self_condition: bool = True
+    excluded_volume: bool = True
 
     def __post_init__(self) -> None:
         check_name("sampler", self.sampler, SAMPLER_NAMES)

@@ -1,0 +1,150 @@
+r"""Excluded volume: no two stretches of the chain in one place.
+
+Van der Waals radii are knowledge that needs no learning. Where the noise is small enough for the
+denoised mean to be a structure (and not the average of many), residues whose atoms overlap in it
+are pushed apart: each pair of atoms nearer than its limit asks both residues for half of what is
+missing, a residue moves by the mean of what it is asked, and its neighbours along the chain follow
+in part. The bonds that this strains are mended by the denoiser in the steps that remain.
+
+It is the condition of an observer who sees no overlap with an error as large as the posterior's
+own, :math:`\log p(y \mid x_t) = -E(D) / 2 v_t` with *E* the sum of squared overlaps: the shift
+:math:`v_t \nabla \log p` of :class:`~protdiff.diffusion.guidance.FrozenGuided` is then free of
+:math:`v_t`, and is applied here in a few rounds of position-based relaxation.
+
+References
+----------
+Bondi 1964, "van der Waals volumes and radii". Müller et al. 2007, "Position based dynamics".
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from protdiff.diffusion import Denoiser, Subspace
+
+__all__ = ["ExcludedVolume", "relieve_overlaps"]
+
+# Å: closest approach of N, CA, C, O to each other: radii less 0.4 Å, 2.35 Å for a hydrogen bond.
+_LIMITS = (
+    (2.70, 2.85, 2.85, 2.35),
+    (2.85, 3.00, 3.00, 2.82),
+    (2.85, 3.00, 3.00, 2.82),
+    (2.35, 2.82, 2.82, 2.64),
+)
+_MARGIN = 0.15  # Å of room beyond the limits
+_NEAREST = 3  # residues nearer along the chain are held together by their bonds
+_CARBONYL = 1.23  # Å
+_FOLLOWING = (0.25, 0.5, 1.0, 0.5, 0.25)  # how far neighbours along the chain follow
+
+
+class ExcludedVolume(Denoiser):
+    """A denoiser of backbones whose estimates overlap less, at small noise.
+
+    Parameters
+    ----------
+    denoiser
+        Of backbones ``(batch, residue, 3 atoms, 3)``.
+    residue_mask
+        ``(batch, residue)``, True where the residue exists.
+    subspace
+        Where the estimate is centred again.
+    scale
+        Å per model unit.
+    movable_mask
+        ``(batch, residue)``, True where a residue may be moved; all, if not given.
+    noise_limit
+        Largest noise, in Å, at which the estimate is taken for a structure.
+    rounds
+        Rounds of relaxation.
+    """
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        residue_mask: Tensor,
+        subspace: Subspace,
+        *,
+        scale: float,
+        movable_mask: Tensor | None = None,
+        noise_limit: float = 2.5,
+        rounds: int = 2,
+    ) -> None:
+        self.sde = denoiser.sde
+        self.denoiser = denoiser
+        self.residue_mask = residue_mask
+        self.movable_mask = residue_mask if movable_mask is None else movable_mask & residue_mask
+        self.subspace = subspace
+        self.scale = scale
+        self.noise_limit = noise_limit
+        self.rounds = rounds
+
+    def __call__(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """Denoise and relieve, ``(batch, residue, 3, 3)``."""
+        return self._relieve(self.denoiser(x_t, t), t)
+
+    def finish(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """Give the estimate that ends a run: the denoiser's own, whose bonds are sound."""
+        return self.denoiser.finish(x_t, t)
+
+    def reorder(self, indices: Tensor) -> None:
+        """Hand the resampling on."""
+        self.denoiser.reorder(indices)
+        self.residue_mask = self.residue_mask[indices]
+        self.movable_mask = self.movable_mask[indices]
+
+    def _relieve(self, estimate: Tensor, t: Tensor) -> Tensor:
+        if float(self.sde.noise_ratio(t.double()).max()) * self.scale > self.noise_limit:
+            return estimate
+        positions = estimate * self.scale
+        for _ in range(self.rounds):
+            positions = relieve_overlaps(positions, self.residue_mask, self.movable_mask)
+        return self.subspace.project(positions / self.scale)
+
+
+def relieve_overlaps(positions: Tensor, residue_mask: Tensor, movable_mask: Tensor) -> Tensor:
+    """Move overlapping residues apart, one round.
+
+    Parameters
+    ----------
+    positions
+        N, CA, C, ``(batch, residue, 3, 3)``, Å.
+    residue_mask, movable_mask
+        ``(batch, residue)``: which residues exist, and which of them may move.
+
+    Returns
+    -------
+    Tensor
+        ``(batch, residue, 3, 3)``.
+    """
+    batch, count = residue_mask.shape
+    atoms = torch.cat([positions, _place_oxygen(positions)[:, :, None]], dim=2)
+    flat = atoms.flatten(1, 2)
+    distance = torch.cdist(flat, flat, compute_mode="donot_use_mm_for_euclid_dist")
+    limits = positions.new_tensor(_LIMITS) + _MARGIN
+    missing = (limits.repeat(count, count) - distance).clamp(min=0)
+    place = torch.arange(count, device=positions.device)
+    far = (place[:, None] - place).abs() >= _NEAREST
+    pairs = far & residue_mask[:, :, None] & residue_mask[:, None]
+    missing = missing * pairs.repeat_interleave(4, 1).repeat_interleave(4, 2)
+    # Each atom is asked for half of what is missing, away from the other atom.
+    weight = 0.5 * missing / distance.clamp(min=0.1)
+    pushes = flat * weight.sum(-1, keepdim=True) - weight @ flat
+    pushes = pushes.reshape(batch, count, 4, 3).sum(dim=2)
+    asked = (missing > 0).sum(-1).reshape(batch, count, 4).sum(dim=2)
+    moves = pushes / asked.clamp(min=1)[..., None]
+    kernel = positions.new_tensor(_FOLLOWING).reshape(1, 1, -1)
+    reach = len(_FOLLOWING) // 2
+    spread = nn.functional.conv1d(moves.mT.reshape(-1, 1, count), kernel, padding=reach)
+    share = nn.functional.conv1d((asked > 0).to(moves)[:, None], kernel, padding=reach)
+    moves = spread.reshape(batch, 3, count).mT / share.mT.clamp(min=1)
+    return positions + (moves * movable_mask[..., None])[:, :, None]
+
+
+def _place_oxygen(positions: Tensor) -> Tensor:
+    """Return O about where the peptide plane puts it, ``(batch, residue, 3)``."""
+    carbon = positions[:, :, 2]
+    following = torch.cat([positions[:, 1:, 0], positions[:, -1:, 1]], dim=1)
+    unit = nn.functional.normalize
+    outward = unit(carbon - positions[:, :, 1], dim=-1) + unit(carbon - following, dim=-1)
+    return carbon + _CARBONYL * unit(outward, dim=-1)
