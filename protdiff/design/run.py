@@ -13,6 +13,7 @@ from protdiff.design.designer import Designer
 from protdiff.design.engine import Design, DesignTask, OnProgress, check_lengths
 from protdiff.design.run_folder import TRAJECTORIES, RunFolder, name_design
 from protdiff.errors import InputError
+from protdiff.evaluation.quality import LARGEST_COORDINATE
 from protdiff.structure import write_backbone, write_trajectory
 from protdiff.version import get_version
 
@@ -195,7 +196,13 @@ def _write_design(
             name = f"design_{design.index:04d}_{kind}.{output.format}"
             write_trajectory(
                 folder / TRAJECTORIES / name,
-                [design.backbone.with_coordinates(frame) for frame in frames[kept.astype(int)]],
+                [
+                    # A step on the way may be wild where the design itself is not.
+                    design.backbone.with_coordinates(
+                        np.nan_to_num(frame).clip(-LARGEST_COORDINATE, LARGEST_COORDINATE)
+                    )
+                    for frame in frames[kept.astype(int)]
+                ],
                 **options,
             )
     file = name_design(design.index, output.format)

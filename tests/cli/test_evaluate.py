@@ -24,7 +24,19 @@ def test_a_helix_is_left_handed_to_those_who_expect_d_proteins(run, helix_file):
 
 def test_of_a_run_the_designs_are_measured_and_not_the_trajectories(run, tiny_weights, tmp_path):
     run(
-        *("generate", "--weights", tiny_weights, "--steps", 2, "--length", 40, "--num", 2),
+        *(
+            "generate",
+            "--weights",
+            tiny_weights,
+            "--steps",
+            2,
+            "--length",
+            40,
+            "--num",
+            2,
+            "--step-scale",
+            1,
+        ),
         *("--out", tmp_path, "--trajectory", "--handedness", "D"),
     )
     (tmp_path / "other.pdb").write_text("not ours")

@@ -12,7 +12,17 @@ def generate(run, tiny_weights, tmp_path):
 
     def generate(*arguments):
         return run(
-            *("generate", "--weights", tiny_weights, "--steps", 3, "--length", 40),
+            *(
+                "generate",
+                "--weights",
+                tiny_weights,
+                "--steps",
+                3,
+                "--length",
+                40,
+                "--step-scale",
+                1,
+            ),
             *("--out", tmp_path / "out", *arguments),
         )
 

@@ -17,7 +17,7 @@ from protdiff.design.run_folder import MANIFEST
 from protdiff.errors import InputError
 from protdiff.structure import read_backbone, read_models
 
-TASK = Generation((40, 42), 3, SamplingSettings(steps=3))
+TASK = Generation((40, 42), 3, SamplingSettings(steps=3, step_scale=1.0))
 KEYS = (
     *("file", "index", "seed", "length", "sampler", "steps", "temperature", "handedness"),
     *("weights", "weights_sha256", "protdiff_version", "seconds", "quality"),
@@ -113,7 +113,7 @@ def test_more_designs_are_added_to_a_run(designer, whole, tmp_path):
     [
         {"seed": 4},
         {"length": 40},
-        {"settings": SamplingSettings(steps=4)},
+        {"settings": SamplingSettings(steps=4, step_scale=1.0)},
         {"settings": SamplingSettings(steps=3, step_scale=1.1)},
     ],
 )
@@ -154,13 +154,30 @@ def test_mmcif_and_trajectories_are_written(designer, tmp_path):
 
 def test_a_long_trajectory_is_thinned_to_its_ends(designer, tmp_path, monkeypatch):
     monkeypatch.setattr("protdiff.design.run.MOST_FRAMES", 4)
-    task = Generation(40, 0, SamplingSettings(steps=10))
+    task = Generation(40, 0, SamplingSettings(steps=10, step_scale=1.0))
     design = next(designer.make(task, [0], frames=True))
     run_designs(designer, task, tmp_path, 1, output=OutputSettings(trajectory=True))
     models = read_models(tmp_path / "trajectories" / "design_0000_noisy.pdb")
     assert len(models) == 4
     for model, frame in ((models[0], 0), (models[-1], -1)):
         assert np.abs(model.coordinates[:, :3] - design.frames.noisy[frame]).max() <= 1e-3
+
+
+def test_a_wild_step_on_the_way_does_not_stop_a_run(designer, tmp_path, monkeypatch):
+    from protdiff.design import engine
+
+    take = engine._take_frames
+
+    def take_wild(*args):
+        frames = take(*args)
+        frames.noisy[1, 3] = 1e6
+        frames.denoised[2, 5] = np.nan
+        return frames
+
+    monkeypatch.setattr(engine, "_take_frames", take_wild)
+    run_designs(designer, TASK, tmp_path, 1, output=OutputSettings(trajectory=True))
+    assert len(read_lines(tmp_path)) == 1
+    assert len(read_models(tmp_path / "trajectories" / "design_0000_noisy.pdb")) == 4
 
 
 def test_a_design_that_is_not_finite_is_flagged_and_has_no_file(designer, tmp_path):

@@ -18,7 +18,7 @@ from protdiff.structure import (
     superimpose,
 )
 
-FAST = SamplingSettings(steps=3)
+FAST = SamplingSettings(steps=3, step_scale=1.0)
 
 
 @pytest.fixture(scope="module")
