@@ -7,6 +7,7 @@ it depends on nothing but its own numbers, and the noise lives in the subspace o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,6 +70,7 @@ def sample_coordinates(
     denoiser = condition(residue_mask)
     if settings.step_scale != 1.0:
         denoiser = ScaledScore(denoiser, settings.step_scale)
+        callback = callback and _show_means(callback, denoiser, settings.steps)
     noise = ProjectedNoise(PerSampleNoise(generators), model.subspace(residue_mask))
     times = make_grid(settings.grid)(denoiser.sde, settings.steps)
     like = torch.zeros(len(generators), length, 3, 3, device=model.device)
@@ -83,6 +85,19 @@ def sample_coordinates(
     )
     coordinates: NDArray[np.float32] = model.to_angstrom(sampled).float().cpu().numpy()
     return coordinates
+
+
+def _show_means(
+    callback: Callable[[StepInfo], None], scaled: ScaledScore, steps: int
+) -> Callable[[StepInfo], None]:
+    """Show a callback the posterior mean, where the sampler saw that of the scaled score."""
+
+    def show(info: StepInfo) -> None:
+        if info.index < steps:  # the final denoising step is not scaled
+            info = replace(info, denoised=scaled.recover(info.denoised, info.x_t, info.t))
+        callback(info)
+
+    return show
 
 
 def make_denoiser(

@@ -43,6 +43,11 @@ class ScaledScore(Denoiser):
         unmoved = (x_t - expand(self.sde.shift(t), x_t)) / expand(self.sde.alpha(t), x_t)
         return unmoved.lerp(self.denoiser(x_t, t), self.step_scale)
 
+    def recover(self, scaled: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
+        """Give back D from D' = ``scaled``, both ``(batch, *event)``."""
+        unmoved = (x_t - expand(self.sde.shift(t), x_t)) / expand(self.sde.alpha(t), x_t)
+        return unmoved.lerp(scaled, 1.0 / self.step_scale)
+
     def finish(self, x_t: Tensor, t: Tensor) -> Tensor:
         """Give D(x_t, t) of the denoiser within."""
         return self.denoiser.finish(x_t, t)

@@ -82,7 +82,7 @@ def test_projection_writes_the_motif_and_keeps_the_rest(posed):
     written = posed(clean)
     inner = torch.cdist(written[0, 12:24].reshape(-1, 3), written[0, 12:24].reshape(-1, 3))
     given = posed.positions[0, 12:24].reshape(-1, 3)
-    assert (inner - torch.cdist(given, given)).abs().max() < 1e-4
+    assert (inner - torch.cdist(given, given)).abs().max() < 1e-3
     rest = written - clean
     assert rest[:, :12].std(dim=(1, 2)).max() < 1e-5  # moved with the centre, as one
     assert torch.allclose(posed(written), written, atol=1e-4)  # a projection
@@ -117,9 +117,7 @@ def test_guided_gaussian_is_drawn_to_the_motif(posed):
         return posed.subspace.project(x_t * alpha / (alpha**2 + sigma**2))
 
     guided = Guided(FunctionDenoiser(sde, denoise), MotifTerm(posed))
-    noise = ProjectedNoise(
-        PerSampleNoise([torch.Generator().manual_seed(0)]), posed.subspace
-    )
+    noise = ProjectedNoise(PerSampleNoise([torch.Generator().manual_seed(0)]), posed.subspace)
     start = draw_prior(sde, noise, torch.zeros(1, 36, 3, 3))
     sampled = ExponentialSDE()(guided, start, KarrasGrid()(sde, 100), noise=noise)
     distance = (posed.pose(sampled) - sampled)[:, 12:24].square().mean().sqrt()

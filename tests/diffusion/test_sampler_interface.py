@@ -265,6 +265,13 @@ def test_temperature():
     assert torch.equal(x, torch.ones(2, 3))
 
 
+def test_the_mean_is_recovered_from_a_scaled_score():
+    sde = LinearVPSDE()
+    oracle = ScaledScore(FunctionDenoiser(sde, lambda x_t, t: x_t.tanh()), 1.5)
+    x_t, t = torch.randn(4, 3, dtype=torch.float64), torch.tensor(0.4, dtype=torch.float64)
+    assert torch.allclose(oracle.recover(oracle(x_t, t), x_t, t), x_t.tanh())
+
+
 def test_churn_keeps_to_its_range():
     """No churn outside the range, nor above the prior's noise."""
     sde, drawn = LinearVPSDE(), []
