@@ -207,3 +207,14 @@ def test_bad_checkpoints_give_one_clear_line(tiny_weights, tmp_path):
     rewrite(tiny_weights, bad, lambda header: header["sde"].update(name="os.system"))
     with pytest.raises(CheckpointError, match="does not describe a network"):
         load_checkpoint(bad)
+
+
+@pytest.mark.parametrize("length", [40, 100])
+def test_evaluation_is_the_same_to_the_last_bit_whatever_the_batch(tiny_model, length):
+    generator = torch.Generator().manual_seed(0)
+    mask = make_residue_mask([length] * 8)
+    x_t = tiny_model.subspace(mask).project(torch.randn(8, length, 3, 3, generator=generator))
+    t = torch.tensor(0.2, dtype=torch.float64)
+    together = tiny_model.denoiser(mask)(x_t, t)
+    for size in (1, 2, 3, 5):
+        assert torch.equal(tiny_model.denoiser(mask[:size])(x_t[:size], t), together[:size])

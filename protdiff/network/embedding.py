@@ -13,6 +13,8 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from protdiff.network.precise import PreciseLinear
+
 __all__ = ["ChainEmbedding", "NoiseEmbedding", "fourier_features"]
 
 
@@ -57,14 +59,16 @@ class NoiseEmbedding(nn.Module):
     def __init__(self, width: int, features: int = 32) -> None:
         super().__init__()
         self.features = features
-        self.mlp = nn.Sequential(nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width))
+        self.mlp = nn.Sequential(
+            PreciseLinear(features, width), nn.SiLU(), PreciseLinear(width, width)
+        )
 
     def forward(self, noise_ratio: Tensor) -> Tensor:
         """Map ``(batch,)`` noise ratios to ``(batch, width)``."""
         # ln(s)/4 runs over about -1.5 ... 1.3: a period of 8 keeps the slowest wave monotonic.
-        c_noise = noise_ratio.log() / 4
+        c_noise = noise_ratio.double().log() / 4
         embedded: Tensor = self.mlp(fourier_features(c_noise, self.features, 8.0))
-        return embedded
+        return embedded.to(noise_ratio)
 
 
 class ChainEmbedding(nn.Module):
@@ -86,15 +90,15 @@ class ChainEmbedding(nn.Module):
         self.reach = reach
         self.from_start = nn.Embedding(reach + 1, width)
         self.from_end = nn.Embedding(reach + 1, width)
-        self.length = nn.Linear(16, width)
+        self.length = PreciseLinear(16, width)
 
     def forward(self, residue_mask: Tensor) -> Tensor:
         """Map a ``(batch, residue)`` mask (True: the residue exists) to node embeddings."""
         lengths = residue_mask.sum(dim=1)
         place = torch.arange(residue_mask.shape[1], device=residue_mask.device)
         to_end = (lengths[:, None] - 1 - place).clamp(0, self.reach)
-        log_length = lengths.clamp(min=1).to(self.length.weight.dtype).log()
+        log_length = lengths.clamp(min=1).double().log()
         size: Tensor = self.length(fourier_features(log_length, 16, 8.0))
         ends: Tensor = self.from_start(place.clamp(max=self.reach)) + self.from_end(to_end)
-        size = rearrange(size, "batch width -> batch 1 width")
+        size = rearrange(size, "batch width -> batch 1 width").to(ends)
         return ends + size

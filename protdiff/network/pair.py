@@ -19,6 +19,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from protdiff.network.precise import PreciseLinear
+
 __all__ = ["PairBias", "PairEmbedding", "get_pair_features"]
 
 RADIAL_BASES = 16
@@ -110,7 +112,7 @@ class PairEmbedding(nn.Module):
         super().__init__()
         self.reach = reach
         self.separation = nn.Embedding(2 * reach + 1, width)
-        self.noise = nn.Linear(noise_width, width)
+        self.noise = PreciseLinear(noise_width, width)
         self.previous = nn.Linear(PAIR_FEATURES, width, bias=False)
         self.has_previous = nn.Parameter(torch.zeros(width))
         self.motif = nn.Parameter(torch.zeros(width))

@@ -39,6 +39,8 @@ def get_preconditioning(noise_ratio: Tensor) -> Preconditioning:
     >>> skip.item(), round(out.item(), 4), round(scale_in.item(), 4)
     (0.5, 0.7071, 0.7071)
     """
-    variance = 1 + noise_ratio.square()
-    scale_in = variance.rsqrt()
-    return Preconditioning(skip=1 / variance, out=noise_ratio * scale_in, scale_in=scale_in)
+    # Double precision, rounded once: the same numbers whatever the size of the batch.
+    ratio = noise_ratio.double()
+    variance = 1 + ratio.square()
+    coefficients = (1 / variance, ratio * variance.rsqrt(), variance.rsqrt())
+    return Preconditioning(*(c.to(noise_ratio) for c in coefficients))

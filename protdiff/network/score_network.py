@@ -27,6 +27,7 @@ from protdiff.network.attention import GeometricAttention
 from protdiff.network.chain import CHAIN_LENGTHS, ChainGeometry, get_chain_vectors
 from protdiff.network.embedding import ChainEmbedding, NoiseEmbedding
 from protdiff.network.pair import PairBias, PairEmbedding, get_pair_features
+from protdiff.network.precise import PreciseLinear
 from protdiff.network.precondition import get_preconditioning
 from protdiff.network.update import NodeUpdate, VectorNorm
 
@@ -90,7 +91,7 @@ class _Layer(nn.Module):
         self.vector_norms = nn.ModuleList(VectorNorm(vectors) for _ in range(2))
         # Scale, shift and gate for the scalars, gate for the vectors, for both sub-layers.
         self.sizes = [scalars, scalars, scalars, vectors]
-        self.modulation = nn.Linear(config.noise_width, 2 * sum(self.sizes))
+        self.modulation = PreciseLinear(config.noise_width, 2 * sum(self.sizes))
         self.move = o3.Linear(f"{vectors}x1o", "3x1o")
         with torch.no_grad():
             self.move.weight.mul_(0.1)
@@ -152,7 +153,7 @@ class ScoreNetwork(nn.Module):
         self.irreps_in = o3.Irreps("3x1o + 1x0o")  # N, CA, C; handedness
         self.irreps_out = o3.Irreps("3x1o")
         self.noise = NoiseEmbedding(config.noise_width)
-        self.noise_to_scalars = nn.Linear(config.noise_width, scalars)
+        self.noise_to_scalars = PreciseLinear(config.noise_width, scalars)
         self.place = ChainEmbedding(scalars)
         # Places of the atoms about the centre, and their displacements along the chain, both
         # in the noisy structure and in the previous estimate.
