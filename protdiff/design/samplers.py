@@ -84,7 +84,8 @@ def make_grid(name: str) -> TimeGrid:
 
     check_name("time grid", name, GRID_NAMES)
     grids: dict[str, TimeGrid] = {
-        "karras": KarrasGrid(),
+        # From 320 Å of noise nothing of a protein is left; beyond it steps are wasted.
+        "karras": KarrasGrid(noise_ratio_max=40.0),
         "log-snr": LogSNRGrid(),
         "cosine": CosineGrid(),
         "uniform": UniformGrid(),
