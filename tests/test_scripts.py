@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 BENCHMARK = SCRIPTS / "benchmark.py"
 
 
+@pytest.mark.slow
 def test_benchmark_runs_without_biotite(tiny_weights):
     arguments = [
         *("--weights", str(tiny_weights), "--device", "cpu", "--json", "--profile"),
