@@ -11,7 +11,8 @@ guess of the structure, a pair (i, j) is described by invariants only:
   of the two residues;
 - the separation along the chain.
 
-Nothing here carries a gradient to the positions: the guesses are inputs, as in recycling.
+In training nothing here carries a gradient to the positions: the guesses are inputs, as in
+recycling. In evaluation it does, so that a Jacobian is that of the whole denoiser.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def get_pair_features(
     Parameters
     ----------
     positions
-        Atoms N, CA, C, ``(batch, residue, 3, 3)``, no gradient needed.
+        Atoms N, CA, C, ``(batch, residue, 3, 3)``.
     handedness
         Pseudoscalar h, ``(batch,)``.
     scale

@@ -256,7 +256,9 @@ class ScoreNetwork(nn.Module):
         half = len(self.layers) // 2
         for index, layer in enumerate(self.layers):
             if index % half == 0 and index < 2 * half:
-                with torch.no_grad():
+                # Recycled guesses carry no gradient in training, which is cheaper; likelihoods and
+                # guidance need the whole Jacobian of the denoiser that is evaluated.
+                with torch.set_grad_enabled(torch.is_grad_enabled() and not self.training):
                     current = get_pair_features(positions, handedness, self.config.scale)
                 biases, message = self.pair_bias[index // half](embedded, current, residue_mask)
                 scalars = scalars + message
