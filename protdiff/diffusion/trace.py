@@ -4,8 +4,8 @@ For probes v with E[v v^T] = P, the projection onto a subspace,
 
 .. math::  \mathrm{tr}(P J P) = E[v^T J v] ,
 
-and one probe costs one backward pass. The exact trace takes every basis vector of the event, each
-projected, as a probe, so it costs as many backward passes as the event has numbers.
+and one probe costs one backward pass, of which many are made at once. The exact trace takes every
+basis vector of the event, each projected, as a probe, so as many as the event has numbers.
 
 References
 ----------
@@ -33,6 +33,9 @@ __all__ = [
     "TraceEstimator",
     "compute_quadratic_forms",
 ]
+
+_PROBES_AT_ONCE = 64
+"""Bounds the memory of the exact trace."""
 
 
 class TraceEstimator(ABC):
@@ -149,12 +152,15 @@ def compute_quadratic_forms(
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         value = function(x)
-        products = []
-        for index, probe in enumerate(probes):
-            keep = index + 1 < len(probes)
-            (product,) = torch.autograd.grad(value, x, probe, retain_graph=keep)
-            products.append((product * probe).flatten(1).sum(1))
-    return value.detach(), torch.stack(products)
+        chunks = probes.split(_PROBES_AT_ONCE)
+        forms = []
+        for index, chunk in enumerate(chunks):
+            # One backward pass for many probes: most of a small network's is overhead.
+            (products,) = torch.autograd.grad(
+                value, x, chunk, retain_graph=index + 1 < len(chunks), is_grads_batched=True
+            )
+            forms.append((products * chunk).flatten(2).sum(2))
+    return value.detach(), torch.cat(forms)
 
 
 def _check_probes(probes: int) -> int:
