@@ -41,9 +41,9 @@ ADAPTIVE_SAMPLERS = ("dormand-prince",)
 """They choose steps by the error of the whole batch: their batches are of one design, or it would
 depend on the others. And they reject steps, so their denoiser must have no memory."""
 GRID_NAMES = ("karras", "log-snr", "cosine", "uniform")
-METHODS = ("amortized", "guidance", "replacement")
+METHODS = ("amortized-guidance", "guidance", "amortized", "replacement")
 """How a motif is imposed on a sampling run."""
-DEFAULT_METHOD = "guidance"
+DEFAULT_METHOD = "amortized-guidance"
 
 
 def make_sampler(name: str) -> Sampler:
