@@ -13,6 +13,9 @@ s/backbone
     Time of a backbone: the median over the repeats of the short run's time, times the whole run's
     evaluations over the short run's, over the batch. Everything counts, sampler and excluded volume
     too; loading weights and writing files do not. With ``--whole`` the time of one whole run.
+CPU s
+    The same in processor time instead of wall time: what a free machine would need, as far as its
+    neighbours take time and not caches and clock. On a GPU, what the host is busy for.
 ms/evaluation
     Median time of one evaluation of the network, for the whole batch.
 ratio
@@ -76,6 +79,7 @@ class Timing:
     batch: int
     evaluations: int
     seconds_per_backbone: float
+    cpu_seconds_per_backbone: float
     milliseconds_per_evaluation: float
     matmul_milliseconds: float
     ratio: float
@@ -109,6 +113,7 @@ class Stopwatch:
         self.model = model
         self.evaluations: list[float] = []
         self.products: list[float] = []
+        self.wall, self.cpu = 0.0, 0.0  # spent in the reference product
         self._operand = torch.randn(REFERENCE_SIZE, REFERENCE_SIZE, device=model.device)
         self._started = 0.0
 
@@ -127,10 +132,12 @@ class Stopwatch:
         self._started = self._now()
 
     def _stop(self, *_: Any) -> None:
-        stopped = self._now()
+        stopped, cpu = self._now(), time.process_time()
         self.evaluations.append(stopped - self._started)
         torch.mm(self._operand, self._operand)
         self.products.append(self._now() - stopped)
+        self.wall += self.products[-1]
+        self.cpu += time.process_time() - cpu
 
     def _now(self) -> float:
         if self.model.device.type == "cuda":
@@ -205,19 +212,20 @@ def time_sampling(
     reset_peak_memory(model.device)
     sample(model, length, batch, replace(short, steps=2))
     watch = Stopwatch(model)
-    runs = []
+    walls, cpus = [], []
     for _ in range(repeats):
-        done = len(watch.products)
-        started = time.perf_counter()
+        wall, cpu = time.perf_counter() - watch.wall, time.process_time() - watch.cpu
         with watch.watch():
             sample(model, length, batch, short)
-        runs.append(time.perf_counter() - started - sum(watch.products[done:]))
+        walls.append(time.perf_counter() - watch.wall - wall)
+        cpus.append(time.process_time() - watch.cpu - cpu)
     total = count_evaluations(settings)
-    seconds = statistics.median(runs) * total / count_evaluations(short)
+    share = count_evaluations(short) / total
+    seconds, cpu_seconds = statistics.median(walls) / share, statistics.median(cpus) / share
     if whole:
-        started = time.perf_counter()
+        wall, cpu = time.perf_counter(), time.process_time()
         sample(model, length, batch, settings)
-        seconds = time.perf_counter() - started
+        seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
     evaluation = statistics.median(watch.evaluations)
     product = statistics.median(watch.products)
     return Timing(
@@ -225,6 +233,7 @@ def time_sampling(
         batch,
         total,
         seconds / batch,
+        cpu_seconds / batch,
         1e3 * evaluation,
         1e3 * product,
         evaluation / product,
@@ -362,7 +371,7 @@ def measure(options: argparse.Namespace) -> None:
             f"{settings.sampler}, {settings.steps} steps; seconds from "
             + ("a whole run" if options.whole else "short runs")
         )
-        print("length  batch  evaluations  s/backbone  ms/evaluation   ratio      MB")
+        print("length  batch  evaluations  s/backbone   CPU s  ms/evaluation   ratio      MB")
     for length in options.lengths:
         for batch in options.batch_sizes:
             timing = time_sampling(
@@ -379,6 +388,7 @@ def measure(options: argparse.Namespace) -> None:
                 print(
                     f"{length:6d}  {batch:5d}  {timing.evaluations:11d}"
                     f"  {timing.seconds_per_backbone:10.3f}"
+                    f"  {timing.cpu_seconds_per_backbone:6.3f}"
                     f"  {timing.milliseconds_per_evaluation:13.2f}"
                     f"  {timing.ratio:6.2f}  {timing.peak_megabytes:6.0f}",
                     flush=True,
