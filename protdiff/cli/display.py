@@ -10,7 +10,15 @@ from typing import Any
 
 import typer
 
-__all__ = ["Bar", "format_number", "print_json", "print_table", "show_bar", "summarise_records"]
+__all__ = [
+    "Bar",
+    "format_number",
+    "print_json",
+    "print_json_line",
+    "print_table",
+    "show_bar",
+    "summarise_records",
+]
 
 WIDTH = 1000
 """Of tables that go to a file or a pipe, which have no width of their own: nothing is cut off."""
@@ -85,6 +93,11 @@ def print_table(
 def print_json(value: Any) -> None:
     """Print JSON."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_json_line(value: Any) -> None:
+    """Print JSON on one line, at once, for whoever reads line by line."""
+    typer.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
 def format_number(value: Any, digits: int = 2) -> str:

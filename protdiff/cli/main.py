@@ -13,6 +13,7 @@ from protdiff.cli.failure import INTERRUPTED, explain_usage, is_usage_error
 from protdiff.cli.fetch import fetch
 from protdiff.cli.generate import generate
 from protdiff.cli.info import info
+from protdiff.cli.likelihood import likelihood
 from protdiff.cli.prepare import prepare
 from protdiff.cli.scaffold import scaffold
 from protdiff.cli.train import train
@@ -34,6 +35,7 @@ for command, panel in (
     (scaffold, "Design"),
     (contig, "Design"),
     (evaluate, "Judge"),
+    (likelihood, "Judge"),
     (fetch, "Data and training"),
     (prepare, "Data and training"),
     (train, "Data and training"),

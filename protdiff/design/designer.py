@@ -12,13 +12,16 @@ import torch
 from protdiff.design.engine import Design, DesignTask, OnProgress, make_designs
 from protdiff.design.generate import Generation
 from protdiff.design.scaffold import DEFAULT_METHOD, Scaffolding
-from protdiff.design.settings import SamplingSettings
+from protdiff.design.settings import Handedness, SamplingSettings, get_sign
 from protdiff.design.weights import DEFAULT_WEIGHTS, find_weights
 from protdiff.errors import InputError
 from protdiff.structure import Backbone, Contig, parse_contig, read_backbone
 from protdiff.structure.contig import LengthRange
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from protdiff.evaluation.likelihood import Likelihood, LikelihoodSettings
     from protdiff.model import BackboneModel
 
 __all__ = ["Designer", "load", "resolve_device"]
@@ -140,6 +143,91 @@ class Designer:
         )
         return self._collect(task, num, batch_size, on_progress)
 
+    def log_likelihood(
+        self, backbone: str | Path | Backbone, *, handedness: Handedness = "L", **settings: Any
+    ) -> Likelihood:
+        """Measure how likely a structure is under the model.
+
+        Parameters
+        ----------
+        backbone
+            A structure, or its file.
+        handedness
+            Take it for an L- or a D-protein.
+        **settings
+            Fields of :class:`~protdiff.evaluation.likelihood.LikelihoodSettings`: probes, seed,
+            rtol, atol, noise_floor.
+
+        Returns
+        -------
+        Likelihood
+            Its ``nats`` are the log density of the positions in Å, with their ``standard_error``.
+
+        Raises
+        ------
+        InputError
+            The structure cannot be used, or an argument is out of its range.
+        """
+        from protdiff.evaluation.likelihood import measure_likelihood
+
+        return measure_likelihood(
+            self.model,
+            backbone if isinstance(backbone, Backbone) else read_backbone(backbone),
+            _make_likelihood_settings(settings),
+            handedness=get_sign(handedness),
+        )
+
+    def encode(
+        self, backbone: str | Path | Backbone, *, handedness: Handedness = "L", **settings: Any
+    ) -> torch.Tensor:
+        """Carry a structure along the probability flow to its latent code.
+
+        Parameters are those of :meth:`log_likelihood`. A great circle between two codes of one
+        length, :func:`protdiff.diffusion.interpolate`, stays where codes of proteins are.
+
+        Returns
+        -------
+        torch.Tensor
+            (residue, 3, 3); of a natural protein it looks standard normal.
+        """
+        from protdiff.evaluation.likelihood import encode_backbone
+
+        return encode_backbone(
+            self.model,
+            backbone if isinstance(backbone, Backbone) else read_backbone(backbone),
+            _make_likelihood_settings(settings),
+            handedness=get_sign(handedness),
+        )
+
+    def decode(
+        self,
+        code: torch.Tensor,
+        *,
+        residue_index: ArrayLike | None = None,
+        handedness: Handedness = "L",
+        **settings: Any,
+    ) -> Backbone:
+        """Carry a latent code back to a structure: the inverse of :meth:`encode`.
+
+        Parameters
+        ----------
+        code
+            (residue, 3, 3).
+        residue_index
+            (residue,), of a chain that is broken.
+        handedness, **settings
+            As in :meth:`encode`.
+        """
+        from protdiff.evaluation.likelihood import decode_backbone
+
+        return decode_backbone(
+            self.model,
+            code,
+            _make_likelihood_settings(settings),
+            residue_index=residue_index,
+            handedness=get_sign(handedness),
+        )
+
     def _collect(
         self, task: DesignTask, num: int, batch_size: int | None, on_progress: OnProgress | None
     ) -> list[Backbone]:
@@ -179,12 +267,21 @@ class Designer:
 
 def make_settings(settings: dict[str, Any]) -> SamplingSettings:
     """Return sampling settings of keyword arguments, refusing unknown ones by name."""
-    try:
-        return SamplingSettings(**settings)
-    except TypeError as error:
-        known = ", ".join(SamplingSettings.__dataclass_fields__)
-        unknown = ", ".join(sorted(set(settings) - set(SamplingSettings.__dataclass_fields__)))
-        raise TypeError(f"unknown arguments {unknown}; there are {known}") from error
+    _check_names(settings, SamplingSettings.__dataclass_fields__)
+    return SamplingSettings(**settings)
+
+
+def _make_likelihood_settings(settings: dict[str, Any]) -> LikelihoodSettings:
+    from protdiff.evaluation.likelihood import LikelihoodSettings
+
+    _check_names(settings, LikelihoodSettings.__dataclass_fields__)
+    return LikelihoodSettings(**settings)
+
+
+def _check_names(settings: Iterable[str], known: Iterable[str]) -> None:
+    unknown = sorted(set(settings) - set(known))
+    if unknown:
+        raise TypeError(f"unknown arguments {', '.join(unknown)}; there are {', '.join(known)}")
 
 
 def load(name_or_path: str | Path = DEFAULT_WEIGHTS, device: str = "auto") -> Designer:

@@ -9,7 +9,7 @@ from typing import Literal
 from protdiff.design.samplers import ADAPTIVE_SAMPLERS, GRID_NAMES, SAMPLER_NAMES, check_name
 from protdiff.errors import InputError
 
-__all__ = ["Handedness", "SamplingSettings"]
+__all__ = ["Handedness", "SamplingSettings", "get_sign"]
 
 Handedness = Literal["L", "D"]
 
@@ -65,15 +65,27 @@ class SamplingSettings:
             raise InputError(f"temperature is {self.temperature}; give a number from 0 to 10")
         if not (math.isfinite(self.step_scale) and 0.0 < self.step_scale <= 10.0):
             raise InputError(f"step scale is {self.step_scale}; give a number above 0, up to 10")
-        if self.handedness not in ("L", "D"):
-            raise InputError(f"handedness is {self.handedness!r}; give L or D")
+        get_sign(self.handedness)
 
     @property
     def sign(self) -> int:
         """The handedness as the network takes it, +1 or −1."""
-        return 1 if self.handedness == "L" else -1
+        return get_sign(self.handedness)
 
     @property
     def self_conditioned(self) -> bool:
         """Whether to self-condition: not where a solver calls its denoiser out of order."""
         return self.self_condition and self.sampler not in ADAPTIVE_SAMPLERS
+
+
+def get_sign(handedness: Handedness) -> int:
+    """Return the handedness as the network takes it, +1 for L and −1 for D.
+
+    Raises
+    ------
+    InputError
+        It is neither.
+    """
+    if handedness not in ("L", "D"):
+        raise InputError(f"handedness is {handedness!r}; give L or D")
+    return 1 if handedness == "L" else -1

@@ -7,6 +7,7 @@ COMMANDS = (
     "scaffold",
     "contig",
     "evaluate",
+    "likelihood",
     "fetch",
     "prepare",
     "train",
