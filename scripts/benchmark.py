@@ -24,7 +24,7 @@ ratio
     a busy machine and to another day; seconds do not.
 MB
     Peak memory: on a CPU of the process, with Python and torch in it (measured anew for each line
-    on Linux, the highest so far elsewhere), on a GPU of the tensors.
+    on Linux, the highest so far elsewhere; a profile leaves some behind), on a GPU of the tensors.
 
 ``--profile`` says for each line where the time goes: the operators with the largest own time; the
 share of matrix products and attention; the arithmetic of the products and the bytes that operators
