@@ -11,9 +11,10 @@ ways to hold a design to it, each a Denoiser made of a Denoiser:
   :math:`v_t` the posterior variance of a coordinate, so that the motif is held loosely while the
   noise is large. The gradient tells the other residues what the motif needs of them.
 
-The methods are combinations: every one ends with the projection, ``replacement`` is the projection
-alone. The best pose is found anew at every evaluation, from the denoised mean alone; so a rotation or
-reflection of x_t (the latter with the motif's and the network's handedness) carries through.
+The methods are combinations: every one ends with the projection, ``replacement`` is the
+projection alone. The best pose is found anew at every evaluation, from the denoised mean alone; so
+a rotation or reflection of x_t (the latter with the motif's and the network's handedness) carries
+through.
 
 References
 ----------
