@@ -1,0 +1,70 @@
+"""The weights that users get: what they make is protein-like, and mirrored on request."""
+
+import numpy as np
+import pytest
+import torch
+
+import protdiff
+from protdiff.design.weights import list_weights
+from protdiff.evaluation.quality import measure_quality
+
+
+@pytest.fixture(scope="module")
+def designer():
+    return protdiff.load()
+
+
+def test_every_bundled_checkpoint_names_what_it_was_trained_on():
+    weights = list_weights()
+    assert "protdiff-base" in weights
+    for path in weights.values():
+        model = protdiff.load(path).model
+        assert model.metadata["samples"] > 0
+        assert model.metadata["held_out_loss"]["held_out"] < 0.2
+        assert path.stat().st_size <= 16 * 2**20
+
+
+def test_network_is_equivariant_with_its_trained_weights(designer):
+    """Relative error below 1e-4 in float32 at every noise level, h to -h included."""
+    model = designer.model
+    mask = torch.ones(1, 60, dtype=torch.bool)
+    generator = torch.Generator().manual_seed(0)
+    x_t = model.subspace(mask).project(torch.randn(1, 60, 3, 3, generator=generator))
+    turn, _ = torch.linalg.qr(torch.randn(3, 3, generator=generator))
+    for matrix in (turn, -turn):
+        hand = float(torch.linalg.det(matrix).sign())
+        for t in torch.linspace(0.01, 1.0, 6):
+            plain = model.denoiser(mask)(x_t, t)
+            turned = model.denoiser(mask, handedness=hand)(x_t @ matrix.mT, t)
+            assert (turned - plain @ matrix.mT).abs().max() < 1e-4 * plain.abs().max()
+
+
+@pytest.mark.slow
+@pytest.mark.statistical
+def test_designs_look_like_proteins(designer):
+    """All pass today; a network that lost a part of its training passes none."""
+    designs = designer.generate(length=64, num=4, seed=1)
+    qualities = [measure_quality(design.coordinates) for design in designs]
+    assert sum(quality.passes for quality in qualities) >= 3
+    assert np.mean([quality.links for quality in qualities]) > 0.97
+    assert np.mean([quality.ramachandran for quality in qualities]) > 0.85
+    assert max(quality.helix_left for quality in qualities) < 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.statistical
+def test_d_designs_have_the_other_hand(designer):
+    designs = designer.generate(length=64, num=2, seed=1, handedness="D", steps=40)
+    for design in designs:
+        as_l = measure_quality(design.coordinates)
+        as_d = measure_quality(design.coordinates, handedness=-1)
+        assert as_d.ramachandran > 0.8 > as_l.ramachandran + 0.2
+
+
+@pytest.mark.slow
+def test_a_design_does_not_depend_on_its_batch(designer):
+    """To 0.001 Å, with the released weights and all the steps."""
+    together = designer.generate(length=50, num=3, seed=4, batch_size=3)
+    alone = designer.generate(length=50, num=3, seed=4, batch_size=1)
+    for one, other in zip(together, alone, strict=True):
+        assert np.abs(one.coordinates - other.coordinates).max() < 1e-3
