@@ -84,6 +84,10 @@ def align_to(moving: Tensor, fixed: Tensor, atom_mask: Tensor) -> Tensor:
 class PosedMotif:
     """A projection of clean backbones that writes the motif in, in its best pose.
 
+    The designed residues next to the motif follow the motif residue that they are joined to, less
+    and less with their distance along the chain; so the joint keeps the geometry that the denoiser
+    gave it, and the strain is spread over residues that the denoiser is free to mend.
+
     Parameters
     ----------
     motif_mask
@@ -92,12 +96,28 @@ class PosedMotif:
         ``(batch, residue, atom, 3)`` in model units, any pose; read where ``motif_mask``.
     subspace
         Where the result is centred again.
+    residue_index
+        ``(batch, residue)``, places along the chain; 0, 1, 2, ... if not given. Nothing follows
+        over a chain break.
+    reach
+        How many residues follow on either side.
     """
 
-    def __init__(self, motif_mask: Tensor, positions: Tensor, subspace: Subspace) -> None:
+    def __init__(
+        self,
+        motif_mask: Tensor,
+        positions: Tensor,
+        subspace: Subspace,
+        *,
+        residue_index: Tensor | None = None,
+        reach: int = 8,
+    ) -> None:
         self.motif_mask = motif_mask
         self.positions = positions
         self.subspace = subspace
+        if residue_index is None:
+            residue_index = torch.arange(motif_mask.shape[1])[None]
+        self.following = _get_following(motif_mask, residue_index.to(motif_mask.device), reach)
 
     def pose(self, clean: Tensor) -> Tensor:
         """Return the motif in the pose nearest to a clean backbone, ``(batch, residue, atom, 3)``.
@@ -112,7 +132,33 @@ class PosedMotif:
     def __call__(self, clean: Tensor) -> Tensor:
         """Write the motif into a clean backbone, ``(batch, residue, atom, 3)``."""
         mask = self.motif_mask[..., None, None]
-        return self.subspace.project(torch.where(mask, self.pose(clean), clean))
+        posed = torch.where(mask, self.pose(clean), clean)
+        # What stands after the motif hangs on its last C, what stands before it on its first N.
+        joints = torch.stack([(posed - clean)[:, :, 2], (posed - clean)[:, :, 0]])
+        moves = (self.following.to(clean) @ joints).sum(dim=0)
+        followed = clean + moves[:, :, None]
+        return self.subspace.project(torch.where(mask, posed, followed))
+
+
+def _get_following(motif_mask: Tensor, residue_index: Tensor, reach: int) -> Tensor:
+    """Return how far each designed residue follows each motif residue, ``(2, batch, L, L)``.
+
+    It follows the nearest motif residue before it (first) and after it (second), by one less its
+    distance over the reach; where the two ask for more than a whole move, they share it.
+    """
+    separation = residue_index[:, :, None] - residue_index[:, None]  # [i, j]: j stands before i
+    separation = separation.expand(len(motif_mask), -1, -1)
+    sides = []
+    for side in (1, -1):
+        distance = separation * side
+        beside = (distance > 0) & motif_mask[:, None] & ~motif_mask[:, :, None]
+        distance = distance.masked_fill(~beside, reach + 1)
+        nearest, place = distance.min(dim=-1, keepdim=True)
+        share = (1 - nearest / (reach + 1)).clamp(min=0)
+        weights = torch.zeros(separation.shape, device=motif_mask.device)
+        sides.append(weights.scatter(-1, place, share.to(weights)))
+    following = torch.stack(sides)
+    return following / following.sum(dim=(0, -1))[None, ..., None].clamp(min=1)
 
 
 class MotifTerm(LikelihoodTerm):
@@ -202,7 +248,7 @@ def condition_on_motifs(
         motif=known,
     )
     subspace = model.subspace(residue_mask)
-    posed = PosedMotif(mask, positions, subspace)
+    posed = PosedMotif(mask, positions, subspace, residue_index=residue_index)
     if "guidance" in method:
         coordinates = 9.0 * max(len(motif.source) for motif in motifs)
         denoiser = Guided(denoiser, MotifTerm(posed), max_shift=_LARGEST_SHIFT * coordinates**0.5)

@@ -83,9 +83,40 @@ def test_projection_writes_the_motif_and_keeps_the_rest(posed):
     inner = torch.cdist(written[0, 12:24].reshape(-1, 3), written[0, 12:24].reshape(-1, 3))
     given = posed.positions[0, 12:24].reshape(-1, 3)
     assert (inner - torch.cdist(given, given)).abs().max() < 1e-3
-    rest = written - clean
-    assert rest[:, :12].std(dim=(1, 2)).max() < 1e-5  # moved with the centre, as one
+    far = (written - clean)[:, [0, 1, 2, 3, 33, 34, 35]]
+    assert far.std(dim=(1, 2)).max() < 1e-5  # moved with the centre, as one
     assert torch.allclose(posed(written), written, atol=1e-4)  # a projection
+
+
+def test_joints_keep_their_geometry(posed):
+    """The residue next to the motif goes nearly all the way with the one that it is joined to."""
+    clean = posed.subspace.project(
+        torch.randn(1, 36, 3, 3, generator=torch.Generator().manual_seed(3))
+    )
+    moves = posed.pose(clean) - clean
+    followed = (posed(clean) - clean).mean(dim=2)
+    shift = followed[:, 0]  # of the centre
+    for neighbour, joined, atom, share in (
+        (11, 12, 0, 8 / 9),
+        (24, 23, 2, 8 / 9),
+        (8, 12, 0, 5 / 9),
+    ):
+        assert torch.allclose(
+            followed[:, neighbour] - shift, share * moves[:, joined, atom], atol=1e-4
+        )
+
+
+def test_nothing_follows_over_a_chain_break(tiny_model):
+    mask = torch.zeros(1, 36, dtype=torch.bool)
+    mask[:, 12:24] = True
+    index = torch.arange(36)[None].clone()
+    index[:, 24:] += 200
+    posed = PosedMotif(
+        mask, torch.zeros(1, 36, 3, 3), tiny_model.subspace(mask | True), residue_index=index
+    )
+    assert (posed.following[:, 0, 24:] == 0).all()
+    assert posed.following[1, 0, 11, 12] > 0.8
+    assert (posed.following.sum(dim=(0, -1)) <= 1).all()
 
 
 def test_projection_turns_with_the_backbone(posed):
