@@ -23,6 +23,8 @@ from e3nn import o3
 from einops import rearrange
 from torch import Tensor, nn
 
+from protdiff.network.precise import in_single_precision
+
 __all__ = ["GeometricAttention"]
 
 
@@ -80,11 +82,26 @@ class GeometricAttention(nn.Module):
         scalars, vectors : Tensor
             Messages, of the shapes of the inputs.
         """
-        heads, width, points = self.heads, self.head_width, self.points
+        heads = self.heads
         q, k, v = rearrange(self.to_qkv(scalars), "b l (kind h w) -> kind b h l w", kind=3, h=heads)
         origin = alpha_carbon[:, None, :, None]
+        with in_single_precision(vectors):
+            moved = self.to_points(vectors)
+            towards, seen = self._gather(
+                q.to(origin), k.to(origin), v.to(origin), moved, origin, bias
+            )
+            vector_message = self.from_points(rearrange(towards, "b h l p x -> b l (h p x)"))
+        distances = (towards.square().sum(-1) + 1e-6).sqrt()
+        invariants = rearrange(torch.cat([seen, distances], dim=-1), "b h l w -> b l (h w)")
+        return self.from_scalars(invariants), vector_message
+
+    def _gather(
+        self, q: Tensor, k: Tensor, v: Tensor, offsets: Tensor, origin: Tensor, bias: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Attend; return vectors to points ``(b, h, l, p, 3)`` and scalars ``(b, h, l, w)``."""
+        width, points = self.head_width, self.points
         offsets = rearrange(
-            self.to_points(vectors), "b l (kind h p x) -> kind b h l p x", kind=3, h=heads, p=points
+            offsets, "b l (kind h p x) -> kind b h l p x", kind=3, h=self.heads, p=points
         )
         q_points, k_points, v_points = (offsets * 0.3 + origin).flatten(-2).unbind(0)
         sharpness = self.log_sharpness.exp()[:, None, None] / points
@@ -98,12 +115,7 @@ class GeometricAttention(nn.Module):
         seen = message[..., :width]
         towards = message[..., width : width + 3 * points]
         towards = towards.unflatten(-1, (points, 3)) - origin
-        distances = (towards.square().sum(-1) + 1e-6).sqrt()
-        invariants = rearrange(torch.cat([seen, distances], dim=-1), "b h l w -> b l (h w)")
-        return (
-            self.from_scalars(invariants),
-            self.from_points(rearrange(towards, "b h l p x -> b l (h p x)")),
-        )
+        return towards, seen
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:

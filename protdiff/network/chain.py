@@ -19,6 +19,8 @@ import torch
 from e3nn import o3
 from torch import Tensor, nn
 
+from protdiff.network.precise import in_single_precision
+
 __all__ = ["CHAIN_LENGTHS", "ChainGeometry", "get_chain_vectors"]
 
 # (atom here, residue offset, atom there), atoms N, CA, C = 0, 1, 2; and the usual length in Å.
@@ -121,11 +123,14 @@ class ChainGeometry(nn.Module):
         squared = vectors.square().sum(-1)
         norms = (squared + 1e-8).sqrt()
         unit = vectors / (norms + 0.05 * self.lengths)[..., None]
-        cosines = (unit @ unit.mT).flatten(-2)[..., self.upper]
+        with in_single_precision(vectors):
+            cosines = (unit @ unit.mT).flatten(-2)[..., self.upper]
         excess = norms - self.lengths
         scalars = torch.cat(
             [(excess * self.fine).tanh(), (excess * self.coarse).tanh(), cosines], dim=-1
         )
         # Soft saturation: exact direction, size in native lengths, bounded for wild guesses.
         bounded = vectors / (self.lengths + 0.25 * norms)[..., None]
-        return self.to_scalars(scalars), self.to_vectors(bounded.flatten(-2))
+        with in_single_precision(vectors):
+            seen_vectors = self.to_vectors(bounded.flatten(-2))
+        return self.to_scalars(scalars), seen_vectors

@@ -20,7 +20,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from protdiff.network.precise import PreciseLinear
+from protdiff.network.precise import PreciseLinear, in_single_precision
 
 __all__ = ["PairBias", "PairEmbedding", "get_pair_features"]
 
@@ -56,10 +56,12 @@ def get_pair_features(
         ``(batch, 31, residue, residue)``: features first, so that every product with them is a
         large matrix product and the biases come out in attention's layout without a copy.
     """
-    features = _describe_pairs(positions * scale, handedness)
-    if known is not None:
-        mask, other = known
-        features = torch.where(mask[:, None], _describe_pairs(other * scale, handedness), features)
+    with in_single_precision(positions):
+        features = _describe_pairs(positions * scale, handedness)
+        if known is not None:
+            mask, other = known
+            described = _describe_pairs(other * scale, handedness)
+            features = torch.where(mask[:, None], described, features)
     return features
 
 
@@ -210,7 +212,8 @@ class PairBias(nn.Module):
         def to_logits(weight: Tensor) -> Tensor:
             # The mask is the summand of the matrix product: no pass over the pairs of its own.
             weights = weight.expand(batch, -1, -1)
-            logits: Tensor = torch.baddbmm(blocked, weights, flat)
+            logits: Tensor = torch.baddbmm(blocked.to(flat), weights.to(flat), flat)
+            logits = logits.to(current_features)
             return logits.reshape(batch, -1, count, count)
 
         sizes = [self.heads] * self.layers

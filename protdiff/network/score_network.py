@@ -27,7 +27,7 @@ from protdiff.network.attention import GeometricAttention
 from protdiff.network.chain import CHAIN_LENGTHS, ChainGeometry, get_chain_vectors
 from protdiff.network.embedding import ChainEmbedding, NoiseEmbedding
 from protdiff.network.pair import PairBias, PairEmbedding, get_pair_features
-from protdiff.network.precise import PreciseLinear
+from protdiff.network.precise import PreciseLinear, in_single_precision
 from protdiff.network.precondition import get_preconditioning
 from protdiff.network.update import NodeUpdate, VectorNorm
 
@@ -126,7 +126,9 @@ class _Layer(nn.Module):
         update, vector_update = self.update(normed, normed_vectors, handedness)
         scalars = scalars + update * (1 + gate)
         vectors = vectors + _gate(vector_update, vector_gate)
-        return scalars, vectors, self.move(vectors).unflatten(-1, (3, 3))
+        with in_single_precision(vectors):
+            moved = self.move(vectors).unflatten(-1, (3, 3))
+        return scalars, vectors, moved
 
 
 def _gate(vectors: Tensor, gate: Tensor) -> Tensor:
@@ -227,7 +229,8 @@ class ScoreNetwork(nn.Module):
         else:
             previous_vectors = get_chain_vectors(previous, residue_index, residue_mask)
             parts += [previous, previous_vectors / self.lengths[:, None]]
-        vectors = self.embed_vectors(torch.cat(parts, dim=2).flatten(-2))
+        with in_single_precision(noisy):
+            vectors = self.embed_vectors(torch.cat(parts, dim=2).flatten(-2))
         if previous is not None:
             seen_scalars, seen_vectors = self.previous_chain(previous_vectors)
             scalars, vectors = scalars + seen_scalars, vectors + seen_vectors

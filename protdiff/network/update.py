@@ -14,6 +14,8 @@ import torch
 from e3nn import o3
 from torch import Tensor, nn
 
+from protdiff.network.precise import in_single_precision
+
 __all__ = ["NodeUpdate", "VectorNorm"]
 
 
@@ -84,11 +86,13 @@ class NodeUpdate(nn.Module):
         scalars, vectors : Tensor
             Updates, of the shapes of the inputs.
         """
-        left, right = self.to_factors(vectors).chunk(2, dim=-1)
-        product = self.product(left, right)
+        with in_single_precision(vectors):
+            left, right = self.to_factors(vectors).chunk(2, dim=-1)
+            product = self.product(left, right)
         dots, axial = product.split([self.products, 3 * self.products], dim=-1)
         turned = axial * handedness  # 1e x 0o -> 1o
         hidden = nn.functional.silu(self.to_hidden(torch.cat([scalars, dots], dim=-1)))
         update, gates = self.from_hidden(hidden).split(self.sizes, dim=-1)
         odd = torch.cat([vectors, turned], dim=-1).unflatten(-1, (-1, 3)) * gates[..., None]
-        return update, self.to_vectors(odd.flatten(-2))
+        with in_single_precision(vectors):
+            return update, self.to_vectors(odd.flatten(-2))

@@ -32,6 +32,7 @@ _MAY_CHANGE = frozenset(
         "device",
         "threads",
         "compile",
+        "precision",
     }
 )
 
@@ -76,6 +77,9 @@ class TrainingConfig:
         ``auto``, ``cpu``, ``cuda``; CPU threads (0: torch's choice).
     compile
         Compile the network with ``torch.compile``.
+    precision
+        ``float32``, or ``bfloat16`` for the perceptrons and pair features, with geometry, weights
+        and the optimiser in float32; for devices with bfloat16 units.
     network, noise
         Sizes of the network; law of the noise ratio.
     """
@@ -105,6 +109,7 @@ class TrainingConfig:
     device: str = "auto"
     threads: int = 0
     compile: bool = False
+    precision: str = "float32"
     network: NetworkConfig = field(default_factory=NetworkConfig)
     noise: NoiseLevels = field(default_factory=NoiseLevels)
 
@@ -116,6 +121,8 @@ class TrainingConfig:
         for name in ("self_condition", "motif"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} = {getattr(self, name)}; expected a share from 0 to 1")
+        if self.precision not in ("float32", "bfloat16"):
+            raise InputError(f"precision = {self.precision!r}; expected float32 or bfloat16")
         shortest, longest = self.lengths
         if not 1 <= shortest <= longest:
             raise InputError(f"lengths = {list(self.lengths)}; expected [shortest, longest]")

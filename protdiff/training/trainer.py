@@ -177,7 +177,12 @@ class Trainer:
         """Make one step; return the loss and the norm of the gradient, both still on the device."""
         step = self.progress.step + 1
         batch, self_condition = self.draw(step)
-        loss, halfway = get_denoising_losses(self._callable, batch, self_condition=self_condition)
+        with torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"
+        ):
+            loss, halfway = get_denoising_losses(
+                self._callable, batch, self_condition=self_condition
+            )
         (loss + self.config.halfway * halfway).backward()
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
         self.optimizer.set_learning_rate(get_learning_rate(self.config, step))

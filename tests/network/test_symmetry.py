@@ -5,6 +5,7 @@ import torch
 from e3nn import o3
 from e3nn.util.test import equivariance_error
 
+from protdiff.network import NetworkConfig, ScoreNetwork
 from protdiff.network.attention import GeometricAttention
 from protdiff.network.chain import ChainGeometry
 from protdiff.network.update import NodeUpdate, VectorNorm
@@ -187,3 +188,23 @@ def test_chain_geometry_gives_invariants_and_vectors():
     plain, turned = module(vectors), module(vectors @ turn.mT)
     assert (turned[0] - plain[0]).abs().max() < EXACT
     assert (turned[1] - plain[1] @ turn_vectors(turn, 4).mT).abs().max() < EXACT
+
+
+def test_bfloat16_leaves_geometry_in_single_precision(inputs):
+    """Under autocast the output stays float32, near the exact one, and equivariant as before."""
+    torch.manual_seed(0)
+    network = ScoreNetwork(NetworkConfig(layers=2, scalars=32, vectors=8, hidden=32)).eval()
+    single = inputs.with_(
+        **{n: v.float() for n, v in vars(inputs).items() if v.is_floating_point()}
+    )
+    turn = rotation().float()
+    reflected = single.turned(-turn)  # outside of autocast, which would round the input
+    with torch.no_grad():
+        exact = run(network, single)
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded, turned = run(network, single), run(network, reflected)
+    assert rounded.dtype == torch.float32
+    error = (rounded - exact).abs().amax(dim=(1, 2, 3)) / exact.abs().amax(dim=(1, 2, 3))
+    assert (error > 0).all()
+    assert error.max() < 0.02
+    assert (turned + rounded @ turn.mT).abs().max() < 0.02 * exact.abs().max()
