@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import torch
 
+from protdiff.diffusion import CentredSubspace
 from protdiff.network import ScoreNetwork
 from protdiff.training.dataset import BackboneDataset
 from protdiff.training.objective import NoisyBatch
@@ -60,7 +61,7 @@ class HeldOutLoss:
             self.batches.append(
                 NoisyBatch(
                     clean=batch.positions / scale,
-                    noise=centre(noise, batch.residue_mask),
+                    noise=CentredSubspace(batch.residue_mask).project(noise),
                     residue_mask=batch.residue_mask,
                     noise_ratio=(low + (high - low) * place).exp(),
                 )
@@ -101,11 +102,3 @@ class HeldOutLoss:
                 float(second[inside].mean()) if bool(inside.any()) else math.nan
             )
         return result
-
-
-def centre(positions: torch.Tensor, residue_mask: torch.Tensor) -> torch.Tensor:
-    """Centre ``(batch, residue, atom, 3)`` over the atoms that exist and zero the padding."""
-    mask = residue_mask[..., None, None].to(positions)
-    atoms = mask.sum(dim=1, keepdim=True) * positions.shape[2]
-    positions = positions * mask
-    return positions - positions.sum(dim=(1, 2), keepdim=True) / atoms * mask

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 import torch
 
+from protdiff.diffusion import CentredSubspace
 from protdiff.errors import InputError, ProtdiffError
 from protdiff.files import write_atomically
 from protdiff.model import BackboneModel, save_checkpoint
@@ -28,7 +29,7 @@ from protdiff.network import ScoreNetwork
 from protdiff.training.average import WeightAverage
 from protdiff.training.config import TrainingConfig
 from protdiff.training.dataset import load_dataset
-from protdiff.training.held_out import NOISE_EDGES, HeldOutLoss, centre
+from protdiff.training.held_out import NOISE_EDGES, HeldOutLoss
 from protdiff.training.log import TrainingLog
 from protdiff.training.objective import NoisyBatch, get_denoising_losses
 from protdiff.training.optimizer import MuonWithAdamW
@@ -166,7 +167,7 @@ class Trainer:
             groups = draw_motif_groups(batch.residue_mask, generator)
         noisy = NoisyBatch(
             clean=batch.positions / config.network.scale,
-            noise=centre(noise, batch.residue_mask),
+            noise=CentredSubspace(batch.residue_mask).project(noise),
             residue_mask=batch.residue_mask,
             noise_ratio=noise_ratio,
             motif_group=groups,
