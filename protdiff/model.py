@@ -35,6 +35,7 @@ __all__ = [
     "BackboneDenoiser",
     "BackboneModel",
     "MotifInput",
+    "SecondaryStructureInput",
     "load_checkpoint",
     "make_residue_mask",
     "save_checkpoint",
@@ -42,8 +43,10 @@ __all__ = [
 
 DIFFUSED_ATOMS = ("N", "CA", "C")
 LENGTH_RANGE = (30, 512)  # residues that the network is built for; checkpoints name what they saw
-CHECKPOINT_VERSION = 1
+CHECKPOINT_VERSION = 2
 _FORMAT = "protdiff-checkpoint"
+_ADDED_IN_VERSION_2 = ("secondary.weight", "noise.composition.weight")
+"""Weights that a checkpoint of version 1 lacks; as they start, at zero, they change nothing."""
 _SDES: dict[str, type[SDE]] = {"LinearVPSDE": LinearVPSDE, "CosineVPSDE": CosineVPSDE}
 
 
@@ -62,6 +65,23 @@ class MotifInput:
 
     group: Tensor
     positions: Tensor
+
+
+@dataclass(frozen=True)
+class SecondaryStructureInput:
+    """What the network is told of the secondary structure; either part may be left out.
+
+    Parameters
+    ----------
+    states
+        ``(batch, residue)`` integers, places in :data:`protdiff.network.SECONDARY_STATES`: 0 not
+        told, 1 loop, 2 helix, 3 strand.
+    composition
+        ``(batch, 2)``, shares of helix and strand of each protein; NaN where they are not told.
+    """
+
+    states: Tensor | None = None
+    composition: Tensor | None = None
 
 
 class BackboneDenoiser(Denoiser):
@@ -87,6 +107,8 @@ class BackboneDenoiser(Denoiser):
         Remember the last estimate.
     motif
         Shape of the motif, if the network is to know one.
+    secondary_structure
+        Secondary structure, if the network is to know of it.
 
     References
     ----------
@@ -104,6 +126,7 @@ class BackboneDenoiser(Denoiser):
         *,
         self_condition: bool = True,
         motif: MotifInput | None = None,
+        secondary_structure: SecondaryStructureInput | None = None,
     ) -> None:
         self.network = network
         self.sde = sde
@@ -112,6 +135,7 @@ class BackboneDenoiser(Denoiser):
         self.handedness = handedness
         self.self_condition = self_condition
         self.motif = motif
+        self.secondary_structure = secondary_structure or SecondaryStructureInput()
         self.previous: Tensor | None = None
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Tensor:
@@ -130,6 +154,8 @@ class BackboneDenoiser(Denoiser):
             self.previous,
             None if self.motif is None else self.motif.group,
             None if self.motif is None else self.motif.positions,
+            self.secondary_structure.states,
+            self.secondary_structure.composition,
         )[-1]
         if self.self_condition:
             self.previous = estimate.detach()
@@ -179,6 +205,11 @@ class BackboneModel:
         shortest, longest = self.metadata.get("lengths", LENGTH_RANGE)
         return int(shortest), int(longest)
 
+    @property
+    def knows_secondary_structure(self) -> bool:
+        """Whether the network learned to be told of secondary structure."""
+        return bool((self.network.secondary.weight != 0).any())
+
     def to(self, device: torch.device | str) -> BackboneModel:
         """Return the model on another device."""
         return replace(self, network=self.network.to(device))
@@ -203,6 +234,7 @@ class BackboneModel:
         handedness: float | Tensor = 1.0,
         self_condition: bool = True,
         motif: MotifInput | None = None,
+        secondary_structure: SecondaryStructureInput | None = None,
         sde: SDE | None = None,
     ) -> BackboneDenoiser:
         """Make the denoiser of one batch, for one sampling run.
@@ -220,6 +252,8 @@ class BackboneModel:
             See :class:`BackboneDenoiser`.
         motif
             See :class:`MotifInput`.
+        secondary_structure
+            See :class:`SecondaryStructureInput`.
         sde
             Another process than the model's own.
 
@@ -249,6 +283,7 @@ class BackboneModel:
             hands.to(self.device),
             self_condition=self_condition,
             motif=motif,
+            secondary_structure=secondary_structure,
         )
 
 
@@ -317,6 +352,9 @@ def load_checkpoint(path: str | Path, *, device: str | torch.device = "cpu") -> 
         network = ScoreNetwork(NetworkConfig(**header["network"]))
         sde_header = dict(header["sde"])
         sde = _SDES[sde_header.pop("name")](**sde_header)
+        if header["version"] == 1:
+            initial = network.state_dict()
+            weights |= {name: initial[name] for name in _ADDED_IN_VERSION_2}
         network.load_state_dict(weights)
     except (KeyError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
@@ -354,9 +392,9 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             f"{path} is a safetensors file but not a protdiff checkpoint; "
             "expected one written by protdiff train"
         )
-    if header.get("version") != CHECKPOINT_VERSION:
+    if header.get("version") not in range(1, CHECKPOINT_VERSION + 1):
         raise CheckpointError(
-            f"{path} has checkpoint version {header.get('version')}, this protdiff reads version "
-            f"{CHECKPOINT_VERSION}; use the protdiff release that wrote it"
+            f"{path} has checkpoint version {header.get('version')}, this protdiff reads versions "
+            f"1 to {CHECKPOINT_VERSION}; use the protdiff release that wrote it"
         )
     return header, weights
