@@ -50,6 +50,10 @@ def prepare(
     held_out: Annotated[
         float, typer.Option(min=0.0, max=0.99, help="Share of the clusters that is held out.")
     ] = 0.05,
+    split: Annotated[
+        Path | None,
+        typer.Option(help="Table of ids and parts (train, held-out), to repeat an earlier split."),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Processes that read files.", show_default="one a core"),
@@ -92,6 +96,7 @@ def prepare(
             cluster_column=cluster_column,
             balance_column=balance_column,
             held_out_fraction=held_out,
+            split=split,
             workers=workers,
             overwrite=overwrite,
             progress=report_progress,

@@ -63,6 +63,10 @@ class TrainingConfig:
         Share of the steps with self-conditioning.
     motif
         Share of the steps in which motifs are revealed.
+    secondary_structure
+        Share of the chains whose secondary structure is told.
+    initial_weights
+        Name or path of the checkpoint to begin from; empty: random weights.
     halfway
         Weight of the loss of the half-way estimate.
     seed
@@ -97,6 +101,8 @@ class TrainingConfig:
     ema: float = 0.999
     self_condition: float = 0.5
     motif: float = 0.2
+    secondary_structure: float = 0.6
+    initial_weights: str = ""
     halfway: float = 0.2
     seed: int = 0
     minutes: float = 0.0
@@ -118,7 +124,7 @@ class TrainingConfig:
         for name in ("residues_per_batch", "steps", "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} = {getattr(self, name)}; expected at least 1")
-        for name in ("self_condition", "motif"):
+        for name in ("self_condition", "motif", "secondary_structure"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} = {getattr(self, name)}; expected a share from 0 to 1")
         if self.precision not in ("float32", "bfloat16"):

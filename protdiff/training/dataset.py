@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -13,10 +14,11 @@ from torch import Tensor
 
 from protdiff.errors import InputError
 from protdiff.model import make_residue_mask
+from protdiff.network import SECONDARY_STATES
 
 __all__ = ["BackboneDataset", "Batch", "load_dataset"]
 
-_FORMAT, _VERSION = "protdiff-dataset", "1"
+_FORMAT, _VERSION = "protdiff-dataset", "2"
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,14 @@ class Batch:
         N, CA, C, ``(batch, residue, 3, 3)`` Å, centred; zero on padding.
     residue_mask
         ``(batch, residue)``, True where the residue exists.
+    secondary
+        ``(batch, residue)`` integers, places in :data:`protdiff.network.SECONDARY_STATES`; 0 on
+        padding.
     """
 
     positions: Tensor
     residue_mask: Tensor
+    secondary: Tensor
 
 
 @dataclass(frozen=True)
@@ -43,21 +49,21 @@ class BackboneDataset:
     ----------
     coordinates
         N, CA, C of all chains, ``(total residues, 3, 3)`` Å.
+    secondary
+        Secondary structure by hydrogen bonds, ``(total residues,)`` uint8, places in
+        :data:`protdiff.network.SECONDARY_STATES`.
     offsets
         Where each chain starts, ``(chains + 1,)``.
     cluster
         Cluster of each chain at 40 % sequence identity, ``(chains,)``.
-    helix, strand
-        Share of residues in either secondary structure, ``(chains,)``.
     ids
         Names of the chains.
     """
 
     coordinates: Tensor
+    secondary: Tensor
     offsets: Tensor
     cluster: Tensor
-    helix: Tensor
-    strand: Tensor
     ids: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -68,10 +74,20 @@ class BackboneDataset:
         """Number of residues of each chain, ``(chains,)``."""
         return self.offsets[1:] - self.offsets[:-1]
 
+    @cached_property
+    def composition(self) -> Tensor:
+        """Shares of helix and strand of each chain, ``(chains, 2)``."""
+        states = torch.stack([self.secondary == SECONDARY_STATES.index(s) for s in "HE"], dim=-1)
+        counts = torch.cat([torch.zeros(1, 2, dtype=torch.int64), states.cumsum(dim=0)])
+        return counts[self.offsets].diff(dim=0) / self.lengths[:, None]
+
     def get(self, index: int) -> Tensor:
         """Return one backbone, ``(residue, 3, 3)`` Å, centred."""
-        positions = self.coordinates[int(self.offsets[index]) : int(self.offsets[index + 1])]
+        positions = self.coordinates[self._get_place(index)]
         return positions - positions.mean(dim=(0, 1))
+
+    def _get_place(self, index: int) -> slice:
+        return slice(int(self.offsets[index]), int(self.offsets[index + 1]))
 
     def collate(self, indices: Sequence[int], padded_length: int | None = None) -> Batch:
         """Gather backbones, padded to the longest or to ``padded_length`` residues."""
@@ -79,10 +95,12 @@ class BackboneDataset:
         mask = make_residue_mask([len(chain) for chain in chains])
         size = padded_length or mask.shape[1]
         positions = torch.zeros(len(chains), size, 3, 3)
-        for row, chain in zip(positions, chains, strict=True):
-            row[: len(chain)] = chain
+        secondary = torch.zeros(len(chains), size, dtype=torch.int64)
+        for row, (index, chain) in enumerate(zip(indices, chains, strict=True)):
+            positions[row, : len(chain)] = chain
+            secondary[row, : len(chain)] = self.secondary[self._get_place(index)].long()
         mask = torch.nn.functional.pad(mask, (0, size - mask.shape[1]))
-        return Batch(positions, mask)
+        return Batch(positions, mask, secondary)
 
 
 def load_dataset(
@@ -129,13 +147,14 @@ def load_dataset(
 
 def _take(tensors: dict[str, Tensor], ids: list[str], chosen: Tensor) -> BackboneDataset:
     offsets = tensors["offsets"]
-    pieces = [tensors["coordinates"][offsets[k] : offsets[k + 1]] for k in chosen]
     sizes = offsets.diff()[chosen]
+    inside = torch.zeros(len(tensors["coordinates"]), dtype=torch.bool)
+    for k in chosen:
+        inside[offsets[k] : offsets[k + 1]] = True
     return BackboneDataset(
-        coordinates=torch.cat(pieces) if pieces else torch.zeros(0, 3, 3),
+        coordinates=tensors["coordinates"][inside],
+        secondary=tensors["secondary"][inside],
         offsets=torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)]),
         cluster=tensors["cluster40"][chosen],
-        helix=tensors["helix"][chosen],
-        strand=tensors["strand"][chosen],
         ids=tuple(ids[int(k)] for k in chosen),
     )

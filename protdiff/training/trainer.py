@@ -24,7 +24,7 @@ import torch
 from protdiff.diffusion import CentredSubspace
 from protdiff.errors import InputError, ProtdiffError
 from protdiff.files import write_atomically
-from protdiff.model import BackboneModel, save_checkpoint
+from protdiff.model import BackboneModel, load_checkpoint, save_checkpoint
 from protdiff.network import ScoreNetwork
 from protdiff.training.average import WeightAverage
 from protdiff.training.config import TrainingConfig
@@ -34,7 +34,7 @@ from protdiff.training.log import TrainingLog
 from protdiff.training.objective import NoisyBatch, get_denoising_losses
 from protdiff.training.optimizer import MuonWithAdamW
 from protdiff.training.panel import PANEL_COLUMNS, measure_panel
-from protdiff.training.sampling import BatchSampler, draw_motif_groups
+from protdiff.training.sampling import BatchSampler, draw_motif_groups, draw_secondary_structure
 from protdiff.training.state import Progress, load_state, save_state
 
 try:
@@ -103,7 +103,7 @@ class Trainer:
         self.device = _get_device(config.device)
         self.train_set, self.held_out_set = load_dataset(config.data, config.lengths)
         torch.manual_seed(config.seed)
-        self.network = ScoreNetwork(config.network).to(self.device)
+        self.network = _make_network(config).to(self.device)
         self.average = WeightAverage(self.network, config.ema)
         self.optimizer = MuonWithAdamW(self.network, config.learning_rate, config.weight_decay)
         self.progress = Progress()
@@ -138,6 +138,7 @@ class Trainer:
                 "training_seconds": round(self.progress.seconds),
                 "training_chains": len(self.train_set),
                 "held_out_chains": len(self.held_out_set),
+                "initial_weights": config.initial_weights,
             },
         )
 
@@ -162,6 +163,9 @@ class Trainer:
         noise_ratio = config.noise.draw(size, generator)
         noise = torch.randn(batch.positions.shape, generator=generator)
         chance = torch.rand(2, generator=generator)
+        secondary, composition = draw_secondary_structure(
+            batch, config.secondary_structure, generator
+        )
         groups = None
         if chance[0] < config.motif:
             groups = draw_motif_groups(batch.residue_mask, generator)
@@ -171,6 +175,8 @@ class Trainer:
             residue_mask=batch.residue_mask,
             noise_ratio=noise_ratio,
             motif_group=groups,
+            secondary=secondary,
+            composition=composition,
         ).to(self.device)
         return noisy, bool(chance[1] < config.self_condition)
 
@@ -330,6 +336,31 @@ def hold_folder(folder: Path) -> Iterator[None]:
                     f"another process is training in {folder}; wait for it or give another folder"
                 ) from error
         yield
+
+
+def _make_network(config: TrainingConfig) -> ScoreNetwork:
+    """Return the network that the run begins with, random or from a checkpoint.
+
+    Raises
+    ------
+    InputError
+        The checkpoint's network is of another size than the configuration's.
+    """
+    if not config.initial_weights:
+        return ScoreNetwork(config.network)
+    network = load_checkpoint(config.initial_weights).network
+    if network.config != config.network:
+        given, wanted = network.config.to_dict(), config.network.to_dict()
+        differing = ", ".join(
+            f"{name} {given[name]}, not {wanted[name]}"
+            for name in wanted
+            if given[name] != wanted[name]
+        )
+        raise InputError(
+            f"the network of {config.initial_weights} is of another size ({differing}); give its "
+            "sizes under [network], or begin without initial_weights"
+        )
+    return network.requires_grad_(True).train()
 
 
 def _get_device(name: str) -> torch.device:
