@@ -34,6 +34,7 @@ def generate(
     step_scale: options.StepScale = DEFAULTS.step_scale,
     grid: options.Grid = DEFAULTS.grid,
     excluded_volume: options.ExcludedVolume = DEFAULTS.excluded_volume,
+    secondary_structure: options.SecondaryStructure = DEFAULTS.secondary_structure,
     handedness: Annotated[
         options.Hand,
         typer.Option(
@@ -64,6 +65,7 @@ def generate(
         grid=grid,
         handedness=handedness.value,
         excluded_volume=excluded_volume,
+        secondary_structure=secondary_structure,
     )
     # What can be wrong with the input shows before torch is imported, which takes seconds.
     from protdiff.structure import parse_length

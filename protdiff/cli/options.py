@@ -27,6 +27,7 @@ __all__ = [
     "Quiet",
     "ResidueName",
     "Sampler",
+    "SecondaryStructure",
     "Seed",
     "StepScale",
     "Steps",
@@ -91,6 +92,17 @@ ExcludedVolume = Annotated[
     typer.Option(
         "--excluded-volume/--no-excluded-volume",
         help="Push overlapping stretches of the chain apart.",
+        rich_help_panel=SAMPLING,
+    ),
+]
+SecondaryStructure = Annotated[
+    str,
+    typer.Option(
+        "--ss",
+        help="Secondary structure to ask for: natural (drawn for each design from natural "
+        "proteins), any, mainly-alpha, mainly-beta, alpha-beta, shares as helix=0.3,strand=0.25, "
+        "or a string as 12H3L6E.",
+        show_default="natural; any for scaffolds",
         rich_help_panel=SAMPLING,
     ),
 ]

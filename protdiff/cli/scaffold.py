@@ -60,6 +60,7 @@ def scaffold(
     step_scale: options.StepScale = DEFAULTS.step_scale,
     grid: options.Grid = DEFAULTS.grid,
     excluded_volume: options.ExcludedVolume = DEFAULTS.excluded_volume,
+    secondary_structure: options.SecondaryStructure = DEFAULTS.secondary_structure,
     format: options.Format = options.OutputFormat.pdb,
     trajectory: options.Trajectory = False,
     cbeta: options.CBeta = False,
@@ -82,6 +83,7 @@ def scaffold(
         step_scale=step_scale,
         grid=grid,
         excluded_volume=excluded_volume,
+        secondary_structure=secondary_structure,
     )
     # What can be wrong with the input shows before torch is imported, which takes seconds.
     from protdiff.structure import parse_contig, read_backbone

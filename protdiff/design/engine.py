@@ -18,6 +18,11 @@ from numpy.typing import NDArray
 
 from protdiff.design.sample import Conditioner, sample_coordinates
 from protdiff.design.samplers import ADAPTIVE_SAMPLERS
+from protdiff.design.secondary_structure import (
+    NOTHING_ASKED,
+    SecondaryStructure,
+    SecondaryStructureRequest,
+)
 from protdiff.design.seeds import make_generator
 from protdiff.design.settings import SamplingSettings
 from protdiff.diffusion import StepInfo, Trajectory
@@ -65,6 +70,8 @@ class Plan:
     length: int
     residue_index: NDArray[np.int64] | None = None
     """(residue,) places along the chain; without it one unbroken chain."""
+    secondary: SecondaryStructure = NOTHING_ASKED
+    """What secondary structure it is asked for."""
 
 
 class DesignTask(Protocol):
@@ -81,6 +88,10 @@ class DesignTask(Protocol):
     @property
     def length_range(self) -> tuple[int, int]:
         """The shortest and the longest design that may be drawn."""
+
+    @property
+    def secondary_structure(self) -> SecondaryStructureRequest:
+        """What secondary structure the designs are asked for."""
 
     def plan(self, index: int) -> Plan:
         """Draw what design ``index`` is to be."""
@@ -125,21 +136,27 @@ def make_designs(
     Design
         As soon as its batch is done.
     """
-    check_lengths(model, task)
+    check_task(model, task)
     if task.settings.sampler in ADAPTIVE_SAMPLERS:
         batch_size = 1
     for plans in group_plans([task.plan(index) for index in indices], batch_size):
         yield from _make_batch(model, task, plans, frames, on_progress)
 
 
-def check_lengths(model: BackboneModel, task: DesignTask) -> None:
-    """Refuse lengths that the network cannot make, and warn of those it was not trained on.
+def check_task(model: BackboneModel, task: DesignTask) -> None:
+    """Refuse what the network cannot make, and warn of lengths it was not trained on.
 
     Raises
     ------
     InputError
-        A design that the task may draw is too short or too long.
+        A design that the task may draw is too short or too long, or it asks for secondary structure
+        and the weights know nothing of that.
     """
+    if task.secondary_structure.is_specific and not model.knows_secondary_structure:
+        raise InputError(
+            f"{model.name} was not trained to be told of secondary structure, and "
+            f"{task.secondary_structure.text!r} is asked for; give other weights, or any"
+        )
     from protdiff.model import LENGTH_RANGE
 
     shortest, longest = task.length_range

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from protdiff.design.designer import Designer
-from protdiff.design.engine import Design, DesignTask, OnProgress, check_lengths
+from protdiff.design.engine import Design, DesignTask, OnProgress, check_task
 from protdiff.design.run_folder import TRAJECTORIES, RunFolder, name_design
 from protdiff.errors import InputError
 from protdiff.evaluation.quality import LARGEST_COORDINATE
@@ -119,7 +119,7 @@ def run_designs(
     if num < 1:
         raise InputError(f"the number of designs is {num}; give at least 1")
     output = output or OutputSettings()
-    check_lengths(designer.model, task)  # before anything is written
+    check_task(designer.model, task)  # before anything is written
     settings = _describe_run(designer, task, output)
     with RunFolder.open(folder, settings, overwrite=overwrite) as run:
         missing = run.find_missing(num)

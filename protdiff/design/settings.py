@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from protdiff.design.samplers import ADAPTIVE_SAMPLERS, GRID_NAMES, SAMPLER_NAMES, check_name
+from protdiff.design.secondary_structure import (
+    SecondaryStructureRequest,
+    parse_secondary_structure,
+)
 from protdiff.errors import InputError
 
 __all__ = ["Handedness", "SamplingSettings", "get_sign"]
 
 Handedness = Literal["L", "D"]
 
+AUTO = "auto"
 DEFAULT_SAMPLER = "exponential"
 MOST_STEPS = 100_000
 
@@ -40,6 +45,10 @@ class SamplingSettings:
         Show the network its previous guess at each step.
     excluded_volume
         Push overlapping stretches of the chain apart while the noise is small.
+    secondary_structure
+        What secondary structure designs are asked for, in the words of
+        :mod:`protdiff.design.secondary_structure`; ``"auto"`` is ``"natural"`` for designs from
+        nothing and ``"any"`` for scaffolds, whose motif brings its own.
 
     Raises
     ------
@@ -55,6 +64,7 @@ class SamplingSettings:
     handedness: Handedness = "L"
     self_condition: bool = True
     excluded_volume: bool = True
+    secondary_structure: str = AUTO
 
     def __post_init__(self) -> None:
         check_name("sampler", self.sampler, SAMPLER_NAMES)
@@ -66,6 +76,12 @@ class SamplingSettings:
         if not (math.isfinite(self.step_scale) and 0.0 < self.step_scale <= 10.0):
             raise InputError(f"step scale is {self.step_scale}; give a number above 0, up to 10")
         get_sign(self.handedness)
+        self.get_secondary_structure(default="any")
+
+    def get_secondary_structure(self, default: str) -> SecondaryStructureRequest:
+        """Return what is asked for, ``default`` where that is left to the task."""
+        text = self.secondary_structure
+        return parse_secondary_structure(default if text == AUTO else text)
 
     @property
     def sign(self) -> int:
