@@ -45,7 +45,7 @@ DIFFUSED_ATOMS = ("N", "CA", "C")
 LENGTH_RANGE = (30, 512)  # residues that the network is built for; checkpoints name what they saw
 CHECKPOINT_VERSION = 2
 _FORMAT = "protdiff-checkpoint"
-_ADDED_IN_VERSION_2 = ("secondary.weight", "noise.composition.weight")
+_ADDED_IN_VERSION_2 = ("secondary.weight", "noise.composition")
 """Weights that a checkpoint of version 1 lacks; as they start, at zero, they change nothing."""
 _SDES: dict[str, type[SDE]] = {"LinearVPSDE": LinearVPSDE, "CosineVPSDE": CosineVPSDE}
 

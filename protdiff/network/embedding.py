@@ -24,6 +24,9 @@ SECONDARY_STATES = "?-HE"
 """Secondary structure of a residue as the network takes it, by place: 0 not told, 1 loop, 2 helix,
 3 strand."""
 
+_MEAN_SHARE, _SHARE_DEVIATION = 0.3, 0.2
+"""Of the shares of helix and of strand in natural domains, roughly."""
+
 
 def fourier_features(x: Tensor, count: int, longest_period: float) -> Tensor:
     """Sines and cosines of ``x`` with periods falling geometrically.
@@ -72,8 +75,7 @@ class NoiseEmbedding(nn.Module):
         self.mlp = nn.Sequential(
             PreciseLinear(features, width), nn.SiLU(), PreciseLinear(width, width)
         )
-        self.composition = PreciseLinear(6, width, bias=False)
-        nn.init.zeros_(self.composition.weight)
+        self.composition = nn.Parameter(torch.zeros(6, width))
 
     def forward(self, noise_ratio: Tensor, composition: Tensor | None = None) -> Tensor:
         """Embed noise ratios.
@@ -95,14 +97,19 @@ class NoiseEmbedding(nn.Module):
         c_noise = noise_ratio.double().log() / 4
         hidden = first(fourier_features(c_noise, self.features, 8.0))
         if composition is not None:
-            hidden = hidden + self.composition(_expand_composition(composition.double()))
+            told = _expand_composition(composition.double())
+            hidden = hidden + (told[:, :, None] * self.composition.double()).sum(dim=1)
         embedded: Tensor = last(activation(hidden))
         return embedded.to(noise_ratio)
 
 
 def _expand_composition(composition: Tensor) -> Tensor:
-    """Give the monomials of (helix, strand) up to degree two, zero where nothing is told."""
-    helix, strand = composition.nan_to_num().unbind(dim=-1)
+    """Give the monomials up to degree two of the shares of helix and strand, (batch, 6).
+
+    The shares are counted in standard deviations from the mean of nature. Where nothing is told,
+    all is zero.
+    """
+    helix, strand = ((composition.nan_to_num() - _MEAN_SHARE) / _SHARE_DEVIATION).unbind(dim=-1)
     told = composition.isfinite().all(dim=-1).to(helix)
     monomials = (told, helix, strand, helix * helix, strand * strand, helix * strand)
     return torch.stack(monomials, dim=-1) * told[..., None]

@@ -232,7 +232,8 @@ class ScoreNetwork(nn.Module):
         if motif_group is not None:
             scalars = scalars + self.motif[(motif_group > 0).long()]
         if secondary is not None:
-            scalars = scalars + self.secondary(secondary)
+            # A gain as of embeddings in transformers: weights that start at zero grow in time.
+            scalars = scalars + self.config.scalars**0.5 * self.secondary(secondary)
 
         noisy_vectors = get_chain_vectors(noisy, residue_index, residue_mask)
         spread = self.lengths + 2**0.5 * noise_ratio[:, None, None]
