@@ -46,9 +46,9 @@ from torch import Tensor
 from protdiff.design import Designer, load
 from protdiff.design.generate import Generation
 from protdiff.design.samplers import (
-    ADAPTIVE_SAMPLERS,
     GRID_NAMES,
     SAMPLER_NAMES,
+    is_adaptive,
     make_grid,
     make_sampler,
 )
@@ -232,7 +232,7 @@ def measure_on_backbones(
         self_condition=self_condition,
     )
     task = Generation(length, seed, settings)
-    size = 1 if cell.sampler in ADAPTIVE_SAMPLERS else batch_size
+    size = 1 if is_adaptive(cell.sampler) else batch_size
     calls: list[None] = []
     hook = designer.model.network.register_forward_hook(lambda *_: calls.append(None))
     cpu, designs, evaluations = time.process_time(), [], 0
@@ -262,7 +262,7 @@ def list_cells(options: argparse.Namespace, part: str) -> Iterator[Cell]:
     scales = options.step_scales if part == "backbones" else [1.0]
     for sampler in options.samplers:
         for grid in options.grids:
-            if sampler in ADAPTIVE_SAMPLERS:
+            if is_adaptive(sampler):
                 if grid != options.grids[0]:
                     continue  # it takes its own steps, whatever the grid
                 tolerances = TOLERANCES if part == "analytic" else (None,)
@@ -405,7 +405,7 @@ def draw(
                     *zip(*sorted(curve), strict=True),
                     color=COLOURS.get(sampler),
                     linestyle=styles.get(scale, "-"),
-                    marker="s" if sampler in ADAPTIVE_SAMPLERS else "o",
+                    marker="s" if is_adaptive(sampler) else "o",
                     markersize=3.5,
                     linewidth=1.4,
                 )
@@ -501,8 +501,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("part", nargs="?", choices=PARTS, help="both without it")
     add("--out", type=Path, default=Path("sampler_cost"), help="folder (%(default)s)")
-    add("--samplers", nargs="+", choices=SAMPLER_NAMES, default=SAMPLER_NAMES, metavar="NAME")
-    add("--grids", nargs="+", choices=GRID_NAMES, default=GRID_NAMES[:2], metavar="NAME")
+    add("--samplers", nargs="+", default=SAMPLER_NAMES, metavar="NAME", help="or module:object")
+    add("--grids", nargs="+", default=GRID_NAMES[:2], metavar="NAME", help="or module:object")
     add("--budgets", nargs="+", type=int, default=BUDGETS, metavar="N", help="evaluations")
     add("--step-scales", nargs="+", type=float, default=[SamplingSettings().step_scale])
     add("--length", type=int, default=100, help="residues (%(default)s)")
