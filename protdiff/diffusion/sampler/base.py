@@ -48,7 +48,7 @@ __all__ = ["Callback", "Sampler", "StepInfo", "Trajectory", "draw_prior"]
 
 @dataclass(frozen=True, eq=False)
 class StepInfo:
-    """What a callback is shown of a step.
+    """What a callback is shown of a step, whose x_s follows from x_t and D(x_t, t).
 
     Attributes
     ----------
