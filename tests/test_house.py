@@ -1,6 +1,9 @@
 """The floors of the house: imports run down, and each foreign world has one importer."""
 
 import ast
+import importlib
+import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -126,6 +129,49 @@ def test_the_check_sees_what_it_should(tmp_path, monkeypatch):
         assert len(find_upward(bad)) == 1, statement
     bad.write_text("from protdiff.diffusion.sde import SDE\nfrom protdiff.errors import InputError")
     assert find_upward(bad) == []
+
+
+THEORY = sorted(
+    (path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", "."), name)
+    for path in (PACKAGE / "diffusion").rglob("*.py")
+    for node in ast.parse(path.read_text(encoding="utf-8")).body
+    if isinstance(node, ast.ClassDef) and not (name := node.name).startswith("_")
+)
+EQUATION = re.compile(r"\.\. math::|:math:|[=~≈≤≥>]|N\(|D\(|E\[")
+SHAPE = re.compile(r"``\([a-z_, +*0-9.]*\)``")
+
+
+def describe_class(kind: type) -> dict[str, bool]:
+    """Say whether a class of the theory states its equation, its shapes and its source."""
+    own = inspect.getdoc(kind) or ""
+    # What an interface says once holds for those who keep it.
+    methods = [
+        inspect.getdoc(member) or ""
+        for base in (kind, *kind.__bases__)
+        for name, member in inspect.getmembers(base)
+        if name == "__call__" or not name.startswith("_")
+    ]
+    module = inspect.getmodule(kind)
+    assert module is not None
+    return {
+        "equation": bool(EQUATION.search(own)),
+        "shapes": any(SHAPE.search(text) for text in (own, *methods)),
+        "source": "References\n---" in own or "References\n---" in (module.__doc__ or ""),
+    }
+
+
+@pytest.mark.parametrize(("module", "name"), THEORY, ids=lambda value: value.split(".")[-1])
+def test_every_class_of_the_theory_states_equation_shapes_and_source(module, name):
+    found = describe_class(getattr(importlib.import_module(f"protdiff.{module}"), name))
+    assert all(found.values()), found
+
+
+def test_a_class_that_states_nothing_is_seen():
+    class Silent:
+        """It says nothing."""
+
+    found = describe_class(Silent)
+    assert found == {"equation": False, "shapes": False, "source": False}
 
 
 def run_python(code: str) -> str:

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from protdiff.design.sample import Conditioner, sample_coordinates
-from protdiff.design.samplers import ADAPTIVE_SAMPLERS
+from protdiff.design.samplers import is_adaptive
 from protdiff.design.secondary_structure import (
     NOTHING_ASKED,
     SecondaryStructure,
@@ -137,7 +137,7 @@ def make_designs(
         As soon as its batch is done.
     """
     check_task(model, task)
-    if task.settings.sampler in ADAPTIVE_SAMPLERS:
+    if is_adaptive(task.settings.sampler):
         batch_size = 1
     for plans in group_plans([task.plan(index) for index in indices], batch_size):
         yield from _make_batch(model, task, plans, frames, on_progress)

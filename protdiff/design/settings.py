@@ -6,7 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from protdiff.design.samplers import ADAPTIVE_SAMPLERS, GRID_NAMES, SAMPLER_NAMES, check_name
+from protdiff.design.samplers import (
+    GRID_NAMES,
+    SAMPLER_NAMES,
+    check_name,
+    is_adaptive,
+    make_grid,
+    make_sampler,
+)
 from protdiff.design.secondary_structure import (
     SecondaryStructureRequest,
     parse_secondary_structure,
@@ -29,7 +36,8 @@ class SamplingSettings:
     Parameters
     ----------
     sampler
-        One of :data:`~protdiff.design.samplers.SAMPLER_NAMES`.
+        One of :data:`~protdiff.design.samplers.SAMPLER_NAMES`, or the place of a sampler of one's
+        own, ``"module:object"``.
     steps
         Steps from noise to structure.
     temperature
@@ -38,7 +46,7 @@ class SamplingSettings:
     step_scale
         How much further than its length to walk along the score at each step; above 1 sharpens.
     grid
-        Where the steps are put: one of :data:`~protdiff.design.samplers.GRID_NAMES`.
+        Where the steps are put: one of :data:`~protdiff.design.samplers.GRID_NAMES`, or a place.
     handedness
         ``"L"`` for natural proteins, ``"D"`` for mirror-image ones.
     self_condition
@@ -67,8 +75,15 @@ class SamplingSettings:
     secondary_structure: str = AUTO
 
     def __post_init__(self) -> None:
-        check_name("sampler", self.sampler, SAMPLER_NAMES)
-        check_name("time grid", self.grid, GRID_NAMES)
+        # Names are checked without torch; what is only named by its place has to be looked at.
+        if ":" in self.sampler:
+            make_sampler(self.sampler)
+        else:
+            check_name("sampler", self.sampler, SAMPLER_NAMES)
+        if ":" in self.grid:
+            make_grid(self.grid)
+        else:
+            check_name("time grid", self.grid, GRID_NAMES)
         if not 1 <= self.steps <= MOST_STEPS:
             raise InputError(f"steps is {self.steps}; give 1 to {MOST_STEPS}")
         if not (math.isfinite(self.temperature) and 0.0 <= self.temperature <= 10.0):
@@ -91,7 +106,7 @@ class SamplingSettings:
     @property
     def self_conditioned(self) -> bool:
         """Whether to self-condition: not where a solver calls its denoiser out of order."""
-        return self.self_condition and self.sampler not in ADAPTIVE_SAMPLERS
+        return self.self_condition and not is_adaptive(self.sampler)
 
 
 def get_sign(handedness: Handedness) -> int:

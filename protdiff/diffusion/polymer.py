@@ -97,7 +97,7 @@ class PolymerMap:
 
 
 class CorrelatedNoise(Noise):
-    """Noise with the covariance of a chain, S ε.
+    """Noise with the covariance of a chain, S ε ~ N(0, Σ).
 
     Parameters
     ----------

@@ -62,7 +62,7 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class TargetCoefficients:
-    """The combination a x_0 + b ε + c that a network predicts; tensors ``()`` or ``(batch,)``."""
+    """The combination o = a x_0 + b ε + c that a network predicts; ``()`` or ``(batch,)``."""
 
     data: Tensor
     noise: Tensor
