@@ -7,9 +7,7 @@ go on from it.
 
 from __future__ import annotations
 
-import html
 import json
-import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -23,6 +21,7 @@ from protdiff.design.engine import Design
 from protdiff.design.run import OutputSettings
 from protdiff.design.run_folder import MANIFEST, SETTINGS, name_design, read_manifest, to_line
 from protdiff.design.settings import get_sign
+from protdiff.design.table import format_html, format_text, is_missing
 from protdiff.errors import InputError
 from protdiff.evaluation import Quality, measure_backbone
 from protdiff.files import make_folder_atomically, write_atomically
@@ -36,18 +35,6 @@ from protdiff.structure.protein_mpnn import (
 )
 
 __all__ = ["DesignSet", "Interrupted", "read_designs"]
-
-MOST_ROWS = 20
-"""Longer tables are cut when they are shown; ``to_records`` has every row."""
-
-# What a table shows of the quality, and under which name.
-_COLUMNS = {
-    "helix": "helix",
-    "strand": "strand",
-    "rg": "Rg (Å)",
-    "ramachandran": "Ramach.",
-    "clashes": "clashes",
-}
 
 
 class DesignSet(Sequence[Backbone]):
@@ -165,7 +152,7 @@ class DesignSet(Sequence[Backbone]):
             if values and not any(isinstance(value, int | float | str) for value in values):
                 known = [k for k, v in self.to_records()[0].items() if isinstance(v, int | float)]
                 raise InputError(f"cannot sort by {key!r}; there are {', '.join(known)}")
-        missing = [place for place, value in enumerate(values) if _is_missing(value)]
+        missing = [place for place, value in enumerate(values) if is_missing(value)]
         ordered = sorted(
             (place for place in range(len(self)) if place not in set(missing)),
             key=lambda place: values[place],
@@ -297,51 +284,11 @@ class DesignSet(Sequence[Backbone]):
         return DesignSet(designs, records, self._run)
 
     def __repr__(self) -> str:
-        return "\n".join([self._summarise(), *self._format_rows()])
+        return format_text(self._designs, self._records)
 
     def _repr_html_(self) -> str:
         """Show a table in a notebook."""
-        head, *rows = self._tabulate()
-        cells = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in rows
-        )
-        more = f"<p>{self._count_hidden()}</p>" if self._count_hidden() else ""
-        return (
-            f"<p>{html.escape(self._summarise())}</p>"
-            f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>{more}"
-        )
-
-    def _summarise(self) -> str:
-        good = sum(quality.passes for quality in self.qualities)
-        plural = "" if len(self) == 1 else "s"
-        return f"DesignSet: {len(self)} design{plural}, {good} without a fault"
-
-    def _count_hidden(self) -> str:
-        return f"... and {len(self) - MOST_ROWS} more" if len(self) > MOST_ROWS else ""
-
-    def _tabulate(self) -> list[list[str]]:
-        has_motif = any("motif_rmsd" in record for record in self._records)
-        head = ["design", "length", *_COLUMNS.values(), *(["motif (Å)"] if has_motif else [])]
-        table = [[*head, "verdict"]]
-        for design, record in list(zip(self._designs, self._records, strict=True))[:MOST_ROWS]:
-            row = [design.backbone.name, str(len(design.backbone))]
-            row += [_format(getattr(design.quality, name)) for name in _COLUMNS]
-            row += [_format(record.get("motif_rmsd"), 3)] if has_motif else []
-            table.append([*row, ", ".join(design.quality.failed) or "good"])
-        return table
-
-    def _format_rows(self) -> list[str]:
-        if not len(self):
-            return []
-        table = self._tabulate()
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        rows = []
-        for name, *cells, verdict in table:
-            numbers = [cell.rjust(width) for cell, width in zip(cells, widths[1:-1], strict=True)]
-            rows.append("  ".join(["", name.ljust(widths[0]), *numbers, verdict]).rstrip())
-        return [*rows, *([f"  {self._count_hidden()}"] if self._count_hidden() else [])]
+        return format_html(self._designs, self._records)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -420,11 +367,3 @@ def _read_run(path: Path) -> dict[str, Any]:
         run = None
     # Without it the designs are as good, and a run that is to go on here will say what it lacks.
     return run if isinstance(run, dict) else {}
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-def _format(value: Any, digits: int = 2) -> str:
-    return "–" if _is_missing(value) else f"{value:.{digits}f}"
