@@ -64,7 +64,11 @@ def resolve_alias(app: Any, env: Any, node: Any, contnode: Any) -> Any:
         return None
     domain = env.get_domain("py")
     for name, entry in domain.objects.items():
-        if name != target and name.endswith(target.rpartition(".")[2]) and found is find_object(name):
+        if (
+            name != target
+            and name.endswith(target.rpartition(".")[2])
+            and found is find_object(name)
+        ):
             return domain.resolve_xref(
                 env,
                 node["refdoc"],
