@@ -1,4 +1,4 @@
-"""Files that are either whole or absent.
+"""Files and folders that are either whole or absent.
 
 A result is written to a temporary file beside its place and moved there in one step, so that a
 killed run leaves no half of a structure, and nothing is ever replaced unless that was asked for.
@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from protdiff.errors import InputError
 
-__all__ = ["hash_file", "write_atomically"]
+__all__ = ["hash_file", "make_folder_atomically", "write_atomically"]
 
 
 @contextlib.contextmanager
@@ -63,15 +64,66 @@ def write_atomically(path: str | Path, *, overwrite: bool = False) -> Iterator[P
     try:
         yield temporary
         # mkstemp makes files private; a result should have the permissions of any new file.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
+        temporary.chmod(0o666 & ~_get_umask())
         if overwrite:
             temporary.replace(path)
         else:
             _move_without_replacing(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def make_folder_atomically(path: str | Path) -> Iterator[Path]:
+    """Give a temporary folder that becomes ``path`` when the block ends without an error.
+
+    Parameters
+    ----------
+    path
+        The folder to be made; missing parent folders are made. An empty one may be there.
+
+    Yields
+    ------
+    pathlib.Path
+        A folder beside it to write to.
+
+    Raises
+    ------
+    InputError
+        ``path`` holds something, or cannot be made.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with make_folder_atomically(pathlib.Path(folder) / "run") as temporary:
+    ...         _ = (temporary / "a.txt").write_text("whole")
+    ...     sorted(path.name for path in (pathlib.Path(folder) / "run").iterdir())
+    ['a.txt']
+    """
+    path = Path(path)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise InputError(f"{path} exists already; choose another folder")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~_get_umask())
+        try:
+            temporary.rename(path)  # onto an empty folder too, but onto nothing else
+        except OSError as error:
+            raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _get_umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _move_without_replacing(temporary: Path, path: Path) -> None:

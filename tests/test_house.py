@@ -37,6 +37,8 @@ SINGLE_IMPORTERS = {
     "e3nn": "network",
     "torchdiffeq": "diffusion",
     "pydssp": "evaluation",
+    "py3Dmol": "structure",
+    "tqdm": "design",
     "typer": "cli",
     "rich": "cli",
 }
@@ -181,7 +183,7 @@ def run_python(code: str) -> str:
 
 
 def test_importing_protdiff_imports_nothing_heavy():
-    heavy = ("torch", "numpy", "e3nn", "biotite", "typer", "rich", "safetensors")
+    heavy = ("torch", "numpy", "e3nn", "biotite", "typer", "rich", "safetensors", "tqdm")
     code = f"import sys, protdiff; print([m for m in {heavy} if m in sys.modules])"
     assert run_python(code).strip() == "[]"
 

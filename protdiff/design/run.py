@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from protdiff.design.designer import Designer
 from protdiff.design.engine import Design, DesignTask, OnProgress, check_task
 from protdiff.design.run_folder import TRAJECTORIES, RunFolder, name_design
 from protdiff.errors import InputError
@@ -17,7 +16,18 @@ from protdiff.evaluation.quality import LARGEST_COORDINATE
 from protdiff.structure import write_backbone, write_trajectory
 from protdiff.version import get_version
 
-__all__ = ["OutputSettings", "RunResult", "RunTask", "run_designs"]
+if TYPE_CHECKING:
+    from protdiff.design.designer import Designer
+    from protdiff.model import BackboneModel
+
+__all__ = [
+    "OutputSettings",
+    "RunResult",
+    "RunTask",
+    "describe_run",
+    "make_record",
+    "run_designs",
+]
 
 MOST_FRAMES = 200
 """A trajectory file holds at most so many models; longer runs are thinned evenly."""
@@ -120,7 +130,7 @@ def run_designs(
         raise InputError(f"the number of designs is {num}; give at least 1")
     output = output or OutputSettings()
     check_task(designer.model, task)  # before anything is written
-    settings = _describe_run(designer, task, output)
+    settings = describe_run(designer.model, task, output)
     with RunFolder.open(folder, settings, overwrite=overwrite) as run:
         missing = run.find_missing(num)
         if on_start is not None:
@@ -134,7 +144,7 @@ def run_designs(
         )
         for design in designs:
             file = _write_design(run.path, design, task, output)
-            record = _make_record(designer, task, design, file)
+            record = make_record(designer.model, task, design, file)
             run.add(record)
             if on_design is not None:
                 on_design(record)
@@ -142,20 +152,22 @@ def run_designs(
         return RunResult(run.path, records, made=len(missing), damaged=run.damaged)
 
 
-def _describe_run(designer: Designer, task: RunTask, output: OutputSettings) -> dict[str, Any]:
+def describe_run(model: BackboneModel, task: RunTask, output: OutputSettings) -> dict[str, Any]:
+    """Return what the designs of a folder depend on, the content of its ``run.json``."""
     return {
         **task.describe(),
         "seed": task.seed,
         **asdict(task.settings),
-        "weights": designer.model.name,
-        "weights_sha256": designer.model.sha256,
+        "weights": model.name,
+        "weights_sha256": model.sha256,
         **asdict(output),
     }
 
 
-def _make_record(
-    designer: Designer, task: RunTask, design: Design, file: str | None
+def make_record(
+    model: BackboneModel, task: RunTask, design: Design, file: str | None
 ) -> dict[str, Any]:
+    """Return a design's line of the manifest."""
     settings = task.settings
     return {
         "file": file,
@@ -166,8 +178,8 @@ def _make_record(
         "steps": settings.steps,
         "temperature": settings.temperature,
         "handedness": settings.handedness,
-        "weights": designer.model.name,
-        "weights_sha256": designer.model.sha256,
+        "weights": model.name,
+        "weights_sha256": model.sha256,
         "protdiff_version": get_version(),
         "seconds": round(design.seconds, 3),
         **{key: value for key, value in design.extra.items() if key != "quality"},

@@ -22,7 +22,15 @@ from typing import Any
 from protdiff.errors import InputError
 from protdiff.files import write_atomically
 
-__all__ = ["MANIFEST", "SETTINGS", "Manifest", "RunFolder", "name_design", "read_manifest"]
+__all__ = [
+    "MANIFEST",
+    "SETTINGS",
+    "Manifest",
+    "RunFolder",
+    "name_design",
+    "read_manifest",
+    "to_line",
+]
 
 MANIFEST = "manifest.jsonl"
 SETTINGS = "run.json"
@@ -150,7 +158,7 @@ class RunFolder:
         kept = {k: record for k, record in manifest.records.items() if _has_file(path, record)}
         if manifest.damaged or not manifest.complete or len(kept) < len(manifest.records):
             with write_atomically(path / MANIFEST, overwrite=True) as temporary:
-                temporary.write_text("".join(map(_to_line, kept.values())), encoding="utf-8")
+                temporary.write_text("".join(map(to_line, kept.values())), encoding="utf-8")
         return cls(path, kept, manifest.damaged)
 
     @property
@@ -172,7 +180,7 @@ class RunFolder:
         """
         try:
             with (self.path / MANIFEST).open("a", encoding="utf-8") as file:
-                file.write(_to_line(record))
+                file.write(to_line(record))
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
@@ -183,7 +191,8 @@ class RunFolder:
         self._records[record["index"]] = dict(record)
 
 
-def _to_line(record: Mapping[str, Any]) -> str:
+def to_line(record: Mapping[str, Any]) -> str:
+    """Return a record as a line of a manifest."""
     return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -133,10 +133,12 @@ class Scaffolding:
         else:
             rmsd = drift = None
         backbone = motif.apply(exact, name=f"design_{plan.index:04d}")
+        free = motif.motif_positions[motif.redesignable_mask] + 1
         return backbone, {
             "contig": self.contig.text,
             "asked": plan.secondary.to_dict(),
             "motif_map": motif.motif_map(),
+            "redesignable": free.tolist(),
             "motif_rmsd": rmsd,
             "quality": {"motif_rmsd_sampled": drift},
         }
@@ -152,4 +154,5 @@ class Scaffolding:
             "motif_sha256": hashlib.sha256(coordinates).hexdigest(),
             "total_length": total,
             "method": self.method,
+            "redesignable": self.redesignable,
         }

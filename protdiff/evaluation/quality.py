@@ -125,9 +125,9 @@ class Quality:
     """Mean of omega − 180° over trans links."""
     omega_sd: float
     planar: float
-    """Share of links with |omega| above 155°."""
+    """Share of links with ``|omega|`` above 155°."""
     cis: float
-    """Share of links with |omega| below 30°."""
+    """Share of links with ``|omega|`` below 30°."""
     ramachandran: float
     """Share of residues in the favoured boxes of the Ramachandran plot."""
     phi_positive: float

@@ -20,7 +20,7 @@ from protdiff.files import write_atomically
 from protdiff.structure.backbone import Backbone
 from protdiff.structure.foreign import import_biotite
 
-__all__ = ["detect_format", "write_backbone", "write_trajectory"]
+__all__ = ["detect_format", "format_pdb", "write_backbone", "write_trajectory"]
 
 #: What the columns of a PDB file hold.
 _PDB_COORDINATES = (-999.999, 9999.999)
@@ -138,6 +138,11 @@ def write_trajectory(
         data = gzip.compress(data, mtime=0)
     with write_atomically(path, overwrite=overwrite) as temporary:
         temporary.write_bytes(data)
+
+
+def format_pdb(backbone: Backbone) -> str:
+    """Return the text of a PDB file; it should fit the columns, which is not checked."""
+    return _format_pdb(backbone.to_atom_array(), backbone.name, ())
 
 
 def detect_format(path: str | Path, format: str | None = None) -> str:
