@@ -15,6 +15,7 @@ from typing import Any
 
 import typer
 
+from protdiff.cli.config_file import name_config
 from protdiff.errors import ProtdiffError
 
 __all__ = ["INTERRUPTED", "explain_failures", "explain_usage", "is_usage_error"]
@@ -82,6 +83,9 @@ def explain_usage(error: Any) -> int:
     if context is None or not message:
         error.show()  # the help page, for a bare `protdiff`
         return int(error.exit_code)
+    origin = name_config(context, str(getattr(getattr(error, "param", None), "name", "")))
+    if origin is not None:
+        message = f"{message.rstrip('.')} (from {origin})"
     if message[-1] not in ".?!":
         message += "."
     typer.echo(f"protdiff: error: {message} See {context.command_path} --help", err=True)
