@@ -96,7 +96,7 @@ def _choose(context: typer.Context, content: Mapping[str, Any], path: Path) -> d
         for key, value in part.items():
             name = key.replace("_", "-")
             if name not in options:
-                hint = _suggest(name, options, "protdiff {} --help lists them".format(command))
+                hint = _suggest(name, options, f"protdiff {command} --help lists them")
                 raise typer.BadParameter(
                     f"{path}{where}: {key!r} is no option of protdiff {command}; {hint}"
                 )

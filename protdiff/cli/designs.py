@@ -11,6 +11,7 @@ import typer
 from protdiff.cli.display import (
     format_number,
     print_json,
+    print_plan,
     print_table,
     show_bar,
     summarise_records,
@@ -37,10 +38,14 @@ def run_and_report(
     overwrite: bool,
     json: bool,
     quiet: bool,
+    dry_run: bool = False,
 ) -> None:
     """Make the designs that are missing in a folder and print a table of all."""
     from protdiff.design.run import run_designs
 
+    if dry_run:
+        _print_plan(designer, task, out, num, output, overwrite=overwrite, json=json, quiet=quiet)
+        return
     present = 0
 
     def begin(missing: int) -> None:
@@ -84,6 +89,35 @@ def run_and_report(
     elif not quiet:
         print_records(result.records)
         typer.echo(f"{summarise_records(result.records)}, in {out}")
+
+
+def _print_plan(
+    designer: Designer,
+    task: RunTask,
+    out: Path,
+    num: int,
+    output: OutputSettings,
+    *,
+    overwrite: bool,
+    json: bool,
+    quiet: bool,
+) -> None:
+    from protdiff.design.plan import plan_designs
+
+    plan = plan_designs(designer, task, out, num, output=output, overwrite=overwrite)
+    lengths = list(plan.lengths.values())
+    print_plan(
+        {
+            "folder": str(plan.folder),
+            "designs": num,
+            "present": plan.present,
+            "to_make": len(lengths),
+            "lengths": lengths,
+            **{name: value for name, value in plan.settings.items() if name != "length"},
+        },
+        json=json,
+        quiet=quiet,
+    )
 
 
 def print_records(records: Sequence[Mapping[str, Any]]) -> None:

@@ -15,6 +15,7 @@ __all__ = [
     "format_number",
     "print_json",
     "print_json_line",
+    "print_plan",
     "print_table",
     "show_bar",
     "summarise_records",
@@ -22,6 +23,8 @@ __all__ = [
 
 WIDTH = 1000
 """Of tables that go to a file or a pipe, which have no width of their own: nothing is cut off."""
+MOST_VALUES = 16
+"""Of a list in a plan; --json prints all."""
 
 
 class Bar:
@@ -98,6 +101,26 @@ def print_json(value: Any) -> None:
 def print_json_line(value: Any) -> None:
     """Print JSON on one line, at once, for whoever reads line by line."""
     typer.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def print_plan(plan: Mapping[str, Any], *, json: bool, quiet: bool) -> None:
+    """Print what a dry run found: names and values, and that nothing was done."""
+    if json:
+        print_json({"dry_run": True, **plan})
+    elif not quiet:
+        width = max(map(len, plan))
+        for name, value in plan.items():
+            typer.echo(f"{name.replace('_', ' '):{width}}  {_format_value(value)}")
+        typer.echo("a dry run: nothing was made or written")
+
+
+def _format_value(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        shown = ", ".join(map(str, value[:MOST_VALUES]))
+        return shown + (f", ... ({len(value)} in all)" if len(value) > MOST_VALUES else "")
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {item}" for name, item in value.items())
+    return "–" if value is None or value == "" else str(value)
 
 
 def format_number(value: Any, digits: int = 2) -> str:

@@ -45,6 +45,7 @@ def generate(
     cbeta: options.CBeta = False,
     residue_name: options.ResidueName = "GLY",
     overwrite: options.Overwrite = False,
+    dry_run: options.DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -86,6 +87,7 @@ def generate(
         output=output,
         batch_size=batch_size,
         overwrite=overwrite,
+        dry_run=dry_run,
         json=json,
         quiet=quiet,
     )

@@ -55,9 +55,7 @@ def _extend(command: Callable[..., None]) -> Callable[..., None]:
         )
         if name not in given and not (name == "config_file" and "config" in given)
     ]
-    context = inspect.Parameter(
-        "context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context
-    )
+    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
 
     @functools.wraps(command)
     def wrapped(*, context: typer.Context, **values: Any) -> None:
@@ -85,7 +83,7 @@ def _extend(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _set_page(text: str) -> str:
-    """Join the lines of each paragraph, which a terminal breaks anew, and mark the example.
+    r"""Join the lines of each paragraph, which a terminal breaks anew, and mark the example.
 
     Examples
     --------

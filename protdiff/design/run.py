@@ -17,7 +17,7 @@ from protdiff.evaluation.quality import LARGEST_COORDINATE
 from protdiff.structure import write_backbone, write_trajectory
 from protdiff.version import get_version
 
-__all__ = ["OutputSettings", "RunResult", "RunTask", "run_designs"]
+__all__ = ["OutputSettings", "RunResult", "RunTask", "describe_run", "run_designs"]
 
 MOST_FRAMES = 200
 """A trajectory file holds at most so many models; longer runs are thinned evenly."""
@@ -120,7 +120,7 @@ def run_designs(
         raise InputError(f"the number of designs is {num}; give at least 1")
     output = output or OutputSettings()
     check_lengths(designer.model, task)  # before anything is written
-    settings = _describe_run(designer, task, output)
+    settings = describe_run(designer, task, output)
     with RunFolder.open(folder, settings, overwrite=overwrite) as run:
         missing = run.find_missing(num)
         if on_start is not None:
@@ -142,7 +142,8 @@ def run_designs(
         return RunResult(run.path, records, made=len(missing), damaged=run.damaged)
 
 
-def _describe_run(designer: Designer, task: RunTask, output: OutputSettings) -> dict[str, Any]:
+def describe_run(designer: Designer, task: RunTask, output: OutputSettings) -> dict[str, Any]:
+    """Return all that the designs of a run depend on, which its folder holds for one run only."""
     return {
         **task.describe(),
         "seed": task.seed,

@@ -22,7 +22,7 @@ from typing import Any
 from protdiff.errors import InputError
 from protdiff.files import write_atomically
 
-__all__ = ["MANIFEST", "SETTINGS", "Manifest", "RunFolder", "name_design", "read_manifest"]
+__all__ = ["MANIFEST", "SETTINGS", "Manifest", "RunFolder", "check_folder", "name_design", "read_manifest"]
 
 MANIFEST = "manifest.jsonl"
 SETTINGS = "run.json"
@@ -137,16 +137,10 @@ class RunFolder:
     @classmethod
     def _continue(cls, path: Path, settings: dict[str, Any]) -> RunFolder:
         manifest = read_manifest(path / MANIFEST)
+        _check_settings(path, settings)
         if not (path / SETTINGS).exists():
-            if any(_find_files(path)):
-                raise InputError(
-                    f"{path} holds designs but no {SETTINGS} that says how they were made; "
-                    "choose another folder or start again with --overwrite"
-                )
             with write_atomically(path / SETTINGS) as temporary:
                 temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-        else:
-            _compare(path, _read_settings(path / SETTINGS), settings)
         kept = {k: record for k, record in manifest.records.items() if _has_file(path, record)}
         if manifest.damaged or not manifest.complete or len(kept) < len(manifest.records):
             with write_atomically(path / MANIFEST, overwrite=True) as temporary:
@@ -181,6 +175,46 @@ class RunFolder:
                 "the designs listed there are kept"
             ) from error
         self._records[record["index"]] = dict(record)
+
+
+def check_folder(
+    path: str | Path, settings: Mapping[str, Any], *, overwrite: bool = False
+) -> dict[int, dict[str, Any]]:
+    """Check that a run can begin or go on in a folder, without touching it.
+
+    Parameters are those of :meth:`RunFolder.open`.
+
+    Returns
+    -------
+    dict
+        The records of the designs that are finished, by index.
+
+    Raises
+    ------
+    InputError
+        The folder holds a run with other settings, or cannot be written.
+    """
+    path = Path(path)
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = "no permission" if there.is_dir() else f"{there} is a file"
+        raise InputError(f"cannot write to {path}: {why}")
+    if overwrite or there != path:
+        return {}
+    _check_settings(path, json.loads(json.dumps(settings)))
+    records = read_manifest(path / MANIFEST).records
+    return {index: record for index, record in records.items() if _has_file(path, record)}
+
+
+def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse a folder whose designs were made with other settings, or nobody knows with which."""
+    if (path / SETTINGS).exists():
+        _compare(path, _read_settings(path / SETTINGS), settings)
+    elif any(_find_files(path)):
+        raise InputError(
+            f"{path} holds designs but no {SETTINGS} that says how they were made; "
+            "choose another folder or start again with --overwrite"
+        )
 
 
 def _to_line(record: Mapping[str, Any]) -> str:
