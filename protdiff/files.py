@@ -15,7 +15,7 @@ from pathlib import Path
 
 from protdiff.errors import InputError
 
-__all__ = ["hash_file", "write_atomically"]
+__all__ = ["check_writable", "hash_file", "write_atomically"]
 
 
 @contextlib.contextmanager
@@ -82,6 +82,22 @@ def _move_without_replacing(temporary: Path, path: Path) -> None:
         raise InputError(f"{path} exists already; choose another name") from error
     except OSError:  # a file system without hard links
         temporary.replace(path)
+
+
+def check_writable(folder: str | Path) -> None:
+    """Check that a folder can be made, if it is not there, and written to, without touching it.
+
+    Raises
+    ------
+    InputError
+        It cannot.
+    """
+    folder = Path(folder)
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise InputError(f"cannot write to {folder}: {there} is a file; choose another folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write to {folder}: no permission; choose another folder")
 
 
 def hash_file(path: str | Path) -> str:

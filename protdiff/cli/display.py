@@ -21,6 +21,8 @@ __all__ = [
     "summarise_records",
 ]
 
+VERDICT = "verdict"
+"""The column that is coloured, on a terminal."""
 WIDTH = 1000
 """Of tables that go to a file or a pipe, which have no width of their own: nothing is cut off."""
 MOST_VALUES = 16
@@ -83,12 +85,17 @@ def print_table(
     """Print a table; the first column is text, the others are aligned as numbers."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for place, column in enumerate(columns):
         table.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)
+    verdict = columns.index(VERDICT) if VERDICT in columns else None
     for row in rows:
-        table.add_row(*row)
+        cells = [Text(cell) for cell in row]
+        if verdict is not None:
+            cells[verdict].stylize("green" if row[verdict] == "good" else "yellow")
+        table.add_row(*cells)
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     console.print(table)
 

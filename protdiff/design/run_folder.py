@@ -20,9 +20,17 @@ from pathlib import Path
 from typing import Any
 
 from protdiff.errors import InputError
-from protdiff.files import write_atomically
+from protdiff.files import check_writable, write_atomically
 
-__all__ = ["MANIFEST", "SETTINGS", "Manifest", "RunFolder", "check_folder", "name_design", "read_manifest"]
+__all__ = [
+    "MANIFEST",
+    "SETTINGS",
+    "Manifest",
+    "RunFolder",
+    "check_folder",
+    "name_design",
+    "read_manifest",
+]
 
 MANIFEST = "manifest.jsonl"
 SETTINGS = "run.json"
@@ -195,11 +203,8 @@ def check_folder(
         The folder holds a run with other settings, or cannot be written.
     """
     path = Path(path)
-    there = next(place for place in (path, *path.absolute().parents) if place.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        why = "no permission" if there.is_dir() else f"{there} is a file"
-        raise InputError(f"cannot write to {path}: {why}")
-    if overwrite or there != path:
+    check_writable(path)
+    if overwrite or not path.exists():
         return {}
     _check_settings(path, json.loads(json.dumps(settings)))
     records = read_manifest(path / MANIFEST).records

@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protdiff.errors import InputError, ProtdiffError
-from protdiff.files import write_atomically
+from protdiff.files import check_writable, write_atomically
 from protdiff.structure import Backbone, find_structure_files, get_structure_name
 from protdiff.structure.screen import ChainFilter, ScreenedFile, screen_file
 
@@ -119,6 +119,7 @@ def prepare_dataset(
     held_out_fraction: float = 0.05,
     workers: int | None = None,
     overwrite: bool = False,
+    dry_run: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> PreparationReport:
     """Parse structure files, keep the sound chains, split them, and write one file.
@@ -151,6 +152,9 @@ def prepare_dataset(
         Processes; without it as many as there are cores for this process.
     overwrite
         Replace an existing file.
+    dry_run
+        Read the manifest only, and write nothing: the report then counts what the manifest rules
+        out, and all other files would be read.
     progress
         Called with the number of files done and of all files.
 
@@ -176,6 +180,7 @@ def prepare_dataset(
     if out.exists() and not overwrite:
         # Said before an hour of parsing, not after.
         raise InputError(f"{out} exists already; choose another name or allow overwriting")
+    check_writable(out.parent)
     paths = [Path(source) for source in _as_list(sources)]
     files = find_structure_files(paths)
     report = PreparationReport(files=len(files))
@@ -183,6 +188,8 @@ def prepare_dataset(
     columns = (cluster_column, balance_column)
     rows = {} if table is None else _read_manifest(table, columns)
     entries = list(_list_entries(files, rows, table, gate, recommended_only, report))
+    if dry_run:
+        return report
 
     chains: dict[str, _Chain] = {}
     done = len(files) - len(entries)
