@@ -13,6 +13,7 @@ import typer
 __all__ = [
     "Bar",
     "format_number",
+    "format_value",
     "print_json",
     "print_json_line",
     "print_plan",
@@ -117,11 +118,12 @@ def print_plan(plan: Mapping[str, Any], *, json: bool, quiet: bool) -> None:
     elif not quiet:
         width = max(map(len, plan))
         for name, value in plan.items():
-            typer.echo(f"{name.replace('_', ' '):{width}}  {_format_value(value)}")
+            typer.echo(f"{name.replace('_', ' '):{width}}  {format_value(value)}")
         typer.echo("a dry run: nothing was made or written")
 
 
-def _format_value(value: Any) -> str:
+def format_value(value: Any) -> str:
+    """Return a value of any kind on one line, a long list cut."""
     if isinstance(value, list | tuple):
         shown = ", ".join(map(str, value[:MOST_VALUES]))
         return shown + (f", ... ({len(value)} in all)" if len(value) > MOST_VALUES else "")

@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from protdiff.cli import options
-from protdiff.cli.display import print_json
+from protdiff.cli.display import format_value, print_json
 from protdiff.cli.failure import explain_failures
 from protdiff.errors import CheckpointError
 
@@ -55,8 +55,7 @@ def _print_facts(facts: dict[str, Any]) -> None:
             typer.echo("    damaged: it cannot be read")
             continue
         for key, value in weights["trained_on"].items():
-            shown = "–".join(map(str, value)) if isinstance(value, list) else value
-            typer.echo(f"    {key.replace('_', ' ')}: {shown}")
+            typer.echo(f"    {key.replace('_', ' ')}: {format_value(value)}")
     if not facts["weights"]:
         typer.echo("  none in this installation")
     typer.echo("caches   protdiff keeps none; with compile = true in training torch keeps")

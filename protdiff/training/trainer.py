@@ -331,6 +331,7 @@ def hold_folder(folder: Path) -> Iterator[None]:
     InputError
         Another process holds it, or it cannot be written.
     """
+    new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / ".lock").open("w")
@@ -344,7 +345,13 @@ def hold_folder(folder: Path) -> Iterator[None]:
                 raise InputError(
                     f"another process is training in {folder}; wait for it or give another folder"
                 ) from error
-        yield
+        try:
+            yield
+        finally:
+            # A run that could not begin leaves nothing behind.
+            if new and [path.name for path in folder.iterdir()] == [".lock"]:
+                (folder / ".lock").unlink()
+                folder.rmdir()
 
 
 def get_device(name: str) -> torch.device:
