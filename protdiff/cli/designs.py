@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from protdiff.cli.display import (
+    VERDICT_GOOD,
     format_number,
+    get_quality,
     print_json,
     print_plan,
     print_table,
@@ -127,12 +129,14 @@ def print_records(records: Sequence[Mapping[str, Any]]) -> None:
     columns += ["motif (Å)"] if has_motif else []
     rows = []
     for record in records[:MOST_ROWS]:
-        quality = record["quality"]
-        row = [str(record["file"] or f"design {record['index']}: no file"), str(record["length"])]
+        quality = get_quality(record)
+        name = str(record["file"] or f"design {record['index']}: no file")
+        row = [name, format_number(record.get("length"))]
         for name in ("helix", "strand", "rg", "links", "ramachandran", "clashes"):
-            row.append(format_number(quality[name], 1 if name in ("rg", "clashes") else 2))
+            row.append(format_number(quality.get(name), 1 if name in ("rg", "clashes") else 2))
         row += [format_number(record.get("motif_rmsd"), 3)] if has_motif else []
-        rows.append([*row, ", ".join(quality["failed"]) or "good"])
+        failed = quality.get("failed", [])
+        rows.append([*row, ", ".join(map(str, failed)) or VERDICT_GOOD])
     print_table([*columns, "verdict"], rows)
     if len(records) > MOST_ROWS:
         typer.echo(f"... and {len(records) - MOST_ROWS} more")

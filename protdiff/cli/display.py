@@ -11,9 +11,11 @@ from typing import Any
 import typer
 
 __all__ = [
+    "VERDICT_GOOD",
     "Bar",
     "format_number",
     "format_value",
+    "get_quality",
     "print_json",
     "print_json_line",
     "print_plan",
@@ -22,8 +24,8 @@ __all__ = [
     "summarise_records",
 ]
 
-VERDICT = "verdict"
-"""The column that is coloured, on a terminal."""
+VERDICT, VERDICT_GOOD = "verdict", "good"
+"""The column that is coloured, on a terminal, and its best value."""
 WIDTH = 1000
 """Of tables that go to a file or a pipe, which have no width of their own: nothing is cut off."""
 MOST_VALUES = 16
@@ -95,7 +97,7 @@ def print_table(
     for row in rows:
         cells = [Text(cell) for cell in row]
         if verdict is not None:
-            cells[verdict].stylize("green" if row[verdict] == "good" else "yellow")
+            cells[verdict].stylize("green" if row[verdict] == VERDICT_GOOD else "yellow")
         table.add_row(*cells)
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     console.print(table)
@@ -145,8 +147,16 @@ def format_number(value: Any, digits: int = 2) -> str:
     return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
 
 
+def get_quality(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the quality in a line of a manifest, which others may have written or spoilt."""
+    quality = record.get("quality")
+    if not isinstance(quality, Mapping) or not isinstance(quality.get("failed"), list):
+        return {"failed": ["not measured"]}
+    return quality
+
+
 def summarise_records(records: Sequence[Mapping[str, Any]]) -> str:
     """Return one line on a set of designs."""
-    good = sum(record["quality"]["passes"] for record in records)
+    good = sum(get_quality(record).get("passes") is True for record in records)
     plural = "" if len(records) == 1 else "s"
     return f"{len(records)} design{plural}, {good} without a fault"

@@ -93,8 +93,10 @@ def explain_usage(error: Any) -> int:
 
 
 def _one_line(error: object) -> str:
-    return " ".join(str(error).split())
+    """Put a message on one line; what a hostile file put into it does not command the terminal."""
+    text = " ".join(str(error).split())
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    typer.echo(f"protdiff: warning: {' '.join(str(message).split())}", err=True)
+    typer.echo(f"protdiff: warning: {_one_line(message)}", err=True)

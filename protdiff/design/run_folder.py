@@ -81,6 +81,8 @@ def read_manifest(path: str | Path) -> Manifest:
         try:
             record = json.loads(line)
             index, file = record["index"], record["file"]
+            # A line that could not be written again, such as one with a NaN, was not ours.
+            _to_line(record).encode()
         except (ValueError, TypeError, KeyError, RecursionError):
             damaged += 1
             continue

@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protdiff.errors import InputError, ProtdiffError
-from protdiff.files import check_writable, write_atomically
+from protdiff.files import check_plain_name, check_writable, write_atomically
 from protdiff.structure import Backbone, find_structure_files, get_structure_name
 from protdiff.structure.screen import ChainFilter, ScreenedFile, screen_file
 
@@ -252,8 +252,12 @@ def _read_manifest(table: Path, columns: Sequence[str]) -> dict[Path, dict[str, 
             for number, row in enumerate(reader, start=2):
                 if any(not row[name] for name in ("id", "file", *columns)):
                     raise InputError(f"line {number} of the manifest {table} is incomplete")
+                check_plain_name(row["id"], f"the id in line {number} of the manifest {table}")
                 rows[(table.parent / row["file"]).resolve()] = row
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except InputError:
+        raise
+    # A name with a null byte or thousands of letters is a ValueError or an OSError.
+    except (OSError, ValueError, RuntimeError, csv.Error) as error:
         raise InputError(f"cannot read the manifest {table}: {error}") from error
     return rows
 
@@ -275,12 +279,17 @@ def _list_entries(
             yield _Entry(path, get_structure_name(path))
         elif recommended_only and row.get("recommended", "1") != "1":
             report.drop("not recommended by the manifest", row["id"])
-        elif row.get("length", "").isdigit() and int(row["length"]) > gate.max_length:
+        elif (length := _get_length(row)) is not None and length > gate.max_length:
             report.drop("too long", row["id"])
-        elif row.get("length", "").isdigit() and int(row["length"]) < gate.min_length:
+        elif length is not None and length < gate.min_length:
             report.drop("too short", row["id"])
         else:
             yield _Entry(path, row["id"], row)
+
+
+def _get_length(row: Mapping[str, str]) -> int | None:
+    text = row.get("length") or ""
+    return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
 def _count_cores() -> int:

@@ -22,12 +22,30 @@ TOKENS = (
     *(b"'", b'"', b"#", b"{", b"}", b"[", b"]", b"[" * 3000, b'{"a":' * 3000, b"\x1b[31m"),
     *(b"ATOM  ", b"HETATM", b"MODEL        2\n", b"ENDMDL\n", b"TER\n", b"END\n", b"CONECT"),
     *(b"data_", b"data_x\n", b"loop_\n", b"_atom_site.", b"save_", b"global_", b"stop_", b"_a.b"),
-    *(b"\x1f\x8b", b"dataBlocks", b"\x80\x04", b"PK\x03\x04", b"\x93NUMPY", b"\xdf\xff\xff\xff\xff"),
+    *(
+        b"\x1f\x8b",
+        b"dataBlocks",
+        b"\x80\x04",
+        b"PK\x03\x04",
+        b"\x93NUMPY",
+        b"\xdf\xff\xff\xff\xff",
+    ),
     *("²".encode(), "٣".encode(), "Å".encode(), "\u2028".encode(), "\u202e".encode()),
 )
 NASTY: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 2, 3, 2**31, 2**63, -(2**63), 10**30, 10**400, 1.5, -0.0, 1e308),
-    *(float("nan"), float("inf"), "", "0", "nan", "../../../x", "/etc/passwd", "a\0b", "\ud800", "²"),
+    *(
+        float("nan"),
+        float("inf"),
+        "",
+        "0",
+        "nan",
+        "../../../x",
+        "/etc/passwd",
+        "a\0b",
+        "\ud800",
+        "²",
+    ),
     *("x" * 3000, "a\nb", "\x1b[2J", [], {}, [[]], [0], [1, 2], [3, 2], [None, None], {"": None}),
     *(["a"] * 50, {"a": {"b": []}}, "F32", "U8", "I64", "C64", [1, 1 << 62], [0, 10**9]),
 )

@@ -338,9 +338,7 @@ def _tensor_targets(folder: Path, pickles: Sequence[bytes]) -> list[Target]:
             (place / name).write_bytes(data)
             reader(place / name)
 
-        inputs = st.one_of(
-            _lying_tensors(sound), _lying_tensors(sound), mutated([sound, *pickles])
-        )
+        inputs = st.one_of(_lying_tensors(sound), _lying_tensors(sound), mutated([sound, *pickles]))
         return Target(Path(name).stem, inputs, run)
 
     def read_state(path: Path) -> None:
@@ -395,5 +393,3 @@ def _zip_of_pickle(folder: Path) -> bytes:
         file.seek(0)
         data = file.read()
     return data + make_pickle(folder.parent) + zlib.compress(b"x")
-
-
