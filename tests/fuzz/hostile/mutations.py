@@ -1,4 +1,4 @@
-"""Strategies: sound files spoilt in the ways in which files are spoilt, by accident or by design."""
+"""Strategies: sound files, spoilt as files are spoilt, by accident or by design."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ TINY = NetworkConfig(
 
 
 def make_targets(folder: Path) -> list[Target]:
-    """Return all targets; ``folder`` is for their sound files, and for what a pickle would plant."""
+    """Return all targets; ``folder`` is for their sound files."""
     rng = np.random.default_rng(0)
     phi, psi = rng.normal(-65, 8, 14), rng.normal(-42, 8, 14)
     helix = Backbone.from_coordinates(
@@ -252,7 +252,8 @@ def _table_targets(folder: Path, pdb: bytes) -> list[Target]:
             place / "src", out, min_length=5, compact=False, held_out_fraction=0.0, workers=1
         )
         for name in load_dataset(out)[0].ids:
-            assert "/" not in name and "\\" not in name and name not in (".", ".."), name
+            assert not set(name) & set("/\\")
+            assert name not in (".", "..")
 
     genie = (
         b"REMARK 999 NAME   1ABC\nREMARK 999 PDB    1ABC\nREMARK 999 INPUT      5  20\n"
