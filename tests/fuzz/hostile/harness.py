@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import signal
@@ -122,7 +123,7 @@ def attempt(target: Target, value: Any, folder: Path) -> tuple[str, str]:
     place = folder / "in"
     place.mkdir(exist_ok=True)
     try:
-        with _limits(), warnings.catch_warnings(), contextlib.redirect_stdout(None):
+        with _limits(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("error")
             warnings.simplefilter("ignore", StructureWarning)
             try:
