@@ -16,7 +16,13 @@ from pathlib import Path
 
 from protdiff.errors import InputError
 
-__all__ = ["hash_file", "make_folder_atomically", "write_atomically"]
+__all__ = [
+    "check_plain_name",
+    "check_writable",
+    "hash_file",
+    "make_folder_atomically",
+    "write_atomically",
+]
 
 
 @contextlib.contextmanager
@@ -134,6 +140,57 @@ def _move_without_replacing(temporary: Path, path: Path) -> None:
         raise InputError(f"{path} exists already; choose another name") from error
     except OSError:  # a file system without hard links
         temporary.replace(path)
+
+
+def check_writable(folder: str | Path) -> None:
+    """Check that a folder can be made, if it is not there, and written to, without touching it.
+
+    Raises
+    ------
+    InputError
+        It cannot.
+    """
+    folder = Path(folder)
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise InputError(f"cannot write to {folder}: {there} is a file; choose another folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write to {folder}: no permission; choose another folder")
+
+
+def check_plain_name(name: str, what: str) -> None:
+    """Refuse a name that, as a part of a path, would lead elsewhere.
+
+    Parameters
+    ----------
+    name
+        The name.
+    what
+        What it is, for the message.
+
+    Examples
+    --------
+    >>> check_plain_name("1abc_A", "the id")
+    >>> check_plain_name("../x", "the id")
+    Traceback (most recent call last):
+    protdiff.errors.InputError: the id is '../x'; expected a name without ...
+
+    Raises
+    ------
+    InputError
+        It has a separator of paths or a character that cannot be printed, is empty or endless, or
+        names a folder.
+    """
+    if (
+        not 0 < len(name) <= 200
+        or name in (".", "..")
+        or not name.isprintable()
+        or set(name) & set("/\\")
+    ):
+        raise InputError(
+            f"{what} is {name[:60]!r}; expected a name without / and \\, of up to 200 characters "
+            "that can be printed"
+        )
 
 
 def hash_file(path: str | Path) -> str:

@@ -12,6 +12,7 @@ have zero mean over the atoms that exist, and are zero on padding.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -38,6 +39,7 @@ __all__ = [
     "SecondaryStructureInput",
     "load_checkpoint",
     "make_residue_mask",
+    "read_header",
     "save_checkpoint",
 ]
 
@@ -349,15 +351,17 @@ def load_checkpoint(path: str | Path, *, device: str | torch.device = "cpu") -> 
     path = Path(path)
     header, weights = _read(path)
     try:
-        network = ScoreNetwork(NetworkConfig(**header["network"]))
+        config = NetworkConfig(**header["network"])
+        _check_sizes(config, weights)
+        network = ScoreNetwork(config)
         sde_header = dict(header["sde"])
         sde = _SDES[sde_header.pop("name")](**sde_header)
         if header["version"] == 1:
             initial = network.state_dict()
             weights |= {name: initial[name] for name in _ADDED_IN_VERSION_2}
         network.load_state_dict(weights)
-    except (KeyError, TypeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise CheckpointError(
             f"{path} does not describe a network of this protdiff ({reason}); "
             "fetch the checkpoint again or use the protdiff version that wrote it"
@@ -366,13 +370,54 @@ def load_checkpoint(path: str | Path, *, device: str | torch.device = "cpu") -> 
     return BackboneModel(
         network=network.to(device),
         sde=sde,
-        metadata=header.get("metadata", {}),
+        metadata=header["metadata"],
         name=path.stem,
         sha256=hash_file(path),
     )
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def read_header(path: str | Path) -> dict[str, Any]:
+    """Read what a checkpoint says of itself, without its tensors.
+
+    Returns
+    -------
+    dict
+        ``network`` and ``sde``, their settings; ``metadata``, the card.
+
+    Raises
+    ------
+    CheckpointError
+        As in :func:`load_checkpoint`.
+    """
+    return _read(Path(path), tensors=False)[0]
+
+
+def _check_sizes(config: NetworkConfig, weights: Mapping[str, Tensor]) -> None:
+    """Refuse a header that lies about sizes before memory is asked for by its word.
+
+    Each product below is the number of entries of matrices that a network of these sizes has.
+    """
+    values = config.to_dict()
+    for name, value in values.items():
+        if name == "scale":
+            if not (type(value) in (int, float) and 0 < value < math.inf):
+                raise ValueError(f"scale is {value!r}")
+        elif type(value) is not int or value < 1:
+            raise ValueError(f"{name} is {value!r}")
+    per_layer = (
+        config.scalars * config.noise_width,
+        config.scalars * config.hidden,
+        config.scalars * config.heads * config.head_width,
+        config.vectors * config.heads * config.points,
+        config.vectors**2,
+        config.heads * config.pair_width // 2,
+    )
+    held = sum(tensor.numel() for tensor in weights.values())
+    if config.layers * max(per_layer) > held:
+        raise ValueError(f"it holds {held} numbers, too few for the sizes {values}")
+
+
+def _read(path: Path, *, tensors: bool = True) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read header and tensors, changing every way to fail into one clear line."""
     if not path.is_file():
         raise CheckpointError(
@@ -381,9 +426,10 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+            names = file.keys() if tensors else ()
+            weights = {name: file.get_tensor(name) for name in names}
         header = json.loads(metadata.get("protdiff", "null"))
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{path} is not a whole safetensors file ({error}); fetch or copy it again"
         ) from error
@@ -397,4 +443,23 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             f"{path} has checkpoint version {header.get('version')}, this protdiff reads versions "
             f"1 to {CHECKPOINT_VERSION}; use the protdiff release that wrote it"
         )
-    return header, weights
+    if not _is_card(header.get("metadata")):
+        raise CheckpointError(
+            f"the header of {path} is damaged: its metadata make no sense; fetch it again"
+        )
+    whole = [name for name, tensor in weights.items() if not tensor.is_floating_point()]
+    if whole:
+        raise CheckpointError(f"{path} is damaged: {whole[0]!r} holds no real numbers")
+    return header, {name: tensor.float() for name, tensor in weights.items()}
+
+
+def _is_card(metadata: object) -> bool:
+    if not isinstance(metadata, dict):
+        return False
+    lengths = metadata.get("lengths", list(LENGTH_RANGE))
+    return (
+        isinstance(lengths, list)
+        and len(lengths) == 2
+        and all(type(length) is int for length in lengths)
+        and 1 <= lengths[0] <= lengths[1]
+    )

@@ -223,3 +223,11 @@ def test_every_public_name_is_there(name):
 def test_other_names_are_not_there():
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
         protdiff.lode  # noqa: B018
+
+
+def test_the_network_needs_no_compiler():
+    code = (
+        "import sys, torch, protdiff.network, protdiff.design.designer\n"
+        "print('torch._dynamo' in sys.modules, torch.compiler.disable.__module__)"
+    )
+    assert run_python(code).split() == ["False", "torch.compiler"]

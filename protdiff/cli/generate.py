@@ -46,6 +46,7 @@ def generate(
     cbeta: options.CBeta = False,
     residue_name: options.ResidueName = "GLY",
     overwrite: options.Overwrite = False,
+    dry_run: options.DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -88,6 +89,7 @@ def generate(
         output=output,
         batch_size=batch_size,
         overwrite=overwrite,
+        dry_run=dry_run,
         json=json,
         quiet=quiet,
     )

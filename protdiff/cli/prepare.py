@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from protdiff.cli import options
-from protdiff.cli.display import print_json, show_bar
+from protdiff.cli.display import print_json, print_plan, show_bar
 from protdiff.cli.failure import explain_failures
 
 __all__ = ["prepare"]
@@ -61,6 +61,7 @@ def prepare(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing file.")
     ] = False,
+    dry_run: options.DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -99,9 +100,23 @@ def prepare(
             split=split,
             workers=workers,
             overwrite=overwrite,
+            dry_run=dry_run,
             progress=report_progress,
         )
-    if json:
+    if dry_run:
+        ruled_out = sum(report.dropped.values())
+        plan = {
+            "file": str(out),
+            "files": report.files,
+            "ruled_out_by_the_manifest": report.dropped,
+            "to_read": report.files - ruled_out,
+            "lengths": f"{min_length}-{max_length}",
+            "max_breaks": max_breaks,
+            "compact": compact,
+            "held_out": held_out,
+        }
+        print_plan(plan, json=json, quiet=quiet)
+    elif json:
         print_json({"file": str(out), **asdict(report)})
     elif not quiet:
         typer.echo(f"{report}\nwritten to {out}")

@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from protdiff.errors import InputError
-from protdiff.files import write_atomically
+from protdiff.files import check_writable, write_atomically
 
 __all__ = [
     "MANIFEST",
     "SETTINGS",
     "Manifest",
     "RunFolder",
+    "check_folder",
     "name_design",
     "read_manifest",
     "to_line",
@@ -81,6 +82,8 @@ def read_manifest(path: str | Path) -> Manifest:
         try:
             record = json.loads(line)
             index, file = record["index"], record["file"]
+            # A line that could not be written again, such as one with a NaN, was not ours.
+            to_line(record).encode()
         except (ValueError, TypeError, KeyError, RecursionError):
             damaged += 1
             continue
@@ -145,16 +148,10 @@ class RunFolder:
     @classmethod
     def _continue(cls, path: Path, settings: dict[str, Any]) -> RunFolder:
         manifest = read_manifest(path / MANIFEST)
+        _check_settings(path, settings)
         if not (path / SETTINGS).exists():
-            if any(_find_files(path)):
-                raise InputError(
-                    f"{path} holds designs but no {SETTINGS} that says how they were made; "
-                    "choose another folder or start again with --overwrite"
-                )
             with write_atomically(path / SETTINGS) as temporary:
                 temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-        else:
-            _compare(path, _read_settings(path / SETTINGS), settings)
         kept = {k: record for k, record in manifest.records.items() if _has_file(path, record)}
         if manifest.damaged or not manifest.complete or len(kept) < len(manifest.records):
             with write_atomically(path / MANIFEST, overwrite=True) as temporary:
@@ -189,6 +186,43 @@ class RunFolder:
                 "the designs listed there are kept"
             ) from error
         self._records[record["index"]] = dict(record)
+
+
+def check_folder(
+    path: str | Path, settings: Mapping[str, Any], *, overwrite: bool = False
+) -> dict[int, dict[str, Any]]:
+    """Check that a run can begin or go on in a folder, without touching it.
+
+    Parameters are those of :meth:`RunFolder.open`.
+
+    Returns
+    -------
+    dict
+        The records of the designs that are finished, by index.
+
+    Raises
+    ------
+    InputError
+        The folder holds a run with other settings, or cannot be written.
+    """
+    path = Path(path)
+    check_writable(path)
+    if overwrite or not path.exists():
+        return {}
+    _check_settings(path, json.loads(json.dumps(settings)))
+    records = read_manifest(path / MANIFEST).records
+    return {index: record for index, record in records.items() if _has_file(path, record)}
+
+
+def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse a folder whose designs were made with other settings, or nobody knows with which."""
+    if (path / SETTINGS).exists():
+        _compare(path, _read_settings(path / SETTINGS), settings)
+    elif any(_find_files(path)):
+        raise InputError(
+            f"{path} holds designs but no {SETTINGS} that says how they were made; "
+            "choose another folder or start again with --overwrite"
+        )
 
 
 def to_line(record: Mapping[str, Any]) -> str:

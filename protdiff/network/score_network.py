@@ -19,13 +19,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 import torch
-from e3nn import o3
 from einops import rearrange
 from torch import Tensor, nn
 
 from protdiff.network.attention import GeometricAttention
 from protdiff.network.chain import CHAIN_LENGTHS, ChainGeometry, get_chain_vectors
 from protdiff.network.embedding import SECONDARY_STATES, ChainEmbedding, NoiseEmbedding
+from protdiff.network.irreps import o3
 from protdiff.network.pair import PairBias, PairEmbedding, get_pair_features
 from protdiff.network.precise import PreciseLinear, in_single_precision
 from protdiff.network.precondition import get_preconditioning

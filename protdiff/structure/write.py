@@ -215,6 +215,8 @@ def _format_pdb(array: Any, _name: str, motif_map: MotifMap) -> str:
     file = import_biotite("structure.io.pdb").PDBFile()
     file.set_structure(array)
     lines = [f"REMARK 999 MOTIF {pair['from']} -> {pair['to']}" for pair in motif_map]
+    # A chain id of an mmCIF file may have a line break in it, and would begin a record of its own.
+    lines = ["".join(c if c.isprintable() else "?" for c in line) for line in lines]
     if lines:
         lines.insert(0, "REMARK 999 MOTIF RESIDUE OF THE INPUT -> PLACE IN THE DESIGN, FROM 1")
     body = [line for line in file.lines if line.strip() not in ("END", "TER")]

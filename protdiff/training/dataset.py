@@ -19,6 +19,7 @@ from protdiff.network import SECONDARY_STATES
 __all__ = ["BackboneDataset", "Batch", "load_dataset"]
 
 _FORMAT, _VERSION = "protdiff-dataset", "2"
+_PER_CHAIN = {"held_out": torch.uint8, "cluster40": torch.int64}
 
 
 @dataclass(frozen=True)
@@ -127,13 +128,13 @@ def load_dataset(
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"{path} is not a whole prepared file ({error}); prepare again") from error
     if metadata.get("format") != _FORMAT or metadata.get("version") != _VERSION:
         raise InputError(
             f"{path} is no prepared data of version {_VERSION}; make it with protdiff prepare"
         )
-    ids = json.loads(metadata["ids"])
+    ids = _check(path, metadata, tensors)
     sizes = tensors["offsets"].diff()
     wanted = (sizes >= lengths[0]) & (sizes <= lengths[1])
     parts = []
@@ -143,6 +144,41 @@ def load_dataset(
     if not len(parts[0]):
         raise InputError(f"{path} holds no training chain of {lengths[0]} to {lengths[1]} residues")
     return parts[0], parts[1]
+
+
+def _check(path: Path, metadata: dict[str, str], tensors: dict[str, Tensor]) -> list[str]:
+    """Refuse a file whose parts are not there or do not fit together; return the chains' names."""
+
+    def fit() -> bool:
+        offsets, total = tensors["offsets"], len(tensors["coordinates"])
+        chains = len(offsets) - 1
+        sizes = offsets.diff()
+        return (
+            isinstance(ids, list)
+            and all(isinstance(name, str) for name in ids)
+            and len(ids) == chains > 0
+            and tensors["coordinates"].shape == (total, 3, 3)
+            and tensors["coordinates"].dtype == torch.float32
+            and bool(tensors["coordinates"].isfinite().all())
+            and tensors["secondary"].shape == (total,)
+            and tensors["secondary"].dtype == torch.uint8
+            and int(tensors["secondary"].max()) < len(SECONDARY_STATES)
+            and offsets.dtype == torch.int64
+            and bool((sizes >= 1).all() & (offsets[0] == 0) & (offsets[-1] == total))
+            and all(
+                tensors[name].shape == (chains,) and tensors[name].dtype == kind
+                for name, kind in _PER_CHAIN.items()
+            )
+        )
+
+    try:
+        ids = json.loads(metadata["ids"])
+        sound = fit()
+    except (KeyError, TypeError, ValueError, RuntimeError, IndexError, RecursionError):
+        sound = False
+    if not sound:
+        raise InputError(f"{path} is damaged: its parts do not fit together; prepare again")
+    return list(ids)
 
 
 def _take(tensors: dict[str, Tensor], ids: list[str], chosen: Tensor) -> BackboneDataset:

@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protdiff.errors import InputError, ProtdiffError
-from protdiff.files import write_atomically
+from protdiff.files import check_plain_name, check_writable, write_atomically
 from protdiff.structure import Backbone, find_structure_files, get_structure_name
 from protdiff.structure.screen import ChainFilter, ScreenedFile, screen_file
 
@@ -120,6 +120,7 @@ def prepare_dataset(
     split: str | Path | None = None,
     workers: int | None = None,
     overwrite: bool = False,
+    dry_run: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> PreparationReport:
     """Parse structure files, keep the sound chains, split them, and write one file.
@@ -157,6 +158,9 @@ def prepare_dataset(
         Processes; without it as many as there are cores for this process.
     overwrite
         Replace an existing file.
+    dry_run
+        Read the manifest only, and write nothing: the report then counts what the manifest rules
+        out, and all other files would be read.
     progress
         Called with the number of files done and of all files.
 
@@ -182,6 +186,7 @@ def prepare_dataset(
     if out.exists() and not overwrite:
         # Said before an hour of parsing, not after.
         raise InputError(f"{out} exists already; choose another name or allow overwriting")
+    check_writable(out.parent)
     paths = [Path(source) for source in _as_list(sources)]
     files = find_structure_files(paths)
     report = PreparationReport(files=len(files))
@@ -190,6 +195,8 @@ def prepare_dataset(
     columns = (cluster_column, balance_column)
     rows = {} if table is None else _read_manifest(table, columns)
     entries = list(_list_entries(files, rows, table, gate, recommended_only, report))
+    if dry_run:
+        return report
 
     chains: dict[str, _Chain] = {}
     done = len(files) - len(entries)
@@ -253,8 +260,12 @@ def _read_manifest(table: Path, columns: Sequence[str]) -> dict[Path, dict[str, 
             for number, row in enumerate(reader, start=2):
                 if any(not row[name] for name in ("id", "file", *columns)):
                     raise InputError(f"line {number} of the manifest {table} is incomplete")
+                check_plain_name(row["id"], f"the id in line {number} of the manifest {table}")
                 rows[(table.parent / row["file"]).resolve()] = row
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except InputError:
+        raise
+    # A name with a null byte or thousands of letters is a ValueError or an OSError.
+    except (OSError, ValueError, RuntimeError, csv.Error) as error:
         raise InputError(f"cannot read the manifest {table}: {error}") from error
     return rows
 
@@ -293,12 +304,17 @@ def _list_entries(
             yield _Entry(path, get_structure_name(path))
         elif recommended_only and row.get("recommended", "1") != "1":
             report.drop("not recommended by the manifest", row["id"])
-        elif row.get("length", "").isdigit() and int(row["length"]) > gate.max_length:
+        elif (length := _get_length(row)) is not None and length > gate.max_length:
             report.drop("too long", row["id"])
-        elif row.get("length", "").isdigit() and int(row["length"]) < gate.min_length:
+        elif length is not None and length < gate.min_length:
             report.drop("too short", row["id"])
         else:
             yield _Entry(path, row["id"], row)
+
+
+def _get_length(row: Mapping[str, str]) -> int | None:
+    text = row.get("length") or ""
+    return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
 def _count_cores() -> int:

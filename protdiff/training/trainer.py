@@ -42,8 +42,18 @@ try:
 except ImportError:  # Windows: no advisory locks, and no guard against two processes
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["ProgressBar", "Trainer", "get_learning_rate", "hold_folder", "train"]
+__all__ = [
+    "STATE",
+    "ProgressBar",
+    "Trainer",
+    "check_continues",
+    "get_device",
+    "get_learning_rate",
+    "hold_folder",
+    "train",
+]
 
+STATE = "state.safetensors"
 LOG_COLUMNS = (
     "step",
     "samples",
@@ -100,7 +110,7 @@ class Trainer:
     def __init__(self, config: TrainingConfig) -> None:
         self.config = config
         self.out = Path(config.out)
-        self.device = _get_device(config.device)
+        self.device = get_device(config.device)
         self.train_set, self.held_out_set = load_dataset(config.data, config.lengths)
         torch.manual_seed(config.seed)
         self.network = _make_network(config).to(self.device)
@@ -123,7 +133,7 @@ class Trainer:
     @property
     def state_path(self) -> Path:
         """The file from which the run goes on."""
-        return self.out / "state.safetensors"
+        return self.out / STATE
 
     @property
     def model(self) -> BackboneModel:
@@ -146,13 +156,7 @@ class Trainer:
         self.progress, values = load_state(
             self.state_path, self.network, self.average.module, self.optimizer
         )
-        before = TrainingConfig.from_dict(values, str(self.state_path))
-        differences = self.config.get_differences(before)
-        if differences:
-            raise InputError(
-                f"{self.out} holds a run of another configuration ({'; '.join(differences)}); "
-                "give another folder, or the configuration it was begun with"
-            )
+        check_continues(self.config, values, self.out)
 
     def draw(self, step: int) -> tuple[NoisyBatch, bool]:
         """Draw everything random of a step: the noisy batch, and whether to self-condition."""
@@ -280,6 +284,17 @@ class Trainer:
             temporary.write_text(json.dumps(self.config.to_dict(), indent=2) + "\n")
 
 
+def check_continues(config: TrainingConfig, values: dict[str, Any], folder: Path) -> None:
+    """Refuse to continue a run, whose configuration was ``values``, with another one."""
+    before = TrainingConfig.from_dict(values, str(folder / STATE))
+    differences = config.get_differences(before)
+    if differences:
+        raise InputError(
+            f"{folder} holds a run of another configuration ({'; '.join(differences)}); "
+            "give another folder, or the configuration it was begun with"
+        )
+
+
 def train(config: TrainingConfig, *, bar: ProgressBar | None = None) -> Path:
     """Train a model, or go on training it; return the path of its weights.
 
@@ -322,6 +337,7 @@ def hold_folder(folder: Path) -> Iterator[None]:
     InputError
         Another process holds it, or it cannot be written.
     """
+    new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / ".lock").open("w")
@@ -335,7 +351,13 @@ def hold_folder(folder: Path) -> Iterator[None]:
                 raise InputError(
                     f"another process is training in {folder}; wait for it or give another folder"
                 ) from error
-        yield
+        try:
+            yield
+        finally:
+            # A run that could not begin leaves nothing behind.
+            if new and [path.name for path in folder.iterdir()] == [".lock"]:
+                (folder / ".lock").unlink()
+                folder.rmdir()
 
 
 def _make_network(config: TrainingConfig) -> ScoreNetwork:
@@ -363,7 +385,8 @@ def _make_network(config: TrainingConfig) -> ScoreNetwork:
     return network.requires_grad_(True).train()
 
 
-def _get_device(name: str) -> torch.device:
+def get_device(name: str) -> torch.device:
+    """Return the device of a name, ``"auto"``, ``"cpu"`` or ``"cuda"``, or refuse it."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():
