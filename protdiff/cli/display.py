@@ -12,6 +12,7 @@ import typer
 
 __all__ = [
     "Bar",
+    "colour",
     "format_number",
     "print_json",
     "print_json_line",
@@ -74,18 +75,27 @@ def show_bar(description: str, *, quiet: bool = False, unit: str = "designs") ->
         yield Bar(progress, progress.add_task(description, total=1))
 
 
+def colour(text: str, good: bool | None) -> Any:
+    """Return a cell of a table, green if good, red if not, plain for None or without a terminal."""
+    from rich.text import Text
+
+    return Text(text, style={True: "green", False: "red", None: ""}[good])
+
+
 def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str | None = None
 ) -> None:
-    """Print a table; the first column is text, the others are aligned as numbers."""
+    """Print a table of texts; the first column is text, the others are aligned as numbers."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for place, column in enumerate(columns):
         table.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)
     for row in rows:
-        table.add_row(*row)
+        # Text, for names of files may hold what rich takes for markup.
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     console.print(table)
 

@@ -162,9 +162,7 @@ class LengthBands:
     least_share: float = math.nan
 
     @classmethod
-    def from_qualities(
-        cls, qualities: Sequence[Quality], lengths: tuple[int, int]
-    ) -> LengthBands:
+    def from_qualities(cls, qualities: Sequence[Quality], lengths: tuple[int, int]) -> LengthBands:
         """Make bands of what natural chains of some range of lengths show."""
         bands = {}
         for name, side in BANDED.items():
@@ -175,7 +173,9 @@ class LengthBands:
             low, high = {BOTH: (TAIL / 2, 100 - TAIL / 2), UPPER: (None, 100 - TAIL)}.get(
                 side, (TAIL, None)
             )
-            bands[name] = Band(*(None if q is None else _percentile(values, q) for q in (low, high)))
+            bands[name] = Band(
+                *(None if q is None else _percentile(values, q) for q in (low, high))
+            )
         made = cls(lengths, len(qualities), bands)
         shares = [made.check(quality).share for quality in qualities]
         return cls(
