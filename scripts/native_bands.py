@@ -67,6 +67,8 @@ def main() -> None:
     for low, high in BINS:
         fitting = [row for row in sound if low <= int(row["length"]) <= high]
         drawn = draw_chains(fitting, options.num, options.seed)
+        if not drawn:
+            continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", StructureWarning)
             qualities = [

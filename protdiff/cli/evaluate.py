@@ -78,7 +78,8 @@ def evaluate(
     aligner: Annotated[
         str,
         typer.Option(
-            help="tm-align (needs protdiff[evaluate]), biotite, or auto.", rich_help_panel=COMPARING
+            help=r"tm-align (needs protdiff\[evaluate]), biotite, or auto.",
+            rich_help_panel=COMPARING,
         ),
     ] = "auto",
     workers: Annotated[
@@ -161,8 +162,8 @@ def evaluate(
     Of a run's folder the designs in its manifest are measured, of any other all structure files.
     Each quantity is also held against the range of natural chains of the same length.
 
-    Exit codes: 0, done; 1, a program failed; 2, a file or an option cannot be used (files that can
-    be are measured all the same); 3, a condition of --fail-on is met; 130, interrupted.
+    Exit codes: 0 done; 1 failed, or a program of others did; 2 an option or a file cannot be used
+    (the other files are measured); 3 a condition of --fail-on is met; 130 interrupted.
 
     Example: protdiff evaluate designs/ --fail-on "passing<0.9" --csv designs.csv
     """

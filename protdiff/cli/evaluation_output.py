@@ -38,6 +38,7 @@ def _to_record(one: Evaluated) -> dict[str, Any]:
     return {
         "file": str(one.source.path),
         **one.quality.to_dict(),
+        "native_like": one.native_like,
         "bands": one.check.to_dict(),
         **one.extra,
     }

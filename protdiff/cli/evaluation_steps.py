@@ -57,6 +57,7 @@ class Evaluated:
     backbone: Backbone
     quality: Quality
     check: BandCheck
+    native_like: bool | None
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -142,10 +143,13 @@ def measure_all(sources: Sequence[Source], *, quiet: bool) -> Evaluation:
             else:
                 sign = -1 if source.hand == "D" else 1
                 quality = measure_backbone(backbone, handedness=sign)
-                found.designs.append(Evaluated(source, backbone, quality, bands.check(quality)))
+                native_like = bands.is_native_like(quality)
+                found.designs.append(
+                    Evaluated(source, backbone, quality, bands.check(quality), native_like)
+                )
             bar.advance()
     found.summary |= summarise_quality([one.quality for one in found.designs])
-    found.summary |= summarise_bands([one.check for one in found.designs])
+    found.summary |= summarise_bands([one.quality for one in found.designs], bands)
     return found
 
 

@@ -6,9 +6,10 @@ where only one side is a fault (nobody minds fewer clashes than nature has). The
 package as a table that ``scripts/native_bands.py`` makes of experimental structures; nothing in it
 is chosen by hand but the sides.
 
-One band says little and all together say much: a chain with shuffled torsions is inside the local
-ones, a mirror image inside all but those that have a hand. A native is outside a band or two of
-thirty by the bands' own making; :attr:`NativeBands.expected_share` says how many.
+One band says little: a chain with shuffled torsions is inside the local ones, a mirror image inside
+all but those that have a hand; and a native is outside one or two of them by the bands' own making,
+as :attr:`LengthBands.expected_share` says. So a backbone is called native-like if it passes the
+quick checks and is inside as many bands as 95 % of natives are.
 """
 
 from __future__ import annotations
@@ -199,6 +200,10 @@ class LengthBands:
             }
         )
 
+    def reaches(self, check: BandCheck) -> bool:
+        """Whether a check is inside as many bands as 95 % of the natives."""
+        return check.share >= self.least_share - _ROUNDING
+
 
 @dataclass(frozen=True)
 class NativeBands:
@@ -237,6 +242,16 @@ class NativeBands:
         """
         bands = self.find(quality.length)
         return BandCheck({}) if bands is None else bands.check(quality)
+
+    def is_native_like(self, quality: Quality) -> bool | None:
+        """Whether a backbone passes the quick checks and is inside enough bands.
+
+        Enough is what 95 % of natives of its length reach. None for a length without bands.
+        """
+        bands = self.find(quality.length)
+        if bands is None:
+            return None
+        return quality.passes and bands.reaches(bands.check(quality))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the table as JSON knows it."""
@@ -289,19 +304,36 @@ def load_native_bands() -> NativeBands:
     return NativeBands.from_dict(json.loads(BANDS_FILE.read_text(encoding="utf-8")))
 
 
-def summarise_bands(checks: Iterable[BandCheck]) -> dict[str, float]:
-    """Summarise the checks of a set of backbones.
+def summarise_bands(
+    qualities: Iterable[Quality], bands: NativeBands | None = None
+) -> dict[str, float]:
+    """Summarise how a set of backbones lies to the bands.
+
+    Parameters
+    ----------
+    qualities
+        What was measured on each.
+    bands
+        Default: those of the package.
 
     Returns
     -------
     dict of str to float
-        ``in_bands``, the mean share of quantities inside, and for each quantity
-        ``<quantity>_in_native_band``, the share of backbones with that quantity inside. Backbones
-        without a check count in neither; NaN where none has one.
+        ``native_like``, the share of backbones that are; ``in_bands``, the mean share of quantities
+        inside; and for each quantity ``<quantity>_in_native_band``, the share of backbones with
+        that quantity inside. Backbones of a length without bands count in none of them, and those
+        that are not finite as not native-like only; NaN where nothing counts.
     """
-    known = [check for check in checks if check.inside]
+    bands = load_native_bands() if bands is None else bands
+    qualities = list(qualities)
+    verdicts = [bands.is_native_like(quality) for quality in qualities]
+    judged = [verdict for verdict in verdicts if verdict is not None]
+    known = [check for quality in qualities if (check := bands.check(quality)).inside]
     shares = [check.share for check in known]
-    rows = {"in_bands": math.fsum(shares) / len(shares) if shares else math.nan}
+    rows = {
+        "native_like": sum(judged) / len(judged) if judged else math.nan,
+        "in_bands": math.fsum(shares) / len(shares) if shares else math.nan,
+    }
     for name in BANDED:
         found = [check.inside[name] for check in known if name in check.inside]
         rows[f"{name}_in_native_band"] = sum(found) / len(found) if found else math.nan
