@@ -201,7 +201,7 @@ def evaluate(
         },
     )
     listed = steps.find_sources(sources, None if handedness is None else handedness.value)
-    references = [] if novelty is None else steps.load_references(novelty, quiet=quiet)
+    references = [] if novelty is None else steps.load_references(novelty, skipped, quiet=quiet)
 
     found = steps.measure_all(listed, quiet=quiet)
     found.notes += skipped

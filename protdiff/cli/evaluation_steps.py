@@ -153,8 +153,11 @@ def measure_all(sources: Sequence[Source], *, quiet: bool) -> Evaluation:
     return found
 
 
-def load_references(path: Path, *, quiet: bool) -> list[Reference]:
-    """Read known structures: the training chains of a prepared file, or structure files."""
+def load_references(path: Path, notes: list[str], *, quiet: bool) -> list[Reference]:
+    """Read known structures: the training chains of a prepared file, or structure files.
+
+    Files that cannot be read are left out, and ``notes`` says so.
+    """
     from protdiff.evaluation.novelty import Reference
     from protdiff.structure import find_structure_files, get_structure_name, read_backbone
 
@@ -168,9 +171,15 @@ def load_references(path: Path, *, quiet: bool) -> list[Reference]:
     with show_bar("reading the reference", quiet=quiet, unit="structures") as bar:
         bar.set_total(len(files))
         for file in files:
-            backbone = read_backbone(file)
-            references.append(Reference(get_structure_name(file), backbone.coordinates))
+            try:
+                backbone = read_backbone(file)
+            except InputError as error:
+                notes.append(f"novelty: left out of the reference: {error}")
+            else:
+                references.append(Reference(get_structure_name(file), backbone.coordinates))
             bar.advance()
+    if not references:
+        raise InputError(f"no structure of the reference {path} can be read; {notes[-1]}")
     return references
 
 

@@ -214,15 +214,16 @@ def test_odd_structures_are_measured_or_refused_in_a_line(run, folder):
     assert len(found["designs"]) == 10
     by_name = {Path(design["file"]).stem: design for design in found["designs"]}
     assert "novelty" not in by_name["two"]
+    assert any("nan.pdb" in note for note in found["notes"])
     assert by_name["torn"]["failed"][0] == "broken"
     assert "broken" not in by_name["complex"]["failed"]
 
 
 def test_names_that_look_like_markup_are_printed_as_they_are(run, folder):
-    (folder / "a.pdb").rename(folder / "[red]a[/].pdb")
+    (folder / "a.pdb").rename(folder / "[red]a[bold].pdb")
     result = run("evaluate", folder)
     assert result.exit_code == 0, result.output
-    assert "[red]a[/].pdb" in result.stdout
+    assert "[red]a[bold].pdb" in result.stdout
     assert "\x1b" not in result.stdout
 
 
