@@ -116,6 +116,11 @@ def test_foreign_judges_stay_out_of_the_package():
                 assert "tmtools" in module
 
 
+def test_tm_align_is_imported_by_one_file_when_it_is_needed():
+    importers = {path.name for path in FILES if "tmtools" in dict(iterate_imports(path))}
+    assert importers == {"tm_align.py"}
+
+
 def test_the_check_sees_what_it_should(tmp_path, monkeypatch):
     # Import statements that break the rules, each in a form of its own.
     monkeypatch.setattr(f"{__name__}.PACKAGE", tmp_path)

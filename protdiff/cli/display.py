@@ -13,6 +13,7 @@ import typer
 __all__ = [
     "VERDICT_GOOD",
     "Bar",
+    "colour",
     "format_number",
     "format_value",
     "get_quality",
@@ -82,10 +83,17 @@ def show_bar(description: str, *, quiet: bool = False, unit: str = "designs") ->
         yield Bar(progress, progress.add_task(description, total=1))
 
 
+def colour(text: str, good: bool | None) -> Any:
+    """Return a cell of a table, green if good, red if not, plain for None or without a terminal."""
+    from rich.text import Text
+
+    return Text(text, style={True: "green", False: "red", None: ""}[good])
+
+
 def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str | None = None
 ) -> None:
-    """Print a table; the first column is text, the others are aligned as numbers."""
+    """Print a table of texts; the first column is text, the others are aligned as numbers."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -95,8 +103,9 @@ def print_table(
         table.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)
     verdict = columns.index(VERDICT) if VERDICT in columns else None
     for row in rows:
-        cells = [Text(cell) for cell in row]
-        if verdict is not None:
+        # Text, for names of files may hold what rich takes for markup.
+        cells = [Text(cell) if isinstance(cell, str) else cell for cell in row]
+        if verdict is not None and isinstance(row[verdict], str):
             cells[verdict].stylize("green" if row[verdict] == VERDICT_GOOD else "yellow")
         table.add_row(*cells)
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)

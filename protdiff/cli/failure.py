@@ -1,6 +1,6 @@
 """How commands fail: one line on stderr and an exit code, no traceback unless asked.
 
-0: done. 1: failed. 2: the input cannot be used. 130: interrupted.
+0: done. 1: failed. 2: the input cannot be used. 3: a --fail-on condition is met. 130: interrupted.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import typer
 from protdiff.cli.config_file import name_config
 from protdiff.errors import ProtdiffError
 
-__all__ = ["INTERRUPTED", "explain_failures", "explain_usage", "is_usage_error"]
+__all__ = ["CONDITION_MET", "INTERRUPTED", "explain_failures", "explain_usage", "is_usage_error"]
 
+CONDITION_MET = 3
 INTERRUPTED = 130
 
 
