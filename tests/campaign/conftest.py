@@ -1,12 +1,12 @@
-import json
-import math
+import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from protdiff.campaign import Campaign
+from protdiff.campaign import Campaign, run_campaign
 from protdiff.design import Designer
-from protdiff.design.run_folder import MANIFEST
+from protdiff.structure import Backbone, build_backbone, write_backbone
 
 BASE = {
     "seed": 7,
@@ -36,23 +36,35 @@ def make(tiny_weights, tmp_path):
     return make
 
 
-def read_lines(path):
-    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+@pytest.fixture(scope="session")
+def killer():
+    """Return the script that kills campaigns, which also knows how to compare two."""
+    path = Path(__file__).parents[2] / "scripts" / "kill_campaign.py"
+    spec = importlib.util.spec_from_file_location("kill_campaign", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def read_designs(out):
-    """Return all that a campaign is, but for when it was made: files to the bit, and lines."""
-    out = Path(out)
-    found = {}
-    for chunk in sorted(out.glob("*/chunk-*")):
-        lines = read_lines(chunk / MANIFEST)
-        indices = [line["index"] for line in lines]
-        assert len(set(indices)) == len(indices), f"{chunk} has a design twice"
-        for line in lines:
-            assert math.isfinite(line.pop("seconds"))
-            file = line["file"]
-            data = None if file is None else (chunk / file).read_bytes()
-            found[chunk.parent.name, line["index"]] = (chunk.name, line, data)
-        files = {path.name for path in chunk.iterdir()} - {MANIFEST, "run.json"}
-        assert files == {line["file"] for line in lines} - {None}, chunk
-    return found
+@pytest.fixture(scope="session")
+def read_designs(killer):
+    """Return a function that reads all that a campaign is, but for when it was made."""
+    return killer.read_designs
+
+
+@pytest.fixture(scope="module")
+def whole(designer, tiny_weights, tmp_path_factory):
+    """Return the folder of BASE's campaign, which nothing disturbed."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    values = {**BASE, "weights": str(tiny_weights), "device": "cpu", "out": str(out)}
+    assert run_campaign(Campaign.from_dict(values), designer).complete
+    return out
+
+
+@pytest.fixture(scope="session")
+def helix_file(tmp_path_factory):
+    """Return a PDB file of a helix of 40 residues, A1 to A40."""
+    path = tmp_path_factory.mktemp("structures") / "helix.pdb"
+    backbone = Backbone.from_coordinates(build_backbone(np.full(40, -57.0), -47.0))
+    write_backbone(path, backbone)
+    return path

@@ -30,9 +30,7 @@ def test_chunks_hold_every_design_once(make, num, job):
 @pytest.mark.parametrize("job", [0, 1])
 def test_raising_the_number_moves_no_design(make, job):
     def find_places(num):
-        return {
-            k: chunk.folder for chunk in cut(with_num(make(), num), job) for k in chunk.indices
-        }
+        return {k: chunk.folder for chunk in cut(with_num(make(), num), job) for k in chunk.indices}
 
     small, large = find_places(50), find_places(130)
     assert small.items() <= large.items()
