@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from protdiff.cli.campaign import campaign
 from protdiff.cli.contig import contig
 from protdiff.cli.evaluate import evaluate
 from protdiff.cli.failure import INTERRUPTED, explain_usage, is_usage_error
@@ -37,6 +38,7 @@ app = typer.Typer(
 for command, panel in (
     (generate, "Design"),
     (scaffold, "Design"),
+    (campaign, "Design"),
     (contig, "Design"),
     (evaluate, "Judge"),
     (likelihood, "Judge"),

@@ -302,12 +302,27 @@ class Designer:
         frames
             Keep the trajectories.
         """
+        return make_designs(
+            self.model,
+            task,
+            indices,
+            batch_size=self.get_batch_size(batch_size),
+            frames=frames,
+            on_progress=on_progress,
+        )
+
+    def get_batch_size(self, batch_size: int | None = None) -> int:
+        """Return how many designs to sample at once: what is asked for, or the device's default.
+
+        Raises
+        ------
+        InputError
+            It is under 1.
+        """
         size = self.default_batch_size if batch_size is None else batch_size
         if size < 1:
             raise InputError(f"batch size is {size}; give at least 1")
-        return make_designs(
-            self.model, task, indices, batch_size=size, frames=frames, on_progress=on_progress
-        )
+        return size
 
 
 def make_settings(settings: dict[str, Any]) -> SamplingSettings:
