@@ -24,9 +24,10 @@ FLOORS = {
     "evaluation": 4,
     "training": 5,
     "design": 5,
-    "cli": 6,
-    "__init__": 6,
-    "__main__": 7,
+    "report": 6,
+    "cli": 7,
+    "__init__": 7,
+    "__main__": 8,
 }
 # What may be imported where; anything may be imported nowhere else.
 SINGLE_IMPORTERS = {
@@ -34,11 +35,14 @@ SINGLE_IMPORTERS = {
     "e3nn": "network",
     "torchdiffeq": "diffusion",
     "pydssp": "evaluation",
+    "jinja2": "report",
+    "markupsafe": "report",
+    "matplotlib": "report",
     "typer": "cli",
     "rich": "cli",
 }
 # Parsers and tools that judge what we write must not be what we write with.
-NOT_IN_THE_PACKAGE = {"gemmi", "tmtools", "matplotlib", "pytest", "scipy", "pandas"}
+NOT_IN_THE_PACKAGE = {"gemmi", "tmtools", "pytest", "scipy", "pandas"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -15,6 +15,7 @@ from protdiff.cli.generate import generate
 from protdiff.cli.info import info
 from protdiff.cli.likelihood import likelihood
 from protdiff.cli.prepare import prepare
+from protdiff.cli.report import report
 from protdiff.cli.scaffold import scaffold
 from protdiff.cli.train import train
 
@@ -36,6 +37,7 @@ for command, panel in (
     (contig, "Design"),
     (evaluate, "Judge"),
     (likelihood, "Judge"),
+    (report, "Judge"),
     (fetch, "Data and training"),
     (prepare, "Data and training"),
     (train, "Data and training"),
