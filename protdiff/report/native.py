@@ -14,6 +14,8 @@ _SPREAD = re.compile(rf"{_NUMBER}±{_NUMBER}")
 _AT_LEAST = re.compile(rf"≥ {_NUMBER}")
 _UP_TO = re.compile(rf"{_NUMBER} \(95 %: {_NUMBER}\)")
 
+MORE_IS_NO_FAULT = ("ramachandran",)
+
 SPREADS = 2.0
 """A band about a mean reaches so many standard deviations to either side."""
 
@@ -50,7 +52,8 @@ def get_native_band(quantity: str, length: float | None = None) -> tuple[float, 
     del length
     text = get_native_text(quantity)
     if found := _RANGE.fullmatch(text):
-        return _number(found[1]), _number(found[2])
+        high = 1.0 if quantity in MORE_IS_NO_FAULT else _number(found[2])
+        return _number(found[1]), high
     if found := _SPREAD.fullmatch(text):
         mean, spread = _number(found[1]), _number(found[2])
         return mean - SPREADS * spread, mean + SPREADS * spread

@@ -31,6 +31,9 @@ function makeGallery() {
     cards.push(card);
     seen.observe(canvas);
   });
+  // A few designs may be large.
+  const least = cards.length <= 9 ? 170 : cards.length <= 30 ? 132 : 104;
+  gallery.style.setProperty("--card-width", `${least}px`);
   listen("order", orderGallery);
   listen("select", () => markCard(true));
   onThemeChange(() => {

@@ -39,10 +39,11 @@ function makeViewer() {
 // Smooth edges cost a graphics card nothing; a processor that stands in for one draws each pixel
 // four times.
 function hasGraphicsHardware() {
-  const options = { failIfMajorPerformanceCaveat: true };
-  const context = document.createElement("canvas").getContext("webgl2", options);
+  const context = document.createElement("canvas").getContext("webgl2");
+  const info = context?.getExtension("WEBGL_debug_renderer_info");
+  const renderer = info ? context.getParameter(info.UNMASKED_RENDERER_WEBGL) : "";
   context?.getExtension("WEBGL_lose_context")?.loseContext();
-  return context !== null;
+  return !/swiftshader|llvmpipe|software|basic render/i.test(renderer);
 }
 
 function connectViewerControls() {
@@ -71,6 +72,8 @@ function connectViewerControls() {
 function bindChoice(name, action) {
   for (const input of document.querySelectorAll(`input[name="${name}"]`)) {
     input.addEventListener("change", () => input.checked && action(input.value));
+    // After a click the arrow keys are to go through the designs again, not through the choices.
+    input.addEventListener("click", (event) => event.detail > 0 && input.blur());
   }
 }
 
@@ -173,8 +176,11 @@ function makeColorFunction(design) {
     const [given, made] = [getColor("motif"), getColor("loop")];
     return (atom) => (motif.has(atom.properties.place) ? given : made);
   }
-  const colors = { h: getColor("helix"), s: getColor("strand"), c: getColor("loop") };
-  return (atom) => colors[atom.ss];
+  const colors = Object.fromEntries(
+    Object.entries(ROLES).map(([letter, role]) => [letter, getColor(role)]),
+  );
+  // Not by atom.ss, which 3Dmol.js rewrites where a strand has its arrow.
+  return (atom) => colors[design.ss[atom.properties.place]];
 }
 
 function paint() {
@@ -200,7 +206,7 @@ function orient() {
   viewer.zoomTo();
   const current = viewer.getView();
   viewer.setView([...current.slice(0, 4), ...toQuaternion(getSelected().axes)]);
-  viewer.zoom(1.15);
+  viewer.zoom(1.3);
   viewer.render();
 }
 
