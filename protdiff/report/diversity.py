@@ -14,6 +14,7 @@ TM-align: a protein structure alignment algorithm based on the TM-score, 2005.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -67,7 +68,7 @@ def make_diversity_map(traces: Sequence[NDArray[np.floating]]) -> DiversityMap:
     align = _find_aligner() if pairs <= MOST_ALIGNMENTS else None
     if align is not None and min(map(len, traces)) >= 3:
         distances = np.zeros((len(traces), len(traces)))
-        for i, j in zip(*np.tril_indices(len(traces), -1), strict=True):
+        for i, j in itertools.combinations(range(len(traces)), 2):
             distances[i, j] = distances[j, i] = 1.0 - align(traces[i], traces[j])
         name = ALIGNMENT
     else:

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from protdiff.report.collect import ReportDesign
@@ -177,7 +178,7 @@ def draw_diversity(
 ) -> Drawing:
     """Draw the map of designs on which alike is near."""
     figure, axes = _start(3.7, 3.5)
-    points = _scatter(axes, designs, *diversity.points.T, palette)
+    points = _scatter(axes, designs, diversity.points[:, 0], diversity.points[:, 1], palette)
     reach = 1.15 * float(np.abs(diversity.points).max()) or 1.0
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     axes.set(xlabel=diversity.distance, ylabel=diversity.distance)
@@ -198,7 +199,7 @@ def draw_histogram(designs: Sequence[ReportDesign], quantity: str, palette: Pale
         axes.axvspan(*band, facecolor=palette.band, edgecolor=palette.band, alpha=0.18, lw=1.0)
     axes.hist(values, bins=np.linspace(low, high, BINS + 1).tolist(), color=palette.accent)
     axes.set(xlim=(low, high), xlabel=HISTOGRAMS.get(quantity, quantity))
-    axes.yaxis.get_major_locator().set_params(integer=True, nbins=3)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=3))
     return Drawing(figure, f"Histogram of {quantity}")
 
 

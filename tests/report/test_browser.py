@@ -1,10 +1,12 @@
 """The page in headless Chromium: no error, something to see, and quick to open."""
 
+import io
 import os
 import shutil
 import time
 from pathlib import Path
 
+import matplotlib.image
 import numpy as np
 import pytest
 
@@ -78,13 +80,11 @@ COUNT_COLOURS = """selector => {
 
 
 def test_the_pictures_are_not_blank(page):
-    for selector in ("#viewer canvas", "#gallery canvas", "#contact-map", "#strip"):
-        # A WebGL canvas may be read only in the frame in which it was drawn; take a screenshot.
-        if selector.startswith("#viewer"):
-            shot = page.locator("#viewer").screenshot(timeout=PATIENCE)
-            assert len(shot) > 4000
-        else:
-            assert page.evaluate(COUNT_COLOURS, selector) > 3, selector
+    for selector in ("#gallery canvas", "#contact-map", "#strip"):
+        assert page.evaluate(COUNT_COLOURS, selector) > 1, selector
+    # A WebGL canvas may be read only in the frame in which it was drawn; a screenshot always.
+    shot = matplotlib.image.imread(io.BytesIO(page.locator("#viewer").screenshot(timeout=PATIENCE)))
+    assert len(np.unique(shot.reshape(-1, shot.shape[-1]), axis=0)) > 50
 
 
 def get_names(page):
@@ -140,7 +140,7 @@ def test_the_trajectory_plays_and_scrubs(page):
     slider.evaluate("e => { e.value = 1; e.dispatchEvent(new Event('input')); }")
     assert page.locator("#frame-label").inner_text() == "2 / 3"
     page.locator("#play").click()
-    page.wait_for_function("document.getElementById('frame-label').textContent === '3 / 3'")
+    playwright.expect(page.locator("#frame-label")).to_have_text("3 / 3", timeout=PATIENCE)
 
 
 def test_a_download_is_the_structure_of_the_file(page, run_folder, tmp_path):
