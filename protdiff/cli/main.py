@@ -17,6 +17,7 @@ from protdiff.cli.info import info
 from protdiff.cli.likelihood import likelihood
 from protdiff.cli.prepare import prepare
 from protdiff.cli.registration import register
+from protdiff.cli.report import report
 from protdiff.cli.scaffold import scaffold
 from protdiff.cli.train import train
 
@@ -42,6 +43,7 @@ for command, panel in (
     (contig, "Design"),
     (evaluate, "Judge"),
     (likelihood, "Judge"),
+    (report, "Judge"),
     (fetch, "Data and training"),
     (prepare, "Data and training"),
     (train, "Data and training"),

@@ -36,6 +36,9 @@ from protdiff.structure.protein_mpnn import (
 
 __all__ = ["DesignSet", "Interrupted", "read_designs"]
 
+_NESTED = ("file", "index", "asked", "quality")
+"""Keys of a manifest's line that a flat record has otherwise."""
+
 
 class DesignSet(Sequence[Backbone]):
     """Backbones that were designed together.
@@ -169,7 +172,8 @@ class DesignSet(Sequence[Backbone]):
             {
                 "index": design.index,
                 "name": design.backbone.name,
-                **{k: v for k, v in record.items() if k not in ("file", "index", "quality")},
+                **{k: v for k, v in record.items() if k not in _NESTED},
+                **{f"asked_{name}": value for name, value in record["asked"].items()},
                 **design.quality.to_dict(),
             }
             for design, record in zip(self._designs, self._records, strict=True)

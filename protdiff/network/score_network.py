@@ -163,8 +163,9 @@ class ScoreNetwork(nn.Module):
         self.previous_chain = ChainGeometry(scalars, vectors, config.scale)
         self.motif = nn.Parameter(torch.zeros(2, scalars))
         # The row of what is not told stays zero: nothing is added for it.
-        self.secondary = nn.Embedding(len(SECONDARY_STATES), scalars, padding_idx=0)
-        nn.init.zeros_(self.secondary.weight)
+        self.secondary = nn.Embedding.from_pretrained(
+            torch.zeros(len(SECONDARY_STATES), scalars), freeze=False, padding_idx=0
+        )
         self.pair = PairEmbedding(config.pair_width, config.noise_width)
         self.pair_bias = nn.ModuleList(
             PairBias(config.pair_width, config.layers // 2, config.heads, scalars) for _ in range(2)

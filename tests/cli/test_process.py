@@ -41,7 +41,7 @@ def stop_with(process, stop):
     while True:
         process.send_signal(stop)
         try:
-            returned, _, stderr = finish(process, timeout=1.5)
+            returned, _, stderr = finish(process, timeout=15)
         except subprocess.TimeoutExpired:
             continue
         return returned, stderr

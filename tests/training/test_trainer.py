@@ -60,14 +60,14 @@ def test_run_folder_holds_everything(config, tmp_path):
 def test_training_lowers_the_loss(config, tmp_path):
     longer = dataclasses.replace(
         config,
-        steps=150,
-        decay_steps=50,
+        steps=60,
+        decay_steps=20,
         learning_rate=4e-3,
         motif=0.0,
         self_condition=0.0,
         secondary_structure=0.0,
         panel_designs=0,
-        evaluate_every=150,
+        evaluate_every=60,
     )
     untrained = Trainer(longer)
     before = untrained.held_out.measure(untrained.average.module)["held_out"]

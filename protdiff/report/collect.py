@@ -1,0 +1,306 @@
+"""Gather what a report shows: designs, their numbers, and what could not be read.
+
+A report is made of what is there. A damaged line of the manifest, a missing or unreadable file is
+said on the page and costs one design, not the report; only where nothing is left is that an error.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protdiff.design.run_folder import MANIFEST, SETTINGS, TRAJECTORIES, read_manifest
+from protdiff.errors import InputError
+from protdiff.evaluation import Quality, assign_secondary_structure, measure_backbone
+from protdiff.structure import (
+    CHAIN_JUMP,
+    Backbone,
+    StructureWarning,
+    backbone_dihedrals,
+    find_structure_files,
+    read_backbone,
+    read_models,
+)
+
+__all__ = ["Collection", "ReportDesign", "Trajectory", "collect_designs"]
+
+MOST_FRAMES = 40
+"""A trajectory on the page has at most so many frames; longer ones are thinned evenly."""
+
+MOST_TRAJECTORIES = 12
+"""So many designs, from the first on, keep their trajectory; each adds about 0.15 MB."""
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """The way of a design from noise to structure.
+
+    Attributes
+    ----------
+    denoised
+        (frame, residue, 4, 3), Å: what the network takes each state for.
+    noisy
+        (frame, residue, 3), Å: the alpha carbons of the states themselves.
+    """
+
+    denoised: NDArray[np.float32]
+    noisy: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ReportDesign:
+    """One structure with its numbers.
+
+    Attributes
+    ----------
+    name, file
+        What it is called and where it lies, below the folder of the report.
+    backbone
+        The structure; its ``motif_mask`` is what the manifest says.
+    quality
+        As ``protdiff evaluate`` measures it.
+    secondary_structure
+        One letter a residue: H, E or -.
+    phi, psi
+        (residue,), degrees; NaN at the ends of a chain. Of a D-protein those of its mirror image,
+        as it is judged.
+    record
+        Its line of the manifest; empty for a file that is not of a run.
+    trajectory
+        None where the run kept none.
+    """
+
+    name: str
+    file: str
+    backbone: Backbone
+    quality: Quality
+    secondary_structure: str
+    phi: NDArray[np.floating]
+    psi: NDArray[np.floating]
+    record: Mapping[str, Any]
+    trajectory: Trajectory | None = None
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What a report is made of."""
+
+    designs: Sequence[ReportDesign]
+    source: str
+    """The folder's or file's name."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What ``run.json`` says; empty without one."""
+    problems: Sequence[str] = ()
+    """What could not be read, a sentence each."""
+    made: int = 0
+    """Designs in the manifest, or structure files found; not all need be shown."""
+    passing: int = 0
+    """Those of them without a fault: as the manifest says, or as measured here."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    path: Path
+    name: str
+    record: Mapping[str, Any]
+
+
+def collect_designs(
+    sources: Path | Sequence[Path],
+    *,
+    max_designs: int = 500,
+    on_start: Callable[[int], None] | None = None,
+    on_design: Callable[[], None] | None = None,
+) -> Collection:
+    """Read and measure the designs of a run, or the structures of folders and files.
+
+    Parameters
+    ----------
+    sources
+        A folder of a run, any other folder, or files.
+    max_designs
+        How many designs at most are read, from the first on.
+    on_start
+        Called with the number of designs that will be read.
+    on_design
+        Called after each.
+
+    Raises
+    ------
+    InputError
+        There is nothing to show.
+    """
+    if max_designs < 1:
+        raise InputError(f"the number of designs to show is {max_designs}; give at least 1")
+    paths = [sources] if isinstance(sources, Path) else list(sources)
+    if not paths:
+        raise InputError("there is nothing to report on; give a folder or structure files")
+    problems: list[str] = []
+    settings: Mapping[str, Any] = {}
+    run = paths[0] if len(paths) == 1 and (paths[0] / MANIFEST).is_file() else None
+    if run is not None:
+        found = _find_in_run(run, problems)
+        settings = _read_settings(run, problems)
+    else:
+        found = _find_files(paths)
+    readable = [one for one in found if one.path.is_file()]
+    problems += [f"{one.name}: the file is missing" for one in found if not one.path.is_file()]
+    if on_start is not None:
+        on_start(min(len(readable), max_designs))
+    designs: list[ReportDesign] = []
+    for one in readable[:max_designs]:
+        design = _read_design(one, problems)
+        if design is not None:
+            designs.append(design)
+        if on_design is not None:
+            on_design()
+    if not designs:
+        reason = f" ({problems[0]})" if problems else ""
+        raise InputError(f"there is no design to show in {paths[0]}{reason}; generate some first")
+    _add_trajectories(run, designs, problems)
+    made, passing = _count(run, found, designs)
+    source = paths[0].resolve().name if len(paths) == 1 else f"{len(paths)} files and folders"
+    return Collection(designs, source, settings, problems, made, passing)
+
+
+def _find_in_run(run: Path, problems: list[str]) -> list[_Found]:
+    try:
+        manifest = read_manifest(run / MANIFEST)
+    except OSError as error:
+        raise InputError(f"cannot read {run / MANIFEST}: {error.strerror or error}") from error
+    if manifest.damaged:
+        plural = "line" if manifest.damaged == 1 else "lines"
+        problems.append(f"{MANIFEST}: {manifest.damaged} damaged {plural} passed over")
+    if not manifest.records:
+        raise InputError(f"the manifest in {run} names no design; generate some first")
+    without = [index for index, record in manifest.records.items() if record["file"] is None]
+    problems += [f"design {index} came out without finite coordinates" for index in without]
+    return [
+        _Found(run / record["file"], Path(record["file"]).stem, record)
+        for _, record in sorted(manifest.records.items())
+        if record["file"] is not None
+    ]
+
+
+def _find_files(paths: Sequence[Path]) -> list[_Found]:
+    files = find_structure_files(paths)
+    below = [_name_below(file, paths) for file in files]
+    return [_Found(path, name, {}) for path, name in zip(files, below, strict=True)]
+
+
+def _name_below(file: Path, paths: Sequence[Path]) -> str:
+    for path in paths:
+        if path.is_dir() and file.is_relative_to(path):
+            return file.relative_to(path).as_posix()
+    return file.name
+
+
+def _read_settings(run: Path, problems: list[str]) -> Mapping[str, Any]:
+    path = run / SETTINGS
+    if not path.exists():
+        return {}
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(settings, dict):
+            return settings
+    except (OSError, ValueError, RecursionError):
+        pass
+    problems.append(f"{SETTINGS} is damaged; the settings of the run are not known")
+    return {}
+
+
+def _read_design(found: _Found, problems: list[str]) -> ReportDesign | None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", StructureWarning)
+        try:
+            backbone = read_backbone(found.path)
+        except InputError as error:
+            problems.append(f"{found.name}: {error}")
+            return None
+    problems += [f"{found.name}: {warning.message}" for warning in caught]
+    sign = -1 if found.record.get("handedness") == "D" else 1
+    quality = measure_backbone(backbone, handedness=sign)
+    if not quality.finite:
+        problems.append(f"{found.name}: coordinates too large to be measured")
+        return None
+    phi, psi, _ = backbone_dihedrals(backbone.coordinates, _number_links(backbone))
+    return ReportDesign(
+        name=found.name,
+        file=found.path.name if found.record else found.name,
+        backbone=dataclasses.replace(backbone, motif_mask=_find_motif(found.record, backbone)),
+        quality=quality,
+        secondary_structure="".join(assign_secondary_structure(backbone.coordinates)),
+        phi=sign * phi,
+        psi=sign * psi,
+        record=found.record,
+    )
+
+
+def _number_links(backbone: Backbone) -> NDArray[np.int64]:
+    """Link residues as :func:`protdiff.evaluation.measure_backbone` does: by their numbers."""
+    step = np.diff(backbone.residue_number)
+    step = np.where(step < 1, 1, step)
+    step = np.where(backbone.chain_id[1:] == backbone.chain_id[:-1], step, CHAIN_JUMP)
+    return np.concatenate([[0], np.cumsum(step)])
+
+
+def _find_motif(record: Mapping[str, Any], backbone: Backbone) -> NDArray[np.bool_]:
+    """Return (residue,) True for the motif; a manifest may say anything at all."""
+    mask = np.zeros(len(backbone), dtype=bool)
+    pairs = record.get("motif_map")
+    for pair in pairs if isinstance(pairs, list) else []:
+        place = pair.get("to") if isinstance(pair, dict) else None
+        if type(place) is int and 1 <= place <= len(mask):
+            mask[place - 1] = True
+    return mask
+
+
+def _add_trajectories(run: Path | None, designs: list[ReportDesign], problems: list[str]) -> None:
+    """Give the first designs the trajectories that lie beside them, in place."""
+    if run is None or not (run / TRAJECTORIES).is_dir():
+        return
+    left = MOST_TRAJECTORIES
+    for place, design in enumerate(designs):
+        stem, suffix = Path(design.file).stem, Path(design.file).suffix
+        files = [run / TRAJECTORIES / f"{stem}_{kind}{suffix}" for kind in ("denoised", "noisy")]
+        if left == 0 or not all(file.is_file() for file in files):
+            continue
+        try:
+            denoised, noisy = (_read_frames(file, len(design.backbone)) for file in files)
+        except InputError as error:
+            problems.append(f"{design.name}: the trajectory cannot be read: {error}")
+            continue
+        trajectory = Trajectory(denoised, noisy[:, :, 1])
+        designs[place] = dataclasses.replace(design, trajectory=trajectory)
+        left -= 1
+
+
+def _read_frames(path: Path, length: int) -> NDArray[np.float32]:
+    """Return (frame, residue, 4, 3), thinned to what a page can hold; the last frame stays."""
+    with warnings.catch_warnings():
+        # Of states on the way: noise has no good geometry.
+        warnings.simplefilter("ignore", StructureWarning)
+        frames = read_models(path)
+    if any(len(frame) != length for frame in frames):
+        raise InputError(f"{path} has other residues than its design")
+    kept = np.linspace(0, len(frames) - 1, min(len(frames), MOST_FRAMES)).round().astype(int)
+    return np.stack([frames[index].coordinates for index in kept])
+
+
+def _count(
+    run: Path | None, found: Sequence[_Found], designs: Sequence[ReportDesign]
+) -> tuple[int, int]:
+    if run is None:
+        return len(found), sum(design.quality.passes for design in designs)
+    records = read_manifest(run / MANIFEST).records.values()
+    qualities = [record.get("quality") for record in records]
+    passing = sum(isinstance(q, dict) and q.get("passes") is True for q in qualities)
+    return len(records), passing
