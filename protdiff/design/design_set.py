@@ -173,7 +173,7 @@ class DesignSet(Sequence[Backbone]):
                 "index": design.index,
                 "name": design.backbone.name,
                 **{k: v for k, v in record.items() if k not in _NESTED},
-                **{f"asked_{name}": value for name, value in record["asked"].items()},
+                **{f"asked_{name}": value for name, value in record.get("asked", {}).items()},
                 **design.quality.to_dict(),
             }
             for design, record in zip(self._designs, self._records, strict=True)

@@ -78,7 +78,7 @@ def make_diversity_map(backbones: Sequence[NDArray[np.floating]]) -> DiversityMa
     else:
         distances, name = _compare_distance_matrices([x[:, 1] for x in backbones]), DISTANCE_MATRIX
     points, kept = embed_distances(distances)
-    below = distances[np.tril_indices(len(traces), -1)]
+    below = distances[np.tril_indices(len(backbones), -1)]
     return DiversityMap(points, float(below.mean()) if len(below) else np.nan, kept, name)
 
 
