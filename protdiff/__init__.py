@@ -2,8 +2,8 @@
 
 >>> import protdiff
 >>> model = protdiff.load()  # doctest: +SKIP
->>> backbones = model.generate(length=100, num=8, seed=0)  # doctest: +SKIP
->>> protdiff.write_backbone("design.pdb", backbones[0])  # doctest: +SKIP
+>>> designs = model.generate(length=100, num=8, seed=0)  # doctest: +SKIP
+>>> designs.filter(passing=True).write("designs")  # doctest: +SKIP
 """
 
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from protdiff.lazy import make_lazy
 from protdiff.version import get_version
 
 if TYPE_CHECKING:
+    from protdiff.design.design_set import DesignSet, Interrupted, read_designs
     from protdiff.design.designer import Designer, load
     from protdiff.design.generate import Generation
     from protdiff.design.run import OutputSettings, run_designs
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
         parse_contig,
         read_backbone,
         read_backbones,
+        read_protein_mpnn,
         write_backbone,
+        write_fasta,
         write_trajectory,
     )
 
@@ -34,9 +37,11 @@ __all__ = [
     "Backbone",
     "CheckpointError",
     "DependencyError",
+    "DesignSet",
     "Designer",
     "Generation",
     "InputError",
+    "Interrupted",
     "OutputSettings",
     "ProtdiffError",
     "Quality",
@@ -49,9 +54,12 @@ __all__ = [
     "parse_contig",
     "read_backbone",
     "read_backbones",
+    "read_designs",
+    "read_protein_mpnn",
     "run_designs",
     "summarise_quality",
     "write_backbone",
+    "write_fasta",
     "write_trajectory",
 ]
 
@@ -63,9 +71,11 @@ __getattr__, __dir__ = make_lazy(
         "Backbone": "protdiff.structure",
         "CheckpointError": "protdiff.errors",
         "DependencyError": "protdiff.errors",
+        "DesignSet": "protdiff.design.design_set",
         "Designer": "protdiff.design.designer",
         "Generation": "protdiff.design.generate",
         "InputError": "protdiff.errors",
+        "Interrupted": "protdiff.design.design_set",
         "OutputSettings": "protdiff.design.run",
         "ProtdiffError": "protdiff.errors",
         "Quality": "protdiff.evaluation.quality",
@@ -77,9 +87,12 @@ __getattr__, __dir__ = make_lazy(
         "parse_contig": "protdiff.structure",
         "read_backbone": "protdiff.structure",
         "read_backbones": "protdiff.structure",
+        "read_designs": "protdiff.design.design_set",
+        "read_protein_mpnn": "protdiff.structure",
         "run_designs": "protdiff.design.run",
         "summarise_quality": "protdiff.evaluation.panel",
         "write_backbone": "protdiff.structure",
+        "write_fasta": "protdiff.structure",
         "write_trajectory": "protdiff.structure",
     },
 )

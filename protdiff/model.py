@@ -12,6 +12,7 @@ have zero mean over the atoms that exist, and are zero on padding.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -35,15 +36,19 @@ __all__ = [
     "BackboneDenoiser",
     "BackboneModel",
     "MotifInput",
+    "SecondaryStructureInput",
     "load_checkpoint",
     "make_residue_mask",
+    "read_header",
     "save_checkpoint",
 ]
 
 DIFFUSED_ATOMS = ("N", "CA", "C")
 LENGTH_RANGE = (30, 512)  # residues that the network is built for; checkpoints name what they saw
-CHECKPOINT_VERSION = 1
+CHECKPOINT_VERSION = 2
 _FORMAT = "protdiff-checkpoint"
+_ADDED_IN_VERSION_2 = ("secondary.weight", "noise.composition")
+"""Weights that a checkpoint of version 1 lacks; as they start, at zero, they change nothing."""
 _SDES: dict[str, type[SDE]] = {"LinearVPSDE": LinearVPSDE, "CosineVPSDE": CosineVPSDE}
 
 
@@ -62,6 +67,23 @@ class MotifInput:
 
     group: Tensor
     positions: Tensor
+
+
+@dataclass(frozen=True)
+class SecondaryStructureInput:
+    """What the network is told of the secondary structure; either part may be left out.
+
+    Parameters
+    ----------
+    states
+        ``(batch, residue)`` integers, places in :data:`protdiff.network.SECONDARY_STATES`: 0 not
+        told, 1 loop, 2 helix, 3 strand.
+    composition
+        ``(batch, 2)``, shares of helix and strand of each protein; NaN where they are not told.
+    """
+
+    states: Tensor | None = None
+    composition: Tensor | None = None
 
 
 class BackboneDenoiser(Denoiser):
@@ -87,6 +109,8 @@ class BackboneDenoiser(Denoiser):
         Remember the last estimate.
     motif
         Shape of the motif, if the network is to know one.
+    secondary_structure
+        Secondary structure, if the network is to know of it.
 
     References
     ----------
@@ -104,6 +128,7 @@ class BackboneDenoiser(Denoiser):
         *,
         self_condition: bool = True,
         motif: MotifInput | None = None,
+        secondary_structure: SecondaryStructureInput | None = None,
     ) -> None:
         self.network = network
         self.sde = sde
@@ -112,6 +137,7 @@ class BackboneDenoiser(Denoiser):
         self.handedness = handedness
         self.self_condition = self_condition
         self.motif = motif
+        self.secondary_structure = secondary_structure or SecondaryStructureInput()
         self.previous: Tensor | None = None
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Tensor:
@@ -130,6 +156,8 @@ class BackboneDenoiser(Denoiser):
             self.previous,
             None if self.motif is None else self.motif.group,
             None if self.motif is None else self.motif.positions,
+            self.secondary_structure.states,
+            self.secondary_structure.composition,
         )[-1]
         if self.self_condition:
             self.previous = estimate.detach()
@@ -179,6 +207,11 @@ class BackboneModel:
         shortest, longest = self.metadata.get("lengths", LENGTH_RANGE)
         return int(shortest), int(longest)
 
+    @property
+    def knows_secondary_structure(self) -> bool:
+        """Whether the network learned to be told of secondary structure."""
+        return bool((self.network.secondary.weight != 0).any())
+
     def to(self, device: torch.device | str) -> BackboneModel:
         """Return the model on another device."""
         return replace(self, network=self.network.to(device))
@@ -203,6 +236,7 @@ class BackboneModel:
         handedness: float | Tensor = 1.0,
         self_condition: bool = True,
         motif: MotifInput | None = None,
+        secondary_structure: SecondaryStructureInput | None = None,
         sde: SDE | None = None,
     ) -> BackboneDenoiser:
         """Make the denoiser of one batch, for one sampling run.
@@ -220,6 +254,8 @@ class BackboneModel:
             See :class:`BackboneDenoiser`.
         motif
             See :class:`MotifInput`.
+        secondary_structure
+            See :class:`SecondaryStructureInput`.
         sde
             Another process than the model's own.
 
@@ -249,6 +285,7 @@ class BackboneModel:
             hands.to(self.device),
             self_condition=self_condition,
             motif=motif,
+            secondary_structure=secondary_structure,
         )
 
 
@@ -314,12 +351,17 @@ def load_checkpoint(path: str | Path, *, device: str | torch.device = "cpu") -> 
     path = Path(path)
     header, weights = _read(path)
     try:
-        network = ScoreNetwork(NetworkConfig(**header["network"]))
+        config = NetworkConfig(**header["network"])
+        _check_sizes(config, weights)
+        network = ScoreNetwork(config)
         sde_header = dict(header["sde"])
         sde = _SDES[sde_header.pop("name")](**sde_header)
+        if header["version"] == 1:
+            initial = network.state_dict()
+            weights |= {name: initial[name] for name in _ADDED_IN_VERSION_2}
         network.load_state_dict(weights)
-    except (KeyError, TypeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise CheckpointError(
             f"{path} does not describe a network of this protdiff ({reason}); "
             "fetch the checkpoint again or use the protdiff version that wrote it"
@@ -328,13 +370,54 @@ def load_checkpoint(path: str | Path, *, device: str | torch.device = "cpu") -> 
     return BackboneModel(
         network=network.to(device),
         sde=sde,
-        metadata=header.get("metadata", {}),
+        metadata=header["metadata"],
         name=path.stem,
         sha256=hash_file(path),
     )
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def read_header(path: str | Path) -> dict[str, Any]:
+    """Read what a checkpoint says of itself, without its tensors.
+
+    Returns
+    -------
+    dict
+        ``network`` and ``sde``, their settings; ``metadata``, the card.
+
+    Raises
+    ------
+    CheckpointError
+        As in :func:`load_checkpoint`.
+    """
+    return _read(Path(path), tensors=False)[0]
+
+
+def _check_sizes(config: NetworkConfig, weights: Mapping[str, Tensor]) -> None:
+    """Refuse a header that lies about sizes before memory is asked for by its word.
+
+    Each product below is the number of entries of matrices that a network of these sizes has.
+    """
+    values = config.to_dict()
+    for name, value in values.items():
+        if name == "scale":
+            if not (type(value) in (int, float) and 0 < value < math.inf):
+                raise ValueError(f"scale is {value!r}")
+        elif type(value) is not int or value < 1:
+            raise ValueError(f"{name} is {value!r}")
+    per_layer = (
+        config.scalars * config.noise_width,
+        config.scalars * config.hidden,
+        config.scalars * config.heads * config.head_width,
+        config.vectors * config.heads * config.points,
+        config.vectors**2,
+        config.heads * config.pair_width // 2,
+    )
+    held = sum(tensor.numel() for tensor in weights.values())
+    if config.layers * max(per_layer) > held:
+        raise ValueError(f"it holds {held} numbers, too few for the sizes {values}")
+
+
+def _read(path: Path, *, tensors: bool = True) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read header and tensors, changing every way to fail into one clear line."""
     if not path.is_file():
         raise CheckpointError(
@@ -343,9 +426,10 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+            names = file.keys() if tensors else ()
+            weights = {name: file.get_tensor(name) for name in names}
         header = json.loads(metadata.get("protdiff", "null"))
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{path} is not a whole safetensors file ({error}); fetch or copy it again"
         ) from error
@@ -354,9 +438,28 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             f"{path} is a safetensors file but not a protdiff checkpoint; "
             "expected one written by protdiff train"
         )
-    if header.get("version") != CHECKPOINT_VERSION:
+    if header.get("version") not in range(1, CHECKPOINT_VERSION + 1):
         raise CheckpointError(
-            f"{path} has checkpoint version {header.get('version')}, this protdiff reads version "
-            f"{CHECKPOINT_VERSION}; use the protdiff release that wrote it"
+            f"{path} has checkpoint version {header.get('version')}, this protdiff reads versions "
+            f"1 to {CHECKPOINT_VERSION}; use the protdiff release that wrote it"
         )
-    return header, weights
+    if not _is_card(header.get("metadata")):
+        raise CheckpointError(
+            f"the header of {path} is damaged: its metadata make no sense; fetch it again"
+        )
+    whole = [name for name, tensor in weights.items() if not tensor.is_floating_point()]
+    if whole:
+        raise CheckpointError(f"{path} is damaged: {whole[0]!r} holds no real numbers")
+    return header, {name: tensor.float() for name, tensor in weights.items()}
+
+
+def _is_card(metadata: object) -> bool:
+    if not isinstance(metadata, dict):
+        return False
+    lengths = metadata.get("lengths", list(LENGTH_RANGE))
+    return (
+        isinstance(lengths, list)
+        and len(lengths) == 2
+        and all(type(length) is int for length in lengths)
+        and 1 <= lengths[0] <= lengths[1]
+    )

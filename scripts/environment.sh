@@ -18,8 +18,11 @@ prepare_environment() {
     local extra=${1:-} target="." probe="import protdiff.model, protdiff.cli" stamp
     if [[ -n $extra ]]; then
         target=".[$extra]"
-        probe+=", pytest, pytest_timeout, hypothesis, gemmi, tmtools, ruff, mypy"
     fi
+    case $extra in
+        test) probe+=", pytest, pytest_timeout, hypothesis, gemmi, tmtools, ruff, mypy" ;;
+        docs) probe+=", sphinx, myst_parser, furo, sphinx_copybutton" ;;
+    esac
     if [[ ! -x .venv/bin/python ]]; then
         local python
         python=$(find_python)

@@ -83,11 +83,12 @@ def draw(out: Path, seed: int) -> Path:
         axis.plot(x, density[index], color="#1b3a6b", lw=2.2)
         axis.plot(x, grid[index], color="#ff6b35", lw=1.4, ls=(0, (4, 3)))
         axis.set(title=f"t = {float(t[index]):.2f}", xlabel="x", yticks=[], xlim=(-3.6, 3.6))
+        axis.set_ylim(0, 1.1 * float(density.max()))
         axis.spines[["top", "right", "left"]].set_visible(False)
-    axes["t0"].legend(
-        ["closed form", "Fokker–Planck", "simulated"], frameon=False, fontsize=8, loc="upper left"
+    # The density has sunk by then, which leaves room.
+    axes["t3"].legend(
+        ["closed form", "Fokker–Planck", "simulated"], frameon=False, fontsize=9, loc="upper right"
     )
-    axes["t0"].set_ylim(top=1.5 * axes["t0"].get_ylim()[1])
     figure.suptitle("Noise in, noise out: a mixture of three Gaussians under the VP SDE", size=14)
     path = out / "densities.png"
     figure.savefig(path, dpi=130)

@@ -7,6 +7,8 @@ shuffled (the same bonds and the same Ramachandran plot, but another fold). All 
 probes. The ranking accuracy is the share of chains whose native is the likeliest:
 
     python scripts/likelihood_ranking.py prepared.safetensors --num 100
+
+Each chain is written to the file --out when it is done, and a run that was stopped goes on there.
 """
 
 from __future__ import annotations
@@ -14,17 +16,21 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from protdiff.design import load
 from protdiff.design.weights import DEFAULT_WEIGHTS
 from protdiff.errors import ProtdiffError
-from protdiff.evaluation.likelihood import Likelihood, LikelihoodSettings, measure_likelihood
+from protdiff.evaluation.likelihood import LikelihoodSettings, measure_likelihood
 from protdiff.structure import Backbone, backbone_dihedrals, build_backbone
 from protdiff.training.dataset import load_dataset
+
+if TYPE_CHECKING:
+    from protdiff.model import BackboneModel
 
 NOISE = 0.5  # Å
 
@@ -67,7 +73,9 @@ def main() -> None:
     parser.add_argument("--rtol", type=float, default=1e-3)
     parser.add_argument("--atol", type=float, default=1e-4)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, help="also write the numbers here")
+    parser.add_argument(
+        "--out", type=Path, default=Path("likelihood_ranking.jsonl"), help="a line a chain"
+    )
     arguments = parser.parse_args()
 
     model = load(arguments.weights, arguments.device).model
@@ -75,54 +83,73 @@ def main() -> None:
         probes=arguments.probes, seed=arguments.seed, rtol=arguments.rtol, atol=arguments.atol
     )
     _, held_out = load_dataset(arguments.prepared, tuple(arguments.lengths))
-    rng = np.random.default_rng(arguments.seed)
-    order = rng.permutation(len(held_out))
+    order = np.random.default_rng(arguments.seed).permutation(len(held_out))
     if arguments.shortest:
         order = np.argsort(held_out.lengths.numpy(), kind="stable")
 
-    chains: list[dict[str, object]] = []
-    wins = dict.fromkeys((*COPIES, "all"), 0)
-    print(f"{'chain':14s}{'length':>7s}{'native':>10s}{'±':>6s}", end="")
-    print("".join(f"{name:>12s}{'±':>6s}" for name in COPIES) + f"{'seconds':>9s}")
+    names = ("native", *COPIES)
+    done = read_lines(arguments.out, model.sha256)
+    print(f"{'chain':14s}{'length':>7s}", end="")
+    print("".join(f"{name:>12s}{'±':>6s}" for name in names) + f"{'seconds':>9s}")
     for place in order[: arguments.num].tolist():
-        start = time.perf_counter()
         native = Backbone.from_coordinates(held_out.get(place).numpy(), name=held_out.ids[place])
-        found: dict[str, Likelihood | None] = {}
-        found["native"] = measure_likelihood(model, native, settings)
-        for name, spoil in COPIES.items():
-            try:
-                found[name] = measure_likelihood(model, spoil(native, rng), settings)
-            except ProtdiffError:  # so unlikely that the flow cannot be solved
-                found[name] = None
-        seconds = time.perf_counter() - start
-        nats = {name: -np.inf if one is None else one.nats for name, one in found.items()}
-        for name in COPIES:
-            wins[name] += nats["native"] > nats[name]
-        wins["all"] += nats["native"] > max(nats[name] for name in COPIES)
-        row = f"{native.name:14s}{len(native):7d}"
-        for name, one in found.items():
-            width = 10 if name == "native" else 12
-            error = np.nan if one is None else one.standard_error
-            row += f"{nats[name]:{width}.1f}{error:6.1f}"
-        print(f"{row}{seconds:9.1f}", flush=True)
-        chains.append(
-            {
+        if native.name not in done:
+            start = time.perf_counter()
+            # Each chain has random numbers of its own, so that a resumed run is the run that was.
+            rng = np.random.default_rng([arguments.seed, place])
+            copies = {name: spoil(native, rng) for name, spoil in COPIES.items()}
+            found = {
+                name: measure(model, structure, settings)
+                for name, structure in ({"native": native} | copies).items()
+            }
+            line = {
                 "chain": native.name,
                 "length": len(native),
-                "nats": {name: None if one is None else one.nats for name, one in found.items()},
-                "standard_error": {
-                    name: None if one is None else one.standard_error for name, one in found.items()
-                },
-                "seconds": seconds,
+                "nats": {name: nats for name, (nats, _) in found.items()},
+                "standard_error": {name: error for name, (_, error) in found.items()},
+                "seconds": round(time.perf_counter() - start, 1),
+                "weights_sha256": model.sha256,
             }
-        )
-    accuracy = {name: count / len(chains) for name, count in wins.items()}
+            with arguments.out.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+            done[native.name] = line
+        print(format_line(done[native.name], names), flush=True)
+    chains = list(done.values())
     print(f"ranking accuracy over {len(chains)} chains:")
-    for name, share in accuracy.items():
-        print(f"  native above {name:10s}{share:6.2f}")
-    if arguments.json is not None:
-        report = {"weights": model.sha256, "accuracy": accuracy, "chains": chains}
-        arguments.json.write_text(json.dumps(report, indent=1))
+    for name in COPIES:
+        print(f"  native above {name:10s}{np.mean([beats(one, [name]) for one in chains]):6.2f}")
+    print(f"  native above {'all':10s}{np.mean([beats(one, COPIES) for one in chains]):6.2f}")
+
+
+def measure(
+    model: BackboneModel, backbone: Backbone, settings: LikelihoodSettings
+) -> tuple[float | None, float | None]:
+    """Return nats and their standard error; nothing where the flow cannot be solved."""
+    try:
+        found = measure_likelihood(model, backbone, settings)
+    except ProtdiffError:  # so unlikely is it
+        return None, None
+    return found.nats, found.standard_error
+
+
+def beats(line: dict[str, Any], copies: Iterable[str]) -> bool:
+    nats = line["nats"]
+    return all(nats[name] is None or nats["native"] > nats[name] for name in copies)
+
+
+def read_lines(path: Path, weights: str) -> dict[str, dict[str, Any]]:
+    """Return the finished chains of these weights, by name."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    lines = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+    return {line["chain"]: line for line in lines if line["weights_sha256"] == weights}
+
+
+def format_line(line: dict[str, Any], names: Iterable[str]) -> str:
+    row = f"{line['chain']:14s}{line['length']:7d}"
+    for name in names:
+        nats, error = line["nats"][name], line["standard_error"][name]
+        row += f"{-np.inf if nats is None else nats:12.1f}{np.nan if error is None else error:6.1f}"
+    return f"{row}{line['seconds']:9.1f}"
 
 
 if __name__ == "__main__":

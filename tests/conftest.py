@@ -1,5 +1,6 @@
 """What the tests of several parts share."""
 
+import runpy
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,22 @@ def tiny_weights(tiny_model, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     save_checkpoint(path, tiny_model)
     return path
+
+
+@pytest.fixture
+def programs(tmp_path, monkeypatch):
+    """Return a function that puts a fake program on PATH, where there is nothing else.
+
+    Its arguments are a name and what the program is: ``"PROTEIN_MPNN"``, ``"LIGAND_MPNN"``,
+    ``"FOLDER"`` or ``"FOLDSEEK"`` of ``tests/fake_programs.py``, or lines of Python.
+    """
+    fakes = runpy.run_path(str(Path(__file__).with_name("fake_programs.py")))
+    folder, store = tmp_path / "bin", tmp_path / "store"
+    store.mkdir()
+    fakes["put_on_path"](monkeypatch, folder)
+    monkeypatch.setenv("FAKE_STORE", str(store))
+
+    def add(name, kind):
+        return fakes["write_program"](folder, name, fakes.get(kind, kind))
+
+    return add

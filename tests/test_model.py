@@ -1,6 +1,8 @@
 """The denoiser of backbones and its checkpoints."""
 
+import copy
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -21,6 +23,7 @@ from protdiff.errors import CheckpointError, InputError
 from protdiff.model import (
     BackboneModel,
     MotifInput,
+    SecondaryStructureInput,
     load_checkpoint,
     make_residue_mask,
     save_checkpoint,
@@ -199,7 +202,7 @@ def test_bad_checkpoints_give_one_clear_line(tiny_weights, tmp_path):
     with pytest.raises(CheckpointError, match="not a protdiff checkpoint"):
         load_checkpoint(bad)
     rewrite(tiny_weights, bad, lambda header: header.update(version=99))
-    with pytest.raises(CheckpointError, match="version 99, this protdiff reads version 1"):
+    with pytest.raises(CheckpointError, match="version 99, this protdiff reads versions 1 to 2"):
         load_checkpoint(bad)
     rewrite(tiny_weights, bad, lambda header: header["network"].update(scalars=99))
     with pytest.raises(CheckpointError, match="does not describe a network"):
@@ -207,6 +210,41 @@ def test_bad_checkpoints_give_one_clear_line(tiny_weights, tmp_path):
     rewrite(tiny_weights, bad, lambda header: header["sde"].update(name="os.system"))
     with pytest.raises(CheckpointError, match="does not describe a network"):
         load_checkpoint(bad)
+
+
+def test_a_checkpoint_of_version_1_is_the_network_that_it_was(tiny_model, tmp_path, mask):
+    """What came with version 2 starts at zero, so its absence is its beginning."""
+    path, old = tmp_path / "new.safetensors", tmp_path / "old.safetensors"
+    save_checkpoint(path, tiny_model)
+    added = ("secondary.weight", "noise.composition")
+    weights = {name: value for name, value in load_file(path).items() if name not in added}
+    header = json.loads(load_header(path)) | {"version": 1}
+    save_file(weights, old, metadata={"protdiff": json.dumps(header)})
+    _, x_t = draw(tiny_model, mask)
+    t = torch.tensor(0.3)
+    loaded = load_checkpoint(old)
+    assert torch.equal(loaded.denoiser(mask)(x_t, t), tiny_model.denoiser(mask)(x_t, t))
+    assert not loaded.knows_secondary_structure
+    save_file(weights, old, metadata={"protdiff": json.dumps(header | {"version": 2})})
+    with pytest.raises(CheckpointError, match="does not describe a network"):
+        load_checkpoint(old)
+
+
+def test_secondary_structure_reaches_the_network(tiny_model, mask):
+    model = replace(tiny_model, network=copy.deepcopy(tiny_model.network))
+    with torch.no_grad():
+        for weight in (model.network.secondary.weight, model.network.noise.composition):
+            weight.copy_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(0)))
+    assert model.knows_secondary_structure
+    _, x_t = draw(model, mask)
+    t = torch.tensor(0.2)
+    plain = model.denoiser(mask)(x_t, t)
+    states = SecondaryStructureInput(states=torch.full(mask.shape, 2))
+    shares = SecondaryStructureInput(composition=torch.tensor([[0.2, 0.3], [torch.nan] * 2]))
+    for told in (states, shares):
+        assert (model.denoiser(mask, secondary_structure=told)(x_t, t) - plain).abs()[0].max() > 0
+    # The second chain is told of nothing.
+    assert torch.equal(model.denoiser(mask, secondary_structure=shares)(x_t, t)[1], plain[1])
 
 
 @pytest.mark.parametrize("length", [40, 100])

@@ -30,6 +30,7 @@ def contig(
     num: Annotated[int, typer.Option("--num", "-n", min=0, help="How many layouts to draw.")] = 3,
     seed: options.Seed = 0,
     json: options.Json = False,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Explain a contig, and draw layouts of it, without sampling.
@@ -49,7 +50,7 @@ def contig(
         from dataclasses import asdict
 
         print_json({"contig": text, "segments": [asdict(row) for row in rows], **facts})
-    else:
+    elif not quiet:
         _print_segments(rows)
         _print_layouts(facts)
     if problems:

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from protdiff.cli.display import (
+    VERDICT_GOOD,
     format_number,
+    get_quality,
     print_json,
+    print_plan,
     print_table,
     show_bar,
     summarise_records,
@@ -37,10 +40,14 @@ def run_and_report(
     overwrite: bool,
     json: bool,
     quiet: bool,
+    dry_run: bool = False,
 ) -> None:
     """Make the designs that are missing in a folder and print a table of all."""
     from protdiff.design.run import run_designs
 
+    if dry_run:
+        _print_plan(designer, task, out, num, output, overwrite=overwrite, json=json, quiet=quiet)
+        return
     present = 0
 
     def begin(missing: int) -> None:
@@ -86,6 +93,35 @@ def run_and_report(
         typer.echo(f"{summarise_records(result.records)}, in {out}")
 
 
+def _print_plan(
+    designer: Designer,
+    task: RunTask,
+    out: Path,
+    num: int,
+    output: OutputSettings,
+    *,
+    overwrite: bool,
+    json: bool,
+    quiet: bool,
+) -> None:
+    from protdiff.design.plan import plan_designs
+
+    plan = plan_designs(designer, task, out, num, output=output, overwrite=overwrite)
+    lengths = list(plan.lengths.values())
+    print_plan(
+        {
+            "folder": str(plan.folder),
+            "designs": num,
+            "present": plan.present,
+            "to_make": len(lengths),
+            "lengths": lengths,
+            **{name: value for name, value in plan.settings.items() if name != "length"},
+        },
+        json=json,
+        quiet=quiet,
+    )
+
+
 def print_records(records: Sequence[Mapping[str, Any]]) -> None:
     """Print a short table of designs."""
     has_motif = any("motif_rmsd" in record for record in records)
@@ -93,12 +129,14 @@ def print_records(records: Sequence[Mapping[str, Any]]) -> None:
     columns += ["motif (Å)"] if has_motif else []
     rows = []
     for record in records[:MOST_ROWS]:
-        quality = record["quality"]
-        row = [str(record["file"] or f"design {record['index']}: no file"), str(record["length"])]
+        quality = get_quality(record)
+        name = str(record["file"] or f"design {record['index']}: no file")
+        row = [name, format_number(record.get("length"))]
         for name in ("helix", "strand", "rg", "links", "ramachandran", "clashes"):
-            row.append(format_number(quality[name], 1 if name in ("rg", "clashes") else 2))
+            row.append(format_number(quality.get(name), 1 if name in ("rg", "clashes") else 2))
         row += [format_number(record.get("motif_rmsd"), 3)] if has_motif else []
-        rows.append([*row, ", ".join(quality["failed"]) or "good"])
+        failed = quality.get("failed", [])
+        rows.append([*row, ", ".join(map(str, failed)) or VERDICT_GOOD])
     print_table([*columns, "verdict"], rows)
     if len(records) > MOST_ROWS:
         typer.echo(f"... and {len(records) - MOST_ROWS} more")

@@ -11,17 +11,26 @@ from typing import Any
 import typer
 
 __all__ = [
+    "VERDICT_GOOD",
     "Bar",
+    "colour",
     "format_number",
+    "format_value",
+    "get_quality",
     "print_json",
     "print_json_line",
+    "print_plan",
     "print_table",
     "show_bar",
     "summarise_records",
 ]
 
+VERDICT, VERDICT_GOOD = "verdict", "good"
+"""The column that is coloured, on a terminal, and its best value."""
 WIDTH = 1000
 """Of tables that go to a file or a pipe, which have no width of their own: nothing is cut off."""
+MOST_VALUES = 16
+"""Of a list in a plan; --json prints all."""
 
 
 class Bar:
@@ -74,18 +83,31 @@ def show_bar(description: str, *, quiet: bool = False, unit: str = "designs") ->
         yield Bar(progress, progress.add_task(description, total=1))
 
 
+def colour(text: str, good: bool | None) -> Any:
+    """Return a cell of a table, green if good, red if not, plain for None or without a terminal."""
+    from rich.text import Text
+
+    return Text(text, style={True: "green", False: "red", None: ""}[good])
+
+
 def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str | None = None
 ) -> None:
-    """Print a table; the first column is text, the others are aligned as numbers."""
+    """Print a table of texts; the first column is text, the others are aligned as numbers."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for place, column in enumerate(columns):
         table.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)
+    verdict = columns.index(VERDICT) if VERDICT in columns else None
     for row in rows:
-        table.add_row(*row)
+        # Text, for names of files may hold what rich takes for markup.
+        cells = [Text(cell) if isinstance(cell, str) else cell for cell in row]
+        if verdict is not None and isinstance(row[verdict], str):
+            cells[verdict].stylize("green" if row[verdict] == VERDICT_GOOD else "yellow")
+        table.add_row(*cells)
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     console.print(table)
 
@@ -98,6 +120,27 @@ def print_json(value: Any) -> None:
 def print_json_line(value: Any) -> None:
     """Print JSON on one line, at once, for whoever reads line by line."""
     typer.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def print_plan(plan: Mapping[str, Any], *, json: bool, quiet: bool) -> None:
+    """Print what a dry run found: names and values, and that nothing was done."""
+    if json:
+        print_json({"dry_run": True, **plan})
+    elif not quiet:
+        width = max(map(len, plan))
+        for name, value in plan.items():
+            typer.echo(f"{name.replace('_', ' '):{width}}  {format_value(value)}")
+        typer.echo("a dry run: nothing was made or written")
+
+
+def format_value(value: Any) -> str:
+    """Return a value of any kind on one line, a long list cut."""
+    if isinstance(value, list | tuple):
+        shown = ", ".join(map(str, value[:MOST_VALUES]))
+        return shown + (f", ... ({len(value)} in all)" if len(value) > MOST_VALUES else "")
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {item}" for name, item in value.items())
+    return "–" if value is None or value == "" else str(value)
 
 
 def format_number(value: Any, digits: int = 2) -> str:
@@ -113,8 +156,16 @@ def format_number(value: Any, digits: int = 2) -> str:
     return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
 
 
+def get_quality(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the quality in a line of a manifest, which others may have written or spoilt."""
+    quality = record.get("quality")
+    if not isinstance(quality, Mapping) or not isinstance(quality.get("failed"), list):
+        return {"failed": ["not measured"]}
+    return quality
+
+
 def summarise_records(records: Sequence[Mapping[str, Any]]) -> str:
     """Return one line on a set of designs."""
-    good = sum(record["quality"]["passes"] for record in records)
+    good = sum(get_quality(record).get("passes") is True for record in records)
     plural = "" if len(records) == 1 else "s"
     return f"{len(records)} design{plural}, {good} without a fault"

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from protdiff.cli import options
-from protdiff.cli.display import format_number, print_json, print_table, show_bar
-from protdiff.cli.failure import explain_failures
+from protdiff.cli.display import print_json
+from protdiff.cli.failure import CONDITION_MET, explain_failures
+from protdiff.design.weights import DEFAULT_WEIGHTS, find_weights
+from protdiff.errors import InputError, ProtdiffError
 
 if TYPE_CHECKING:
-    from protdiff.evaluation import Quality
+    from protdiff.cli.evaluation_steps import Evaluation
 
 __all__ = ["evaluate"]
 
-MOST_ROWS = 60
+COMPARING, OTHERS, PIPELINES = "Diversity and novelty", "Programs of others", "For pipelines"
+
+DIVERSITY_UP_TO = 4000
+"""Residues of all designs together up to which diversity is measured unasked.
+
+A pair takes a time that grows as the product of its lengths, so all pairs take one that grows as
+the square of this sum: some seconds here, whether of 40 designs or of 10.
+"""
 
 
 @explain_failures
@@ -33,6 +40,119 @@ def evaluate(
             help="Judge as L- or as D-proteins.", show_default="L, or what a run's manifest says"
         ),
     ] = None,
+    diversity: Annotated[
+        bool | None,
+        typer.Option(
+            "--diversity/--no-diversity",
+            help="Align all pairs of designs and cluster them.",
+            show_default=f"up to {DIVERSITY_UP_TO} residues in all",
+            rich_help_panel=COMPARING,
+        ),
+    ] = None,
+    cluster_at: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="TM-score from which two designs are of one cluster.",
+            rich_help_panel=COMPARING,
+        ),
+    ] = 0.6,
+    novelty: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="REFERENCE",
+            help="Find the nearest known structure in prepared data or a folder of structures.",
+            rich_help_panel=COMPARING,
+        ),
+    ] = None,
+    novelty_designs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Measure the novelty of so many designs only, the first ones.",
+            show_default="all",
+            rich_help_panel=COMPARING,
+        ),
+    ] = None,
+    aligner: Annotated[
+        str,
+        typer.Option(
+            help=r"tm-align (needs protdiff\[evaluate]), biotite, or auto.",
+            rich_help_panel=COMPARING,
+        ),
+    ] = "auto",
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes for alignments.", rich_help_panel=COMPARING)
+    ] = 1,
+    likelihood: Annotated[
+        bool, typer.Option("--likelihood", help="Add log p under a model of ours.")
+    ] = False,
+    weights: options.Weights = DEFAULT_WEIGHTS,
+    device: options.Device = "auto",
+    refold: Annotated[
+        bool,
+        typer.Option(
+            "--refold",
+            help="Design sequences, fold them and compare (scRMSD, scTM), with the programs named "
+            "below or found on PATH.",
+            rich_help_panel=OTHERS,
+        ),
+    ] = False,
+    mpnn_command: Annotated[
+        str | None,
+        typer.Option(
+            help='ProteinMPNN, as "python ProteinMPNN/protein_mpnn_run.py". Implies --refold.',
+            rich_help_panel=OTHERS,
+        ),
+    ] = None,
+    ligandmpnn_command: Annotated[
+        str | None,
+        typer.Option(
+            help='LigandMPNN, as "python LigandMPNN/run.py". Implies --refold.',
+            rich_help_panel=OTHERS,
+        ),
+    ] = None,
+    fold_command: Annotated[
+        str | None,
+        typer.Option(
+            help='What folds, as "myfold {fasta} {out}". Implies --refold.', rich_help_panel=OTHERS
+        ),
+    ] = None,
+    num_sequences: Annotated[
+        int, typer.Option(min=1, help="Sequences a design.", rich_help_panel=OTHERS)
+    ] = 8,
+    foldseek: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DATABASE",
+            help="Find the nearest structure of a Foldseek database or a folder.",
+            rich_help_panel=OTHERS,
+        ),
+    ] = None,
+    foldseek_command: Annotated[
+        str | None, typer.Option(help="Foldseek, if not on PATH.", rich_help_panel=OTHERS)
+    ] = None,
+    timeout: Annotated[
+        float,
+        typer.Option(min=1.0, help="Seconds for one call of a program.", rich_help_panel=OTHERS),
+    ] = 3600.0,
+    csv: Annotated[
+        Path | None,
+        typer.Option(help="Write a row for each design here.", rich_help_panel=PIPELINES),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the CSV file.", rich_help_panel=PIPELINES)
+    ] = False,
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CONDITION",
+            help='Exit with 3 if it is met, as "passing<0.9" or "clashes>=1"; any quantity of the '
+            "summary, with < <= > >=. Give it several times for several.",
+            rich_help_panel=PIPELINES,
+        ),
+    ] = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -40,92 +160,111 @@ def evaluate(
     """Measure structures and compare them with nature.
 
     Of a run's folder the designs in its manifest are measured, of any other all structure files.
+    Each quantity is also held against the range of natural chains of the same length.
 
-    Example: protdiff evaluate designs/
+    Exit codes: 0 done; 1 failed, or a program of others did; 2 an option or a file cannot be used
+    (the other files are measured); 3 a condition of --fail-on is met; 130 interrupted.
+
+    Example: protdiff evaluate designs/ --fail-on "passing<0.9" --csv designs.csv
     """
-    from protdiff.evaluation import measure_backbone, summarise_quality
-    from protdiff.structure import read_backbone
+    from protdiff.cli import evaluation_steps as steps
+    from protdiff.cli.evaluation_output import print_evaluation, to_json, write_csv
+    from protdiff.cli.evaluation_requests import (
+        ON_REQUEST,
+        find_designer,
+        find_folding,
+        find_foldseek,
+        parse_thresholds,
+    )
+    from protdiff.evaluation.tm_score import get_aligner
 
-    found = _find_structures(sources, None if handedness is None else handedness.value)
-    names: list[str] = []
-    qualities: list[Quality] = []
-    with show_bar("measuring", quiet=quiet, unit="structures") as bar:
-        bar.set_total(len(found))
-        for path, hand in found:
-            hands = -1 if hand == "D" else 1
-            qualities.append(measure_backbone(read_backbone(path), handedness=hands))
-            names.append(str(path))
-            bar.advance()
-    summary = summarise_quality(qualities)
-    if json:
-        designs = [
-            {"file": name, **quality.to_dict()}
-            for name, quality in zip(names, qualities, strict=True)
-        ]
-        print_json(
-            {
-                "designs": designs,
-                "summary": {
-                    key: round(value, 4) if math.isfinite(value) else None
-                    for key, value in summary.items()
-                },
-            }
+    # Whatever can be wrong with the options shows before anything is measured.
+    chosen_aligner = get_aligner(aligner)
+    if csv is not None and csv.exists() and not overwrite:
+        raise InputError(f"{csv} exists already; choose another name or give --overwrite")
+    if likelihood:
+        find_weights(weights)
+    skipped: list[str] = []
+    designer = folding = None
+    if refold or any((mpnn_command, ligandmpnn_command, fold_command)):
+        designer = find_designer(mpnn_command, ligandmpnn_command, num_sequences, timeout, skipped)
+        folding = find_folding(fold_command, timeout, skipped)
+    search = find_foldseek(foldseek, foldseek_command, timeout, skipped)
+    thresholds = parse_thresholds(
+        fail_on or [],
+        {
+            "--diversity": diversity is not False,
+            "--novelty": novelty is not None,
+            "--likelihood": likelihood,
+            "--refold, with programs that are there": designer is not None and folding is not None,
+            "--foldseek, with Foldseek there": search is not None,
+        },
+    )
+    listed = steps.find_sources(sources, None if handedness is None else handedness.value)
+    references = [] if novelty is None else steps.load_references(novelty, skipped, quiet=quiet)
+
+    found = steps.measure_all(listed, quiet=quiet)
+    found.notes += skipped
+    asked = any(threshold.name in ON_REQUEST["--diversity"] for threshold in thresholds)
+    if diversity or (diversity is None and (asked or _is_quick(found))):
+        steps.add_diversity(
+            found, chosen_aligner, threshold=cluster_at, workers=workers, quiet=quiet
         )
+    elif diversity is None and len(found.designs) > 1:
+        found.notes.append(
+            f"diversity: not measured for more than {DIVERSITY_UP_TO} residues in all unless "
+            "--diversity is given"
+        )
+    if novelty is not None:
+        steps.add_novelty(
+            found,
+            references,
+            novelty,
+            chosen_aligner,
+            most=novelty_designs,
+            workers=workers,
+            quiet=quiet,
+        )
+    if likelihood:
+        steps.add_likelihood(found, weights, device, quiet=quiet)
+    if search is not None:
+        steps.add_foldseek(found, search)
+    if designer is not None:
+        steps.add_self_consistency(found, designer, folding, chosen_aligner, quiet=quiet)
+
+    if csv is not None:
+        write_csv(csv, found, overwrite=overwrite)
+    if json:
+        print_json(to_json(found))
     elif not quiet:
-        _print_designs(names, qualities)
-        _print_summary(summary)
+        print_evaluation(found)
+    if not quiet:
+        for note in found.notes:
+            typer.echo(note, err=True)
+    _report_failures(found)
+    met = [threshold for threshold in thresholds if threshold.is_met(found.summary)]
+    for threshold in met:
+        value = found.summary.get(threshold.name, float("nan"))
+        typer.echo(f"protdiff: condition met: {threshold}; it is {value:.4g}", err=True)
+    if met:
+        raise typer.Exit(CONDITION_MET)
 
 
-def _find_structures(sources: Sequence[Path], hand: str | None) -> list[tuple[Path, str]]:
-    """List (file, hand); a run's own manifest says which files are designs, and of which hand."""
-    from protdiff.design.run_folder import MANIFEST, read_manifest
-    from protdiff.errors import InputError
-    from protdiff.structure import find_structure_files
-
-    found: list[tuple[Path, str]] = []
-    for source in sources:
-        if not (source / MANIFEST).is_file():
-            found += [(path, hand or "L") for path in find_structure_files(source)]
-            continue
-        records = read_manifest(source / MANIFEST).records
-        designs = [
-            (source / record["file"], hand or str(record.get("handedness", "L")))
-            for _, record in sorted(records.items())
-            if record["file"] is not None
-        ]
-        if not designs:
-            raise InputError(f"the manifest in {source} names no structure; generate some first")
-        found += designs
-    return found
+def _is_quick(found: Evaluation) -> bool:
+    return (
+        len(found.designs) > 1
+        and sum(one.quality.length for one in found.designs) <= DIVERSITY_UP_TO
+    )
 
 
-def _print_designs(names: Sequence[str], qualities: Sequence[Quality]) -> None:
-    columns = ["structure", "length", "helix", "strand", "Rg/law", "contacts", "links", "Ramach."]
-    # Long paths squeeze the numbers out of a terminal; the names alone do if they tell files apart.
-    short = [Path(name).name for name in names]
-    names = short if len(set(short)) == len(short) else names
-    rows = []
-    for name, quality in list(zip(names, qualities, strict=True))[:MOST_ROWS]:
-        row = [name, str(quality.length)]
-        for key in ("helix", "strand", "rg_ratio", "contacts", "links", "ramachandran"):
-            row.append(format_number(getattr(quality, key)))
-        row.append(format_number(quality.clashes, 1))
-        rows.append([*row, ", ".join(quality.failed) or "good"])
-    print_table([*columns, "clashes", "verdict"], rows)
-    if len(names) > MOST_ROWS:
-        typer.echo(f"... and {len(names) - MOST_ROWS} more")
-
-
-def _print_summary(summary: dict[str, float]) -> None:
-    from protdiff.evaluation import NATIVE
-
-    rows: list[list[Any]] = []
-    for name, value in summary.items():
-        if name.endswith("_sd"):
-            continue
-        text = format_number(value, 3)
-        if f"{name}_sd" in summary:
-            text += f"±{format_number(summary[f'{name}_sd'], 3)}"
-        rows.append([name, text, NATIVE.get(name, "")])
-    typer.echo("")
-    print_table(["mean or share over all", "here", "nature"], rows)
+def _report_failures(found: Evaluation) -> None:
+    """Fail for what could not be done, now that the rest is out."""
+    for path, error in found.unreadable:
+        typer.echo(f"protdiff: warning: {path} was left out: {error}", err=True)
+    if found.unreadable:
+        total = len(found.unreadable) + len(found.designs)
+        raise InputError(
+            f"{len(found.unreadable)} of {total} files could not be read; the others were measured"
+        )
+    if found.failures:
+        raise ProtdiffError("; ".join(found.failures))

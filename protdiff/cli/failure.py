@@ -1,6 +1,6 @@
 """How commands fail: one line on stderr and an exit code, no traceback unless asked.
 
-0: done. 1: failed. 2: the input cannot be used. 130: interrupted.
+0: done. 1: failed. 2: the input cannot be used. 3: a --fail-on condition is met. 130: interrupted.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from typing import Any
 
 import typer
 
+from protdiff.cli.config_file import name_config
 from protdiff.errors import ProtdiffError
 
-__all__ = ["INTERRUPTED", "explain_failures", "explain_usage", "is_usage_error"]
+__all__ = ["CONDITION_MET", "INTERRUPTED", "explain_failures", "explain_usage", "is_usage_error"]
 
+CONDITION_MET = 3
 INTERRUPTED = 130
 
 
@@ -82,6 +84,9 @@ def explain_usage(error: Any) -> int:
     if context is None or not message:
         error.show()  # the help page, for a bare `protdiff`
         return int(error.exit_code)
+    origin = name_config(context, str(getattr(getattr(error, "param", None), "name", "")))
+    if origin is not None:
+        message = f"{message.rstrip('.')} (from {origin})"
     if message[-1] not in ".?!":
         message += "."
     typer.echo(f"protdiff: error: {message} See {context.command_path} --help", err=True)
@@ -89,8 +94,10 @@ def explain_usage(error: Any) -> int:
 
 
 def _one_line(error: object) -> str:
-    return " ".join(str(error).split())
+    """Put a message on one line; what a hostile file put into it does not command the terminal."""
+    text = " ".join(str(error).split())
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    typer.echo(f"protdiff: warning: {' '.join(str(message).split())}", err=True)
+    typer.echo(f"protdiff: warning: {_one_line(message)}", err=True)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from protdiff.cli import options
-from protdiff.cli.display import print_json, show_bar
+from protdiff.cli.display import print_json, print_plan, show_bar
 from protdiff.cli.failure import explain_failures
 
 __all__ = ["fetch"]
@@ -31,6 +31,7 @@ def fetch(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Fetch again what is there already.")
     ] = False,
+    dry_run: options.DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -39,8 +40,18 @@ def fetch(
 
     Example: protdiff fetch 5TPN 1YCR --format cif --out motifs
     """
+    from protdiff.files import check_writable
     from protdiff.structure import fetch_structures
+    from protdiff.structure.fetch import list_files
 
+    listed = list_files(ids, out, format=format.value)
+    check_writable(out)
+    if dry_run:
+        present = [entry for entry, path in listed.items() if path.exists() and not overwrite]
+        to_fetch = [str(path) for entry, path in listed.items() if entry not in present]
+        plan = {"folder": str(out), "entries": len(listed), "present": present}
+        print_plan({**plan, "to_fetch": to_fetch}, json=json, quiet=quiet)
+        return
     with show_bar("fetching", quiet=quiet, unit="entries") as bar:
         bar.set_total(len(ids))
         files = fetch_structures(

@@ -34,6 +34,7 @@ def generate(
     step_scale: options.StepScale = DEFAULTS.step_scale,
     grid: options.Grid = DEFAULTS.grid,
     excluded_volume: options.ExcludedVolume = DEFAULTS.excluded_volume,
+    secondary_structure: options.SecondaryStructure = DEFAULTS.secondary_structure,
     handedness: Annotated[
         options.Hand,
         typer.Option(
@@ -45,6 +46,7 @@ def generate(
     cbeta: options.CBeta = False,
     residue_name: options.ResidueName = "GLY",
     overwrite: options.Overwrite = False,
+    dry_run: options.DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -64,6 +66,7 @@ def generate(
         grid=grid,
         handedness=handedness.value,
         excluded_volume=excluded_volume,
+        secondary_structure=secondary_structure,
     )
     # What can be wrong with the input shows before torch is imported, which takes seconds.
     from protdiff.structure import parse_length
@@ -86,6 +89,7 @@ def generate(
         output=output,
         batch_size=batch_size,
         overwrite=overwrite,
+        dry_run=dry_run,
         json=json,
         quiet=quiet,
     )

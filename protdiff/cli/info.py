@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import getpass
 import importlib.util
+import os
 import platform
+import re
+import tempfile
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import typer
 
 from protdiff.cli import options
-from protdiff.cli.display import print_json
+from protdiff.cli.display import format_value, print_json
 from protdiff.cli.failure import explain_failures
+from protdiff.errors import CheckpointError
 
 __all__ = ["info"]
 
@@ -20,12 +26,21 @@ OPTIONAL = ("tmtools", "matplotlib")
 
 
 @explain_failures
-def info(json: options.Json = False, debug: options.Debug = False) -> None:
-    """Show versions, devices and weights, for a bug report."""
+def info(
+    json: options.Json = False, quiet: options.Quiet = False, debug: options.Debug = False
+) -> None:
+    """Show versions, devices, weights and caches, for a bug report.
+
+    Example: protdiff info --json
+    """
     facts = _gather()
     if json:
         print_json(facts)
-        return
+    elif not quiet:
+        _print_facts(facts)
+
+
+def _print_facts(facts: dict[str, Any]) -> None:
     typer.echo(f"protdiff {facts['protdiff']}")
     typer.echo(f"Python   {facts['python']} on {facts['platform']}")
     packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
@@ -36,8 +51,16 @@ def info(json: options.Json = False, debug: options.Debug = False) -> None:
     for name, weights in facts["weights"].items():
         typer.echo(f"  {name}: {weights['size_mib']} MiB, sha256 {weights['sha256']}")
         typer.echo(f"    {weights['file']}")
+        if weights["trained_on"] is None:
+            typer.echo("    damaged: it cannot be read")
+            continue
+        for key, value in weights["trained_on"].items():
+            typer.echo(f"    {key.replace('_', ' ')}: {format_value(value)}")
     if not facts["weights"]:
         typer.echo("  none in this installation")
+    typer.echo("caches   protdiff keeps none; with compile = true in training torch keeps")
+    for name, path in facts["caches"].items():
+        typer.echo(f"  {name}: {path or 'none yet'}")
 
 
 def _gather() -> dict[str, Any]:
@@ -52,6 +75,8 @@ def _gather() -> dict[str, Any]:
         f"cuda:{index} ({torch.cuda.get_device_name(index)})"
         for index in range(torch.cuda.device_count())
     ]
+    if torch.backends.mps.is_available():
+        devices.append("mps")
     packages = {name: metadata.version(name) for name in PACKAGES if _is_installed(name)}
     packages |= {
         name: metadata.version(name) if _is_installed(name) else "not installed"
@@ -69,10 +94,30 @@ def _gather() -> dict[str, Any]:
                 "file": str(path),
                 "size_mib": round(path.stat().st_size / 2**20, 1),
                 "sha256": hash_file(path),
+                "trained_on": _read_card(path),
             }
             for name, path in list_weights().items()
         },
+        "caches": {"torch.compile": _find_compile_cache()},
     }
+
+
+def _read_card(path: Path) -> dict[str, Any] | None:
+    """Return what a checkpoint says of its training, without reading its tensors."""
+    from protdiff.model import read_header
+
+    try:
+        return dict(read_header(path)["metadata"])
+    except CheckpointError:
+        return None
+
+
+def _find_compile_cache() -> str | None:
+    # Where torch puts it without being asked otherwise; asking torch imports its compiler.
+    user = re.sub(r"[\\/:*?\"<>|]", "_", getpass.getuser())
+    default = Path(tempfile.gettempdir()) / f"torchinductor_{user}"
+    folder = Path(os.environ.get("TORCHINDUCTOR_CACHE_DIR", default))
+    return str(folder) if folder.is_dir() else None
 
 
 def _is_installed(name: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from protdiff.cli.campaign import campaign
 from protdiff.cli.contig import contig
 from protdiff.cli.evaluate import evaluate
 from protdiff.cli.failure import INTERRUPTED, explain_usage, is_usage_error
@@ -15,6 +16,7 @@ from protdiff.cli.generate import generate
 from protdiff.cli.info import info
 from protdiff.cli.likelihood import likelihood
 from protdiff.cli.prepare import prepare
+from protdiff.cli.registration import register
 from protdiff.cli.report import report
 from protdiff.cli.scaffold import scaffold
 from protdiff.cli.train import train
@@ -24,7 +26,10 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     name="protdiff",
     help="Generate protein backbones, scaffold motifs, train and judge models.",
-    epilog="Every command explains itself: protdiff generate --help",
+    epilog="Every command explains itself: protdiff generate --help. "
+    "Exit codes: 0 done, 1 failed, 2 the input or the command line cannot be used, "
+    "130 interrupted. Data go to stdout; progress, notes and errors to stderr; "
+    "NO_COLOR is honoured.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     # Failures are worded by protdiff.cli.failure.
@@ -34,6 +39,7 @@ app = typer.Typer(
 for command, panel in (
     (generate, "Design"),
     (scaffold, "Design"),
+    (campaign, "Design"),
     (contig, "Design"),
     (evaluate, "Judge"),
     (likelihood, "Judge"),
@@ -43,7 +49,7 @@ for command, panel in (
     (train, "Data and training"),
     (info, "About"),
 ):
-    app.command(rich_help_panel=panel)(command)
+    register(app, command, panel=panel)
 
 
 def _show_version(value: bool) -> None:

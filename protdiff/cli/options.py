@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from protdiff.cli.completion import complete_grid, complete_sampler, complete_weights
 from protdiff.design.samplers import GRID_NAMES, SAMPLER_NAMES
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "CBeta",
     "Debug",
     "Device",
+    "DryRun",
     "ExcludedVolume",
     "Format",
     "Grid",
@@ -27,6 +29,7 @@ __all__ = [
     "Quiet",
     "ResidueName",
     "Sampler",
+    "SecondaryStructure",
     "Seed",
     "StepScale",
     "Steps",
@@ -58,7 +61,11 @@ Seed = Annotated[
     typer.Option(help="Design k of a seed is always the same, whatever is made beside it."),
 ]
 Weights = Annotated[
-    str, typer.Option(help="Name of bundled weights, or path of a .safetensors file.")
+    str,
+    typer.Option(
+        help="Name of bundled weights, or path of a .safetensors file.",
+        autocompletion=complete_weights,
+    ),
 ]
 Device = Annotated[
     str, typer.Option(help="auto, cpu, cuda or cuda:N; auto takes a GPU if there is one.")
@@ -73,7 +80,12 @@ BatchSize = Annotated[
 ]
 
 Sampler = Annotated[
-    str, typer.Option(help=", ".join(SAMPLER_NAMES) + ".", rich_help_panel=SAMPLING)
+    str,
+    typer.Option(
+        help=", ".join(SAMPLER_NAMES) + ".",
+        rich_help_panel=SAMPLING,
+        autocompletion=complete_sampler,
+    ),
 ]
 Steps = Annotated[
     int, typer.Option(min=1, help="Steps from noise to structure.", rich_help_panel=SAMPLING)
@@ -94,6 +106,17 @@ ExcludedVolume = Annotated[
         rich_help_panel=SAMPLING,
     ),
 ]
+SecondaryStructure = Annotated[
+    str,
+    typer.Option(
+        "--ss",
+        help="Secondary structure to ask for: natural (drawn for each design from natural "
+        "proteins), any, mainly-alpha, mainly-beta, alpha-beta, shares as helix=0.3,strand=0.25, "
+        "or a string as 12H3L6E.",
+        show_default="natural; any for scaffolds",
+        rich_help_panel=SAMPLING,
+    ),
+]
 StepScale = Annotated[
     float,
     typer.Option(
@@ -104,7 +127,9 @@ StepScale = Annotated[
 Grid = Annotated[
     str,
     typer.Option(
-        help="Where the steps are put: " + ", ".join(GRID_NAMES) + ".", rich_help_panel=SAMPLING
+        help="Where the steps are put: " + ", ".join(GRID_NAMES) + ".",
+        rich_help_panel=SAMPLING,
+        autocompletion=complete_grid,
     ),
 ]
 
@@ -142,6 +167,14 @@ Json = Annotated[
 Quiet = Annotated[
     bool,
     typer.Option("--quiet", "-q", help="Print nothing but errors.", rich_help_panel=GENERAL),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Check everything, say what would be made, and write nothing.",
+        rich_help_panel=GENERAL,
+    ),
 ]
 Debug = Annotated[
     bool, typer.Option("--debug", help="Print tracebacks of errors.", rich_help_panel=GENERAL)

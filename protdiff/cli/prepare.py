@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from protdiff.cli import options
-from protdiff.cli.display import print_json, show_bar
+from protdiff.cli.display import print_json, print_plan, show_bar
 from protdiff.cli.failure import explain_failures
 
 __all__ = ["prepare"]
@@ -50,6 +50,10 @@ def prepare(
     held_out: Annotated[
         float, typer.Option(min=0.0, max=0.99, help="Share of the clusters that is held out.")
     ] = 0.05,
+    split: Annotated[
+        Path | None,
+        typer.Option(help="Table of ids and parts (train, held-out), to repeat an earlier split."),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Processes that read files.", show_default="one a core"),
@@ -57,6 +61,7 @@ def prepare(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing file.")
     ] = False,
+    dry_run: options.DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -92,11 +97,26 @@ def prepare(
             cluster_column=cluster_column,
             balance_column=balance_column,
             held_out_fraction=held_out,
+            split=split,
             workers=workers,
             overwrite=overwrite,
+            dry_run=dry_run,
             progress=report_progress,
         )
-    if json:
+    if dry_run:
+        ruled_out = sum(report.dropped.values())
+        plan = {
+            "file": str(out),
+            "files": report.files,
+            "ruled_out_by_the_manifest": report.dropped,
+            "to_read": report.files - ruled_out,
+            "lengths": f"{min_length}-{max_length}",
+            "max_breaks": max_breaks,
+            "compact": compact,
+            "held_out": held_out,
+        }
+        print_plan(plan, json=json, quiet=quiet)
+    elif json:
         print_json({"file": str(out), **asdict(report)})
     elif not quiet:
         typer.echo(f"{report}\nwritten to {out}")

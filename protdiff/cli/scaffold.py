@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from protdiff.cli import options
+from protdiff.cli.completion import complete_method
 from protdiff.cli.failure import explain_failures
 from protdiff.design.samplers import DEFAULT_METHOD, METHODS
 from protdiff.design.settings import SamplingSettings
@@ -41,7 +42,11 @@ def scaffold(
         ),
     ] = None,
     method: Annotated[
-        str, typer.Option(help="How the motif is imposed: " + ", ".join(METHODS) + ".")
+        str,
+        typer.Option(
+            help="How the motif is imposed: " + ", ".join(METHODS) + ".",
+            autocompletion=complete_method,
+        ),
     ] = DEFAULT_METHOD,
     model: Annotated[int, typer.Option(min=1, help="Which model of an ensemble.")] = 1,
     strict: Annotated[
@@ -60,11 +65,13 @@ def scaffold(
     step_scale: options.StepScale = DEFAULTS.step_scale,
     grid: options.Grid = DEFAULTS.grid,
     excluded_volume: options.ExcludedVolume = DEFAULTS.excluded_volume,
+    secondary_structure: options.SecondaryStructure = DEFAULTS.secondary_structure,
     format: options.Format = options.OutputFormat.pdb,
     trajectory: options.Trajectory = False,
     cbeta: options.CBeta = False,
     residue_name: options.ResidueName = "GLY",
     overwrite: options.Overwrite = False,
+    dry_run: options.DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -82,6 +89,7 @@ def scaffold(
         step_scale=step_scale,
         grid=grid,
         excluded_volume=excluded_volume,
+        secondary_structure=secondary_structure,
     )
     # What can be wrong with the input shows before torch is imported, which takes seconds.
     from protdiff.structure import parse_contig, read_backbone
@@ -112,6 +120,7 @@ def scaffold(
         output=OutputSettings(format.value, trajectory, cbeta, residue_name),
         batch_size=batch_size,
         overwrite=overwrite,
+        dry_run=dry_run,
         json=json,
         quiet=quiet,
     )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from protdiff.cli import options
-from protdiff.cli.display import show_bar
+from protdiff.cli.display import print_json, print_plan, show_bar
 from protdiff.cli.failure import explain_failures
 
 __all__ = ["train"]
@@ -37,6 +37,8 @@ def train(
     device: Annotated[
         str | None, typer.Option(help="auto, cpu or cuda.", show_default="the file's")
     ] = None,
+    dry_run: options.DryRun = False,
+    json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -50,6 +52,11 @@ def train(
     from protdiff.training.trainer import train as run_training
 
     loaded = load_config(config, out=out, data=data, steps=steps, minutes=minutes, device=device)
+    if dry_run:
+        from protdiff.training.plan import plan_training
+
+        print_plan(plan_training(loaded), json=json, quiet=quiet)
+        return
     try:
         with show_bar("training", quiet=quiet, unit="steps") as bar:
             weights = run_training(loaded, bar=bar)
@@ -57,5 +64,7 @@ def train(
         raise KeyboardInterrupt(
             f"the run is saved in {loaded.out}; the same command continues it"
         ) from None
-    if not quiet:
+    if json:
+        print_json({"weights": str(weights), "folder": loaded.out})
+    elif not quiet:
         typer.echo(f"weights are in {weights}")

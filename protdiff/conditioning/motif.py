@@ -37,7 +37,7 @@ from protdiff.conditioning.excluded_volume import ExcludedVolume
 from protdiff.diffusion import Denoiser, Subspace
 from protdiff.diffusion.guidance import Estimate, Guided, LikelihoodTerm, ProjectedMean
 from protdiff.errors import InputError
-from protdiff.model import BackboneModel, MotifInput
+from protdiff.model import BackboneModel, MotifInput, SecondaryStructureInput
 
 if TYPE_CHECKING:
     from protdiff.structure import Motif
@@ -198,6 +198,7 @@ def condition_on_motifs(
     handedness: float = 1.0,
     self_condition: bool = True,
     excluded_volume: bool = True,
+    secondary_structure: SecondaryStructureInput | None = None,
 ) -> Denoiser:
     """Make the denoiser of a batch in which each element knows its motif.
 
@@ -214,7 +215,7 @@ def condition_on_motifs(
         network too, about three times as long.
     excluded_volume
         Keep the designed residues off each other and off the motif.
-    handedness, self_condition
+    handedness, self_condition, secondary_structure
         As in :meth:`protdiff.model.BackboneModel.denoiser`.
 
     Raises
@@ -246,6 +247,7 @@ def condition_on_motifs(
         handedness=handedness,
         self_condition=self_condition,
         motif=known,
+        secondary_structure=secondary_structure,
     )
     subspace = model.subspace(residue_mask)
     posed = PosedMotif(mask, positions, subspace, residue_index=residue_index)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from protdiff.lazy import make_lazy
 
 if TYPE_CHECKING:
+    from protdiff.design.design_set import DesignSet, Interrupted, read_designs
     from protdiff.design.designer import Designer, load
     from protdiff.design.engine import Design, make_designs
     from protdiff.design.generate import Generation
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Design",
+    "DesignSet",
     "Designer",
     "Generation",
+    "Interrupted",
     "OutputSettings",
     "RunFolder",
     "RunResult",
@@ -24,6 +27,7 @@ __all__ = [
     "Scaffolding",
     "load",
     "make_designs",
+    "read_designs",
     "read_manifest",
     "run_designs",
 ]
@@ -32,8 +36,10 @@ __getattr__, __dir__ = make_lazy(
     __name__,
     {
         "Design": "protdiff.design.engine",
+        "DesignSet": "protdiff.design.design_set",
         "Designer": "protdiff.design.designer",
         "Generation": "protdiff.design.generate",
+        "Interrupted": "protdiff.design.design_set",
         "OutputSettings": "protdiff.design.run",
         "RunFolder": "protdiff.design.run_folder",
         "RunResult": "protdiff.design.run",
@@ -41,6 +47,7 @@ __getattr__, __dir__ = make_lazy(
         "Scaffolding": "protdiff.design.scaffold",
         "load": "protdiff.design.designer",
         "make_designs": "protdiff.design.engine",
+        "read_designs": "protdiff.design.design_set",
         "read_manifest": "protdiff.design.run_folder",
         "run_designs": "protdiff.design.run",
     },

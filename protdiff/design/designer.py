@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from protdiff.design.design_set import DesignSet, Interrupted
 from protdiff.design.engine import Design, DesignTask, OnProgress, make_designs
 from protdiff.design.generate import Generation
+from protdiff.design.progress import show_progress
+from protdiff.design.run import OutputSettings, RunTask, describe_run, make_record
 from protdiff.design.scaffold import DEFAULT_METHOD, Scaffolding
 from protdiff.design.settings import Handedness, SamplingSettings, get_sign
 from protdiff.design.weights import DEFAULT_WEIGHTS, find_weights
@@ -44,7 +48,7 @@ class Designer:
     --------
     >>> import protdiff
     >>> model = protdiff.load()  # doctest: +SKIP
-    >>> backbones = model.generate(length=100, num=8, seed=0)  # doctest: +SKIP
+    >>> designs = model.generate(length=100, num=8, seed=0)  # doctest: +SKIP
     """
 
     model: BackboneModel
@@ -61,9 +65,10 @@ class Designer:
         seed: int = 0,
         *,
         batch_size: int | None = None,
+        progress: bool = False,
         on_progress: OnProgress | None = None,
         **settings: Any,
-    ) -> list[Backbone]:
+    ) -> DesignSet:
         """Generate backbones.
 
         Parameters
@@ -76,6 +81,8 @@ class Designer:
             Design k of a seed is the same backbone whatever ``num`` and ``batch_size`` are.
         batch_size
             Most designs to sample at once.
+        progress
+            Show a bar: text in a terminal, a widget in a notebook.
         on_progress
             Called as sampling goes on with what has been done since the last call, in designs.
         **settings
@@ -84,15 +91,19 @@ class Designer:
 
         Returns
         -------
-        list of Backbone
+        DesignSet
+            A sequence of :class:`~protdiff.Backbone` with their qualities.
 
         Raises
         ------
         InputError
             An argument is out of its range.
+        Interrupted
+            The user interrupted it. The designs of the batches that were done are in the
+            exception; it is a ``KeyboardInterrupt``.
         """
         task = Generation(length, seed, make_settings(settings))
-        return self._collect(task, num, batch_size, on_progress)
+        return self._collect(task, num, batch_size, progress, on_progress)
 
     def scaffold(
         self,
@@ -103,10 +114,12 @@ class Designer:
         *,
         total_length: LengthRange | None = None,
         method: str = DEFAULT_METHOD,
+        redesignable: str | None = None,
         batch_size: int | None = None,
+        progress: bool = False,
         on_progress: OnProgress | None = None,
         **settings: Any,
-    ) -> list[Backbone]:
+    ) -> DesignSet:
         """Build proteins around a motif.
 
         Parameters
@@ -115,23 +128,28 @@ class Designer:
             A structure, or its file.
         contig
             What is given and what is made, such as ``"10-40/A163-181/10-40"``.
-        num, seed, batch_size, on_progress, **settings
+        num, seed, batch_size, progress, on_progress, **settings
             As in :meth:`generate`.
         total_length
             Residues of the whole design, a number or a range; any that the contig allows without
             it.
         method
             How the motif is imposed, one of :data:`~protdiff.design.samplers.METHODS`.
+        redesignable
+            Motif residues whose amino acid is free, such as ``"A163-168,A171"``; their positions
+            are held all the same.
 
         Returns
         -------
-        list of Backbone
-            With ``motif_mask`` True on the motif.
+        DesignSet
+            Of backbones with ``motif_mask`` True on the motif.
 
         Raises
         ------
         InputError
             The motif or the contig cannot be used, or an argument is out of its range.
+        Interrupted
+            As in :meth:`generate`.
         """
         task = Scaffolding(
             motif if isinstance(motif, Backbone) else read_backbone(motif),
@@ -140,8 +158,9 @@ class Designer:
             make_settings(settings),
             total_length=total_length,
             method=method,
+            redesignable=redesignable,
         )
-        return self._collect(task, num, batch_size, on_progress)
+        return self._collect(task, num, batch_size, progress, on_progress)
 
     def log_likelihood(
         self, backbone: str | Path | Backbone, *, handedness: Handedness = "L", **settings: Any
@@ -229,10 +248,36 @@ class Designer:
         )
 
     def _collect(
-        self, task: DesignTask, num: int, batch_size: int | None, on_progress: OnProgress | None
-    ) -> list[Backbone]:
-        designs = self.make(task, range(num), batch_size=batch_size, on_progress=on_progress)
-        return [design.backbone for design in sorted(designs, key=lambda design: design.index)]
+        self,
+        task: RunTask,
+        num: int,
+        batch_size: int | None,
+        progress: bool,
+        on_progress: OnProgress | None,
+    ) -> DesignSet:
+        found: list[Design] = []
+        with ExitStack() as stack:
+            reports = [] if on_progress is None else [on_progress]
+            if progress:
+                reports.append(stack.enter_context(show_progress(num)))
+
+            def report(amount: float) -> None:
+                for each in reports:
+                    each(amount)
+
+            try:
+                for design in self.make(
+                    task, range(num), batch_size=batch_size, on_progress=report
+                ):
+                    found.append(design)
+            except KeyboardInterrupt:
+                raise Interrupted(self._make_set(task, found), num) from None
+        return self._make_set(task, found)
+
+    def _make_set(self, task: RunTask, designs: Sequence[Design]) -> DesignSet:
+        ordered = sorted(designs, key=lambda design: design.index)
+        records = [make_record(self.model, task, design, None) for design in ordered]
+        return DesignSet(ordered, records, describe_run(self.model, task, OutputSettings()))
 
     def make(
         self,
@@ -257,12 +302,27 @@ class Designer:
         frames
             Keep the trajectories.
         """
+        return make_designs(
+            self.model,
+            task,
+            indices,
+            batch_size=self.get_batch_size(batch_size),
+            frames=frames,
+            on_progress=on_progress,
+        )
+
+    def get_batch_size(self, batch_size: int | None = None) -> int:
+        """Return how many designs to sample at once: what is asked for, or the device's default.
+
+        Raises
+        ------
+        InputError
+            It is under 1.
+        """
         size = self.default_batch_size if batch_size is None else batch_size
         if size < 1:
             raise InputError(f"batch size is {size}; give at least 1")
-        return make_designs(
-            self.model, task, indices, batch_size=size, frames=frames, on_progress=on_progress
-        )
+        return size
 
 
 def make_settings(settings: dict[str, Any]) -> SamplingSettings:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,7 +17,12 @@ import torch
 from numpy.typing import NDArray
 
 from protdiff.design.sample import Conditioner, sample_coordinates
-from protdiff.design.samplers import ADAPTIVE_SAMPLERS
+from protdiff.design.samplers import is_adaptive
+from protdiff.design.secondary_structure import (
+    NOTHING_ASKED,
+    SecondaryStructure,
+    SecondaryStructureRequest,
+)
 from protdiff.design.seeds import make_generator
 from protdiff.design.settings import SamplingSettings
 from protdiff.diffusion import StepInfo, Trajectory
@@ -28,7 +33,15 @@ from protdiff.structure import Backbone
 if TYPE_CHECKING:
     from protdiff.model import BackboneModel
 
-__all__ = ["Design", "DesignTask", "Frames", "OnProgress", "Plan", "make_designs"]
+__all__ = [
+    "Design",
+    "DesignTask",
+    "Frames",
+    "OnProgress",
+    "Plan",
+    "make_batches",
+    "make_designs",
+]
 
 OnProgress = Callable[[float], None]
 """Called as sampling goes on with how much has been done since the last call, in designs."""
@@ -65,6 +78,8 @@ class Plan:
     length: int
     residue_index: NDArray[np.int64] | None = None
     """(residue,) places along the chain; without it one unbroken chain."""
+    secondary: SecondaryStructure = NOTHING_ASKED
+    """What secondary structure it is asked for."""
 
 
 class DesignTask(Protocol):
@@ -81,6 +96,10 @@ class DesignTask(Protocol):
     @property
     def length_range(self) -> tuple[int, int]:
         """The shortest and the longest design that may be drawn."""
+
+    @property
+    def secondary_structure(self) -> SecondaryStructureRequest:
+        """What secondary structure the designs are asked for."""
 
     def plan(self, index: int) -> Plan:
         """Draw what design ``index`` is to be."""
@@ -125,21 +144,59 @@ def make_designs(
     Design
         As soon as its batch is done.
     """
-    check_lengths(model, task)
-    if task.settings.sampler in ADAPTIVE_SAMPLERS:
+    for batch in make_batches(
+        model, task, indices, batch_size=batch_size, frames=frames, on_progress=on_progress
+    ):
+        yield from batch
+
+
+def make_batches(
+    model: BackboneModel,
+    task: DesignTask,
+    indices: Iterable[int],
+    *,
+    batch_size: int = 8,
+    wanted: Container[int] | None = None,
+    frames: bool = False,
+    on_progress: OnProgress | None = None,
+) -> Iterator[list[Design]]:
+    """Make designs, and give those of a batch together.
+
+    A design does not depend on its batch but by rounding, for products of matrices of another
+    shape add up in another order. Who needs a stopped run to end the same to the last bit names
+    all its designs as ``indices``, and as ``wanted`` those that are missing: batches are then put
+    together as if nothing had been made, and those with nothing to make are passed over.
+
+    Parameters
+    ----------
+    model, task, indices, batch_size, frames, on_progress
+        As in :func:`make_designs`.
+    wanted
+        Which of the designs to give; all without it.
+    """
+    check_task(model, task)
+    if is_adaptive(task.settings.sampler):
         batch_size = 1
     for plans in group_plans([task.plan(index) for index in indices], batch_size):
-        yield from _make_batch(model, task, plans, frames, on_progress)
+        if wanted is None or any(plan.index in wanted for plan in plans):
+            designs = list(_make_batch(model, task, plans, frames, on_progress))
+            yield [design for design in designs if wanted is None or design.index in wanted]
 
 
-def check_lengths(model: BackboneModel, task: DesignTask) -> None:
-    """Refuse lengths that the network cannot make, and warn of those it was not trained on.
+def check_task(model: BackboneModel, task: DesignTask) -> None:
+    """Refuse what the network cannot make, and warn of lengths it was not trained on.
 
     Raises
     ------
     InputError
-        A design that the task may draw is too short or too long.
+        A design that the task may draw is too short or too long, or it asks for secondary structure
+        and the weights know nothing of that.
     """
+    if task.secondary_structure.is_specific and not model.knows_secondary_structure:
+        raise InputError(
+            f"{model.name} was not trained to be told of secondary structure, and "
+            f"{task.secondary_structure.text!r} is asked for; give other weights, or any"
+        )
     from protdiff.model import LENGTH_RANGE
 
     shortest, longest = task.length_range
@@ -167,12 +224,16 @@ def group_plans(plans: Sequence[Plan], batch_size: int) -> Iterator[list[Plan]]:
     >>> [[plan.index for plan in batch] for batch in group_plans(plans, batch_size=4)]
     [[0, 2], [1]]
     """
-    pending = list(plans)
-    while pending:
-        batch = [plan for plan in pending if plan.length == pending[0].length][:batch_size]
-        taken = {plan.index for plan in batch}
-        pending = [plan for plan in pending if plan.index not in taken]
-        yield batch
+    of_length: dict[int, list[Plan]] = {}
+    for plan in plans:
+        of_length.setdefault(plan.length, []).append(plan)
+    batches = [
+        same[start : start + batch_size]
+        for same in of_length.values()
+        for start in range(0, len(same), batch_size)
+    ]
+    place = {id(plan): number for number, plan in enumerate(plans)}
+    yield from sorted(batches, key=lambda batch: place[id(batch[0])])
 
 
 def _make_batch(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from protdiff.design.engine import Plan
 from protdiff.design.sample import Conditioner, make_denoiser
+from protdiff.design.secondary_structure import SecondaryStructureRequest
 from protdiff.design.seeds import make_layout_generator
 from protdiff.design.settings import SamplingSettings
 from protdiff.diffusion import Denoiser
@@ -41,7 +42,7 @@ class Generation:
     Raises
     ------
     InputError
-        The length is neither.
+        The length is neither, or the secondary structure asked for has another.
     """
 
     length: LengthRange = 100
@@ -49,24 +50,34 @@ class Generation:
     settings: SamplingSettings = field(default_factory=SamplingSettings)
 
     def __post_init__(self) -> None:
-        parse_length(self.length)
+        shortest, longest = parse_length(self.length)
+        for length in {shortest, longest}:  # states that do not fit show here
+            self.secondary_structure.draw(length, make_layout_generator(self.seed, 0))
 
     @property
     def length_range(self) -> tuple[int, int]:
         """The shortest and the longest design."""
         return parse_length(self.length)
 
+    @property
+    def secondary_structure(self) -> SecondaryStructureRequest:
+        """What secondary structure the designs are asked for."""
+        return self.settings.get_secondary_structure(default="natural")
+
     def plan(self, index: int) -> Plan:
-        """Draw the length of a design."""
+        """Draw the length and the secondary structure of a design."""
         shortest, longest = self.length_range
         rng = make_layout_generator(self.seed, index)
-        return Plan(index, int(rng.integers(shortest, longest, endpoint=True)))
+        length = int(rng.integers(shortest, longest, endpoint=True))
+        secondary = self.secondary_structure.draw(length, rng)
+        return Plan(index, length, secondary=secondary)
 
     def condition(self, model: BackboneModel, plans: Sequence[Plan]) -> Conditioner:
         """Return what makes the model's own denoiser."""
+        wanted = [plan.secondary for plan in plans]
 
         def make(residue_mask: torch.Tensor) -> Denoiser:
-            return make_denoiser(model, residue_mask, self.settings)
+            return make_denoiser(model, residue_mask, self.settings, wanted)
 
         return make
 
@@ -74,7 +85,8 @@ class Generation:
         self, plan: Plan, coordinates: NDArray[np.float32]
     ) -> tuple[Backbone, dict[str, Any]]:
         """Make the backbone."""
-        return Backbone.from_coordinates(coordinates, name=f"design_{plan.index:04d}"), {}
+        backbone = Backbone.from_coordinates(coordinates, name=f"design_{plan.index:04d}")
+        return backbone, {"asked": plan.secondary.to_dict()}
 
     def describe(self) -> dict[str, Any]:
         """Return what the designs depend on."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from protdiff.design.secondary_structure import SecondaryStructure, make_network_input
 from protdiff.design.settings import SamplingSettings
 from protdiff.diffusion import Denoiser
 from protdiff.structure import Motif
@@ -24,6 +25,7 @@ def make_motif_denoiser(
     motifs: Sequence[Motif],
     method: str,
     settings: SamplingSettings,
+    wanted: Sequence[SecondaryStructure] = (),
 ) -> Denoiser:
     """Return the denoiser of a batch in which each element knows its motif.
 
@@ -39,6 +41,8 @@ def make_motif_denoiser(
         One of :data:`~protdiff.design.samplers.METHODS`.
     settings
         How to sample.
+    wanted
+        Secondary structure asked for, one for each element of the batch; none without it.
     """
     from protdiff.conditioning.motif import condition_on_motifs
 
@@ -50,4 +54,5 @@ def make_motif_denoiser(
         handedness=settings.sign,
         self_condition=settings.self_conditioned,
         excluded_volume=settings.excluded_volume,
+        secondary_structure=make_network_input(wanted, model.device),
     )

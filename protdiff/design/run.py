@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from protdiff.design.designer import Designer
-from protdiff.design.engine import Design, DesignTask, OnProgress, check_lengths
-from protdiff.design.run_folder import TRAJECTORIES, RunFolder, name_design
+from protdiff.design.engine import Design, DesignTask, OnProgress, check_task, make_batches
+from protdiff.design.run_folder import TRAJECTORIES, RunFolder, explain_write_error, name_design
 from protdiff.errors import InputError
 from protdiff.evaluation.quality import LARGEST_COORDINATE
 from protdiff.structure import write_backbone, write_trajectory
 from protdiff.version import get_version
 
-__all__ = ["OutputSettings", "RunResult", "RunTask", "run_designs"]
+if TYPE_CHECKING:
+    from protdiff.design.designer import Designer
+    from protdiff.model import BackboneModel
+
+__all__ = [
+    "Filter",
+    "OutputSettings",
+    "RunResult",
+    "RunTask",
+    "describe_run",
+    "make_record",
+    "run_designs",
+]
 
 MOST_FRAMES = 200
 """A trajectory file holds at most so many models; longer runs are thinned evenly."""
@@ -60,6 +71,16 @@ class OutputSettings:
             )
 
 
+class Filter(Protocol):
+    """What tells the designs that are kept from those that only leave their line."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return what it asks for, as JSON knows it."""
+
+    def find_faults(self, record: Mapping[str, Any]) -> list[str]:
+        """Return the names of what a design, by its line of the manifest, falls short of."""
+
+
 @dataclass(frozen=True)
 class RunResult:
     """What is in the folder after a run."""
@@ -77,16 +98,18 @@ def run_designs(
     designer: Designer,
     task: RunTask,
     folder: str | Path,
-    num: int,
+    num: int | Sequence[int],
     *,
     output: OutputSettings | None = None,
+    filter: Filter | None = None,
     batch_size: int | None = None,
+    whole_batches: bool = False,
     overwrite: bool = False,
     on_start: Callable[[int], None] | None = None,
     on_progress: OnProgress | None = None,
     on_design: Callable[[dict[str, Any]], None] | None = None,
 ) -> RunResult:
-    """Make designs 0 to ``num`` − 1 in a folder, as far as they are not there.
+    """Make designs 0 to ``num`` − 1, or those named, in a folder, as far as they are not there.
 
     Parameters
     ----------
@@ -97,11 +120,17 @@ def run_designs(
     folder
         Where to.
     num
-        How many designs the folder is to hold.
+        How many designs the folder is to hold; or which, by index.
     output
         What is written of each.
+    filter
+        Which designs to keep. Of the others the manifest has a line, with what they fall short of
+        as ``rejected``, and there is no file.
     batch_size
         Most designs to sample at once.
+    whole_batches
+        Sample a batch of which some designs are there already as a whole. A stopped run then ends
+        the same as an undisturbed one to the last bit, not only to rounding.
     overwrite
         Remove an earlier run's designs first.
     on_start
@@ -116,46 +145,76 @@ def run_designs(
     InputError
         The folder holds another run or cannot be written; an argument is out of its range.
     """
-    if num < 1:
+    wanted = range(num) if isinstance(num, int) else num
+    if not wanted:
         raise InputError(f"the number of designs is {num}; give at least 1")
     output = output or OutputSettings()
-    check_lengths(designer.model, task)  # before anything is written
-    settings = _describe_run(designer, task, output)
+    check_task(designer.model, task)  # before anything is written
+    settings = describe_run(designer.model, task, output, filter)
     with RunFolder.open(folder, settings, overwrite=overwrite) as run:
-        missing = run.find_missing(num)
+        missing = run.find_missing(wanted)
         if on_start is not None:
             on_start(len(missing))
-        designs = designer.make(
+        batches = make_batches(
+            designer.model,
             task,
-            missing,
-            batch_size=batch_size,
+            wanted if whole_batches else missing,
+            batch_size=designer.get_batch_size(batch_size),
+            wanted=frozenset(missing),
             frames=output.trajectory,
             on_progress=on_progress,
         )
-        for design in designs:
-            file = _write_design(run.path, design, task, output)
-            record = _make_record(designer, task, design, file)
-            run.add(record)
+        for designs in batches:
+            records = [
+                _keep(run.path, designer.model, task, output, filter, one) for one in designs
+            ]
+            run.add(*records)
             if on_design is not None:
-                on_design(record)
-        records = [record for record in run.records if record["index"] < num]
+                for record in records:
+                    on_design(record)
+        there = {record["index"]: record for record in run.records}
+        records = [there[index] for index in wanted]
         return RunResult(run.path, records, made=len(missing), damaged=run.damaged)
 
 
-def _describe_run(designer: Designer, task: RunTask, output: OutputSettings) -> dict[str, Any]:
+def describe_run(
+    model: BackboneModel, task: RunTask, output: OutputSettings, filter: Filter | None = None
+) -> dict[str, Any]:
+    """Return what the designs of a folder depend on, the content of its ``run.json``."""
     return {
         **task.describe(),
         "seed": task.seed,
         **asdict(task.settings),
-        "weights": designer.model.name,
-        "weights_sha256": designer.model.sha256,
+        "weights": model.name,
+        "weights_sha256": model.sha256,
         **asdict(output),
+        **({} if filter is None else {"filter": filter.describe()}),
     }
 
 
-def _make_record(
-    designer: Designer, task: RunTask, design: Design, file: str | None
+def _keep(
+    folder: Path,
+    model: BackboneModel,
+    task: RunTask,
+    output: OutputSettings,
+    filter: Filter | None,
+    design: Design,
 ) -> dict[str, Any]:
+    """Write a design's files, if it is to be kept, and return its line."""
+    record = make_record(model, task, design, None)
+    faults = [] if filter is None else filter.find_faults(record)
+    if faults:
+        return {**record, "rejected": faults}
+    try:
+        return {**record, "file": _write_design(folder, design, task, output)}
+    except OSError as error:
+        raise explain_write_error(folder, error) from error
+
+
+def make_record(
+    model: BackboneModel, task: RunTask, design: Design, file: str | None
+) -> dict[str, Any]:
+    """Return a design's line of the manifest."""
     settings = task.settings
     return {
         "file": file,
@@ -166,8 +225,8 @@ def _make_record(
         "steps": settings.steps,
         "temperature": settings.temperature,
         "handedness": settings.handedness,
-        "weights": designer.model.name,
-        "weights_sha256": designer.model.sha256,
+        "weights": model.name,
+        "weights_sha256": model.sha256,
         "protdiff_version": get_version(),
         "seconds": round(design.seconds, 3),
         **{key: value for key, value in design.extra.items() if key != "quality"},

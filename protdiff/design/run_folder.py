@@ -6,6 +6,7 @@ the disk, in this order: whatever happens in between, the next run sees a design
 and makes it again, the same, for its random numbers depend on its index only.
 
 A line that cannot be read, such as the torn last line of a killed process, counts as not written.
+What a killed process had half written lies under a temporary name, and the next run removes it.
 """
 
 from __future__ import annotations
@@ -13,16 +14,29 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from protdiff.errors import InputError
-from protdiff.files import write_atomically
+from protdiff.files import check_writable, write_atomically
 
-__all__ = ["MANIFEST", "SETTINGS", "Manifest", "RunFolder", "name_design", "read_manifest"]
+__all__ = [
+    "MANIFEST",
+    "SETTINGS",
+    "FolderInUseError",
+    "Manifest",
+    "RunFolder",
+    "check_folder",
+    "clear_run",
+    "explain_write_error",
+    "name_design",
+    "read_finished",
+    "read_manifest",
+    "to_line",
+]
 
 MANIFEST = "manifest.jsonl"
 SETTINGS = "run.json"
@@ -30,6 +44,13 @@ TRAJECTORIES = "trajectories"
 
 _DESIGN_FILE = re.compile(r"design_\d{4,}\.(pdb|cif)")
 _TRAJECTORY_FILE = re.compile(r"design_\d{4,}_(noisy|denoised)\.(pdb|cif)")
+_TEMPORARY_FILE = re.compile(
+    r"\.(design_\d{4,}(_(noisy|denoised))?|manifest|run)-[a-z0-9_]+\.(pdb|cif|jsonl?)"
+)
+
+
+class FolderInUseError(InputError):
+    """Another process is writing to the folder."""
 
 
 def name_design(index: int, suffix: str) -> str:
@@ -51,8 +72,6 @@ class Manifest:
     """By index; of two lines with one index the later counts."""
     damaged: int
     """How many lines could not be read."""
-    complete: bool
-    """Whether the last line is ended, so that another can follow it."""
 
 
 def read_manifest(path: str | Path) -> Manifest:
@@ -73,6 +92,8 @@ def read_manifest(path: str | Path) -> Manifest:
         try:
             record = json.loads(line)
             index, file = record["index"], record["file"]
+            # A line that could not be written again, such as one with a NaN, was not ours.
+            to_line(record).encode()
         except (ValueError, TypeError, KeyError, RecursionError):
             damaged += 1
             continue
@@ -83,7 +104,40 @@ def read_manifest(path: str | Path) -> Manifest:
             records[index] = record
         else:
             damaged += 1
-    return Manifest(records, damaged, complete=not text or text.endswith("\n"))
+    return Manifest(records, damaged)
+
+
+def read_finished(path: str | Path) -> Manifest:
+    """Read which designs of a folder are finished: their line and their file are there.
+
+    Parameters
+    ----------
+    path
+        The folder of a run; nothing is finished in one that does not exist. It is only read, so
+        another process may be writing to it.
+    """
+    path = Path(path)
+    manifest = read_manifest(path / MANIFEST)
+    kept = {k: record for k, record in manifest.records.items() if _has_file(path, record)}
+    return replace(manifest, records=kept)
+
+
+def clear_run(path: str | Path) -> None:
+    """Remove a run's own files from a folder, and the folder if nothing else is in it.
+
+    Raises
+    ------
+    InputError
+        The folder is in use, or a file cannot be removed.
+    """
+    path = Path(path)
+    with _lock(path) as locked:
+        _clear(path)
+        if locked:
+            _remove_temporaries(path)
+        for folder in (path / TRAJECTORIES, path):
+            with suppress(OSError):  # somebody else's files are in it, or it is not there
+                folder.rmdir()
 
 
 class RunFolder:
@@ -122,48 +176,48 @@ class RunFolder:
         Raises
         ------
         InputError
-            The folder holds a run with other settings, is in use, or cannot be written.
+            The folder holds a run with other settings or cannot be written.
+        FolderInUseError
+            Another process has it open.
         """
         path = Path(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot write to {path}: {error.strerror or error}") from error
-        with _lock(path):
+        with _lock(path) as locked:
             if overwrite:
                 _clear(path)
+            if locked:
+                _remove_temporaries(path)
             yield cls._continue(path, json.loads(json.dumps(settings)))
 
     @classmethod
     def _continue(cls, path: Path, settings: dict[str, Any]) -> RunFolder:
-        manifest = read_manifest(path / MANIFEST)
+        manifest = read_finished(path)
+        _check_settings(path, settings)
         if not (path / SETTINGS).exists():
-            if any(_find_files(path)):
-                raise InputError(
-                    f"{path} holds designs but no {SETTINGS} that says how they were made; "
-                    "choose another folder or start again with --overwrite"
-                )
-            with write_atomically(path / SETTINGS) as temporary:
-                temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-        else:
-            _compare(path, _read_settings(path / SETTINGS), settings)
-        kept = {k: record for k, record in manifest.records.items() if _has_file(path, record)}
-        if manifest.damaged or not manifest.complete or len(kept) < len(manifest.records):
-            with write_atomically(path / MANIFEST, overwrite=True) as temporary:
-                temporary.write_text("".join(map(_to_line, kept.values())), encoding="utf-8")
-        return cls(path, kept, manifest.damaged)
+            _write(path / SETTINGS, f"{json.dumps(settings, indent=2)}\n".encode())
+        lines = _to_lines(manifest.records.values())
+        # Damaged, torn and doubled lines go, and those of designs whose file has gone.
+        if (path / MANIFEST).exists() and (path / MANIFEST).read_bytes() != lines:
+            _write(path / MANIFEST, lines)
+        return cls(path, manifest.records, manifest.damaged)
 
     @property
     def records(self) -> list[dict[str, Any]]:
         """The finished designs, by index."""
         return [self._records[index] for index in sorted(self._records)]
 
-    def find_missing(self, num: int) -> list[int]:
-        """Return the indices below ``num`` that are not finished."""
-        return [index for index in range(num) if index not in self._records]
+    def find_missing(self, num: int | Iterable[int]) -> list[int]:
+        """Return which designs are not finished, of the first ``num`` or of those named."""
+        wanted = range(num) if isinstance(num, int) else num
+        return [index for index in wanted if index not in self._records]
 
-    def add(self, record: Mapping[str, Any]) -> None:
-        """Append the line of a design whose structure file is in place, and see it to the disk.
+    def add(self, *records: Mapping[str, Any]) -> None:
+        """Append the lines of designs whose structure files are in place, and see them to the disk.
+
+        The lines of a batch go out together, which costs one wait for the disk and not one each.
 
         Raises
         ------
@@ -171,26 +225,80 @@ class RunFolder:
             The disk is full or the folder has gone.
         """
         try:
-            with (self.path / MANIFEST).open("a", encoding="utf-8") as file:
-                file.write(_to_line(record))
+            with (self.path / MANIFEST).open("ab") as file:
+                file.write(_to_lines(records))
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise InputError(
-                f"cannot write to {self.path / MANIFEST}: {error.strerror or error}; "
-                "the designs listed there are kept"
-            ) from error
-        self._records[record["index"]] = dict(record)
+            raise explain_write_error(self.path / MANIFEST, error) from error
+        self._records.update((record["index"], dict(record)) for record in records)
 
 
-def _to_line(record: Mapping[str, Any]) -> str:
+def check_folder(
+    path: str | Path, settings: Mapping[str, Any], *, overwrite: bool = False
+) -> dict[int, dict[str, Any]]:
+    """Check that a run can begin or go on in a folder, without touching it.
+
+    Parameters are those of :meth:`RunFolder.open`.
+
+    Returns
+    -------
+    dict
+        The records of the designs that are finished, by index.
+
+    Raises
+    ------
+    InputError
+        The folder holds a run with other settings, or cannot be written.
+    """
+    path = Path(path)
+    check_writable(path)
+    if overwrite or not path.exists():
+        return {}
+    _check_settings(path, json.loads(json.dumps(settings)))
+    return read_finished(path).records
+
+
+def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse a folder whose designs were made with other settings, or nobody knows with which."""
+    if (path / SETTINGS).exists():
+        _compare(path, _read_settings(path / SETTINGS), settings)
+    elif any(_find_files(path)):
+        raise InputError(
+            f"{path} holds designs but no {SETTINGS} that says how they were made; "
+            "choose another folder or start again with --overwrite"
+        )
+
+
+def to_line(record: Mapping[str, Any]) -> str:
+    """Return a record as a line of a manifest."""
     return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def explain_write_error(path: Path, error: OSError) -> InputError:
+    """Return what to tell a user whose disk is full, or whose folder is read-only or gone."""
+    return InputError(
+        f"cannot write to {path}: {error.strerror or error}; the designs in the manifest are "
+        "kept, and the same command makes the rest once there is room"
+    )
+
+
+def _to_lines(records: Iterable[Mapping[str, Any]]) -> bytes:
+    return "".join(map(to_line, records)).encode()
 
 
 def _has_file(folder: Path, record: Mapping[str, Any]) -> bool:
     file = record["file"]
     # An empty file is what a power cut may leave of one that was not yet on the disk.
     return file is None or ((folder / file).is_file() and (folder / file).stat().st_size > 0)
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        with write_atomically(path, overwrite=True) as temporary:
+            temporary.write_bytes(data)
+    except OSError as error:
+        raise explain_write_error(path, error) from error
 
 
 def _compare(path: Path, existing: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
@@ -218,6 +326,8 @@ def _read_settings(path: Path) -> dict[str, Any]:
 
 def _find_files(path: Path) -> Iterator[Path]:
     """Give the files of a run by their names; anything else in the folder is not ours."""
+    if not path.is_dir():
+        return
     for file in path.iterdir():
         if _DESIGN_FILE.fullmatch(file.name) or file.name in (MANIFEST, SETTINGS):
             yield file
@@ -236,25 +346,39 @@ def _clear(path: Path) -> None:
             raise InputError(f"cannot remove {file}: {error.strerror or error}") from error
 
 
+def _remove_temporaries(path: Path) -> None:
+    """Remove what a killed run had begun to write; only who holds the lock may."""
+    for folder in (path, path / TRAJECTORIES):
+        for file in folder.iterdir() if folder.is_dir() else ():
+            if _TEMPORARY_FILE.fullmatch(file.name):
+                with suppress(OSError):  # they are in nobody's way
+                    file.unlink()
+
+
 @contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Hold the folder for this process; the lock ends with the process, however that ends."""
+def _lock(folder: Path) -> Iterator[bool]:
+    """Hold the folder for this process; the lock ends with the process, however that ends.
+
+    Yields whether it is held: not on Windows, nor on file systems without locks, where two runs in
+    one folder are the user's own care.
+    """
     try:
         import fcntl
 
         handle = os.open(folder, os.O_RDONLY)
-    except (ImportError, OSError):  # Windows: two runs in one folder are then the user's own care
-        yield
+    except (ImportError, OSError):
+        yield False
         return
     try:
+        locked = True
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise InputError(
+            raise FolderInUseError(
                 f"another protdiff is writing to {folder}; wait for it or choose another folder"
             ) from error
-        except OSError:  # a file system without locks
-            pass
-        yield
+        except OSError:
+            locked = False
+        yield locked
     finally:
         os.close(handle)

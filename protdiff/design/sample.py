@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from protdiff.conditioning.excluded_volume import ExcludedVolume
 from protdiff.design.samplers import make_grid, make_sampler
+from protdiff.design.secondary_structure import SecondaryStructure, make_network_input
 from protdiff.design.settings import SamplingSettings
 from protdiff.diffusion import (
     Denoiser,
@@ -101,11 +102,17 @@ def _show_means(
 
 
 def make_denoiser(
-    model: BackboneModel, residue_mask: torch.Tensor, settings: SamplingSettings
+    model: BackboneModel,
+    residue_mask: torch.Tensor,
+    settings: SamplingSettings,
+    wanted: Sequence[SecondaryStructure] = (),
 ) -> Denoiser:
-    """Return the model's unconditional denoiser for a batch."""
+    """Return the model's denoiser for a batch, told of the secondary structure that is wanted."""
     denoiser: Denoiser = model.denoiser(
-        residue_mask, handedness=settings.sign, self_condition=settings.self_conditioned
+        residue_mask,
+        handedness=settings.sign,
+        self_condition=settings.self_conditioned,
+        secondary_structure=make_network_input(wanted, model.device),
     )
     if settings.excluded_volume:
         denoiser = ExcludedVolume(

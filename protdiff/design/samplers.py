@@ -1,14 +1,19 @@
 """The names by which users choose samplers and time grids.
 
 Names are known without importing torch, so that ``protdiff --help`` stays quick; each stands for
-one constructor with its default values. A new sampler gets one line in :func:`make_sampler`.
+one constructor with its default values. A new sampler gets one line in the table.
+
+What has no name is reached by its place, ``module:object`` as Python's entry points are written: a
+class that takes no arguments, or an instance with the values wanted. So a sampler or a grid of
+one's own, in a file of one's own, is used from the command line and recorded in a run as it is.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+import importlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from protdiff.errors import InputError
 
@@ -20,23 +25,25 @@ __all__ = [
     "GRID_NAMES",
     "SAMPLER_NAMES",
     "check_name",
+    "is_adaptive",
     "make_grid",
     "make_sampler",
 ]
 
-SAMPLER_NAMES = (
-    "heun-churn",
-    "exponential",
-    "euler-maruyama",
-    "predictor-corrector",
-    "annealed-langevin",
-    "sde-dpm++2m",
-    "dpm++2m",
-    "ddim",
-    "euler",
-    "heun",
-    "dormand-prince",
-)
+_SAMPLERS = {
+    "heun-churn": "StochasticHeun",
+    "exponential": "ExponentialSDE",
+    "euler-maruyama": "EulerMaruyama",
+    "predictor-corrector": "PredictorCorrector",
+    "annealed-langevin": "AnnealedLangevin",
+    "sde-dpm++2m": "SDEDPMSolverPP2M",
+    "dpm++2m": "DPMSolverPP2M",
+    "ddim": "DDIM",
+    "euler": "EulerODE",
+    "heun": "HeunODE",
+    "dormand-prince": "DormandPrince",
+}
+SAMPLER_NAMES = tuple(_SAMPLERS)
 ADAPTIVE_SAMPLERS = ("dormand-prince",)
 """They choose steps by the error of the whole batch: their batches are of one design, or it would
 depend on the others. And they reject steps, so their denoiser must have no memory."""
@@ -52,36 +59,41 @@ def make_sampler(name: str) -> Sampler:
     Parameters
     ----------
     name
-        One of :data:`SAMPLER_NAMES`.
+        One of :data:`SAMPLER_NAMES`, or the place of another, ``"module:object"``.
 
     Raises
     ------
     InputError
         There is no such sampler.
-    """
-    from protdiff.diffusion import sampler
 
-    check_name("sampler", name, SAMPLER_NAMES)
-    makers: dict[str, Callable[[], Sampler]] = {
-        "heun-churn": sampler.StochasticHeun,
-        "exponential": sampler.ExponentialSDE,
-        "euler-maruyama": sampler.EulerMaruyama,
-        "predictor-corrector": sampler.PredictorCorrector,
-        "annealed-langevin": sampler.AnnealedLangevin,
-        "sde-dpm++2m": sampler.SDEDPMSolverPP2M,
-        "dpm++2m": sampler.DPMSolverPP2M,
-        "ddim": sampler.DDIM,
-        "euler": sampler.EulerODE,
-        "heun": sampler.HeunODE,
-        "dormand-prince": sampler.DormandPrince,
-    }
-    return makers[name]()
+    Examples
+    --------
+    >>> type(make_sampler("heun")).__name__
+    'HeunODE'
+    >>> type(make_sampler("protdiff.diffusion:HeunODE")).__name__
+    'HeunODE'
+    """
+    from protdiff.diffusion import Sampler
+
+    if ":" not in name:
+        check_name("sampler", name, SAMPLER_NAMES)
+        name = f"protdiff.diffusion.sampler:{_SAMPLERS[name]}"
+    found: Sampler = _find("sampler", name, Sampler)
+    return found
+
+
+def is_adaptive(name: str) -> bool:
+    """Return whether the sampler of a name is one of :data:`ADAPTIVE_SAMPLERS`, or like them."""
+    return name in ADAPTIVE_SAMPLERS or (":" in name and make_sampler(name).adaptive)
 
 
 def make_grid(name: str) -> TimeGrid:
-    """Return the time grid of a name, one of :data:`GRID_NAMES`."""
-    from protdiff.diffusion import CosineGrid, KarrasGrid, LogSNRGrid, UniformGrid
+    """Return the time grid of a name, one of :data:`GRID_NAMES` or ``"module:object"``."""
+    from protdiff.diffusion import CosineGrid, KarrasGrid, LogSNRGrid, TimeGrid, UniformGrid
 
+    if ":" in name:
+        found: TimeGrid = _find("time grid", name, TimeGrid)
+        return found
     check_name("time grid", name, GRID_NAMES)
     grids: dict[str, TimeGrid] = {
         # From 320 Å of noise nothing of a protein is left; beyond it steps are wasted.
@@ -91,6 +103,29 @@ def make_grid(name: str) -> TimeGrid:
         "uniform": UniformGrid(),
     }
     return grids[name]
+
+
+def _find(kind: str, place: str, base: type) -> Any:
+    """Import what a place names, ``module:object``, and make it if it is a class.
+
+    Raises
+    ------
+    InputError
+        There is no such module or object in it, or it is of another kind.
+    """
+    module, _, name = place.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+        # Nothing is called but what is known to be of the kind.
+        made = found() if isinstance(found, type) and issubclass(found, base) else found
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"the {kind} {place!r} cannot be made ({error}); give the module as Python imports it, "
+            "a colon, and a class that takes no arguments or an instance in it"
+        ) from error
+    if not isinstance(made, base):
+        raise InputError(f"{place!r} is no {kind}; give a {base.__name__}, as docs/examples has it")
+    return made
 
 
 def check_name(kind: str, name: str, names: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ from protdiff.design.engine import Plan
 from protdiff.design.motif_denoiser import make_motif_denoiser
 from protdiff.design.sample import Conditioner
 from protdiff.design.samplers import DEFAULT_METHOD, METHODS, check_name
+from protdiff.design.secondary_structure import SecondaryStructureRequest
 from protdiff.design.seeds import make_layout_generator
 from protdiff.design.settings import SamplingSettings
 from protdiff.errors import InputError
@@ -87,12 +88,18 @@ class Scaffolding:
         low, high = parse_length(self.total_length)
         return max(shortest, low), min(longest, high)
 
+    @property
+    def secondary_structure(self) -> SecondaryStructureRequest:
+        """What secondary structure the designs are asked for."""
+        return self.settings.get_secondary_structure(default="any")
+
     def plan(self, index: int) -> ScaffoldPlan:
-        """Draw the layout of a design."""
+        """Draw the layout and the secondary structure of a design."""
         rng = make_layout_generator(self.seed, index)
         layout = self.contig.sample_layout(rng, self.total_length)
         motif = Motif.from_layout(self.source, layout, redesignable=self.redesignable)
-        return ScaffoldPlan(index, motif.length, motif=motif)
+        secondary = self.secondary_structure.draw(motif.length, rng)
+        return ScaffoldPlan(index, motif.length, secondary=secondary, motif=motif)
 
     def condition(self, model: BackboneModel, plans: Sequence[Plan]) -> Conditioner:
         """Return what makes the denoiser that knows the motifs of a batch."""
@@ -103,6 +110,7 @@ class Scaffolding:
             motifs=motifs,
             method=self.method,
             settings=self.settings,
+            wanted=[plan.secondary for plan in plans],
         )
 
     def finish(
@@ -125,9 +133,12 @@ class Scaffolding:
         else:
             rmsd = drift = None
         backbone = motif.apply(exact, name=f"design_{plan.index:04d}")
+        free = motif.motif_positions[motif.redesignable_mask] + 1
         return backbone, {
             "contig": self.contig.text,
+            "asked": plan.secondary.to_dict(),
             "motif_map": motif.motif_map(),
+            "redesignable": free.tolist(),
             "motif_rmsd": rmsd,
             "quality": {"motif_rmsd_sampled": drift},
         }
@@ -143,4 +154,5 @@ class Scaffolding:
             "motif_sha256": hashlib.sha256(coordinates).hexdigest(),
             "total_length": total,
             "method": self.method,
+            "redesignable": self.redesignable,
         }

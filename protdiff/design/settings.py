@@ -6,13 +6,25 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from protdiff.design.samplers import ADAPTIVE_SAMPLERS, GRID_NAMES, SAMPLER_NAMES, check_name
+from protdiff.design.samplers import (
+    GRID_NAMES,
+    SAMPLER_NAMES,
+    check_name,
+    is_adaptive,
+    make_grid,
+    make_sampler,
+)
+from protdiff.design.secondary_structure import (
+    SecondaryStructureRequest,
+    parse_secondary_structure,
+)
 from protdiff.errors import InputError
 
 __all__ = ["Handedness", "SamplingSettings", "get_sign"]
 
 Handedness = Literal["L", "D"]
 
+AUTO = "auto"
 DEFAULT_SAMPLER = "exponential"
 MOST_STEPS = 100_000
 
@@ -24,7 +36,8 @@ class SamplingSettings:
     Parameters
     ----------
     sampler
-        One of :data:`~protdiff.design.samplers.SAMPLER_NAMES`.
+        One of :data:`~protdiff.design.samplers.SAMPLER_NAMES`, or the place of a sampler of one's
+        own, ``"module:object"``.
     steps
         Steps from noise to structure.
     temperature
@@ -33,13 +46,17 @@ class SamplingSettings:
     step_scale
         How much further than its length to walk along the score at each step; above 1 sharpens.
     grid
-        Where the steps are put: one of :data:`~protdiff.design.samplers.GRID_NAMES`.
+        Where the steps are put: one of :data:`~protdiff.design.samplers.GRID_NAMES`, or a place.
     handedness
         ``"L"`` for natural proteins, ``"D"`` for mirror-image ones.
     self_condition
         Show the network its previous guess at each step.
     excluded_volume
         Push overlapping stretches of the chain apart while the noise is small.
+    secondary_structure
+        What secondary structure designs are asked for, in the words of
+        :mod:`protdiff.design.secondary_structure`; ``"auto"`` is ``"natural"`` for designs from
+        nothing and ``"any"`` for scaffolds, whose motif brings its own.
 
     Raises
     ------
@@ -55,10 +72,18 @@ class SamplingSettings:
     handedness: Handedness = "L"
     self_condition: bool = True
     excluded_volume: bool = True
+    secondary_structure: str = AUTO
 
     def __post_init__(self) -> None:
-        check_name("sampler", self.sampler, SAMPLER_NAMES)
-        check_name("time grid", self.grid, GRID_NAMES)
+        # Names are checked without torch; what is only named by its place has to be looked at.
+        if ":" in self.sampler:
+            make_sampler(self.sampler)
+        else:
+            check_name("sampler", self.sampler, SAMPLER_NAMES)
+        if ":" in self.grid:
+            make_grid(self.grid)
+        else:
+            check_name("time grid", self.grid, GRID_NAMES)
         if not 1 <= self.steps <= MOST_STEPS:
             raise InputError(f"steps is {self.steps}; give 1 to {MOST_STEPS}")
         if not (math.isfinite(self.temperature) and 0.0 <= self.temperature <= 10.0):
@@ -66,6 +91,12 @@ class SamplingSettings:
         if not (math.isfinite(self.step_scale) and 0.0 < self.step_scale <= 10.0):
             raise InputError(f"step scale is {self.step_scale}; give a number above 0, up to 10")
         get_sign(self.handedness)
+        self.get_secondary_structure(default="any")
+
+    def get_secondary_structure(self, default: str) -> SecondaryStructureRequest:
+        """Return what is asked for, ``default`` where that is left to the task."""
+        text = self.secondary_structure
+        return parse_secondary_structure(default if text == AUTO else text)
 
     @property
     def sign(self) -> int:
@@ -75,7 +106,7 @@ class SamplingSettings:
     @property
     def self_conditioned(self) -> bool:
         """Whether to self-condition: not where a solver calls its denoiser out of order."""
-        return self.self_condition and self.sampler not in ADAPTIVE_SAMPLERS
+        return self.self_condition and not is_adaptive(self.sampler)
 
 
 def get_sign(handedness: Handedness) -> int:

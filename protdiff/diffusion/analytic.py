@@ -144,6 +144,8 @@ class MixtureDenoiser(Denoiser):
 class GaussianDenoiser(Denoiser):
     r"""The exact denoiser of Gaussian data N(μ, Λ), an affine map of x_t.
 
+    .. math::  D(x_t) = μ + Λ (Λ + k^2 I)^{-1} (y - μ), \qquad y = (x_t - m) / α .
+
     Parameters
     ----------
     sde

@@ -37,7 +37,7 @@ __all__ = ["LogLikelihood", "compute_log_likelihood"]
 
 @dataclass(frozen=True, eq=False)
 class LogLikelihood:
-    """Log-likelihoods of a batch and how they were found.
+    """Log-likelihoods of a batch, log p(x_0) = log p(y_T) + ∫ [d - α tr ∂D/∂x_t] d log k.
 
     Attributes
     ----------

@@ -4,6 +4,11 @@ A noise is a callable that is given a tensor and returns noise of its shape, pla
 the subspace that the data live in. A sampler asks for nothing else, so the temperature (the noise's
 scale), independence of the batch (one generator for each element) and correlation (a linear
 map) are all made by wrapping.
+
+References
+----------
+Anderson (1982), Reverse-time diffusion equation models (the noise of a reverse process);
+Hoogeboom et al. (2022), Equivariant diffusion for molecule generation in 3D (noise in a subspace).
 """
 
 from __future__ import annotations
@@ -21,7 +26,7 @@ __all__ = ["GaussianNoise", "Noise", "PerSampleNoise", "ProjectedNoise", "Scaled
 
 
 class Noise(ABC):
-    """A source of noise: ``noise(like)`` has the shape, place and precision of ``like``."""
+    """A source of noise, ε ~ N(0, P): ``noise(like)`` has the shape and place of ``like``."""
 
     @abstractmethod
     def __call__(self, like: Tensor) -> Tensor:
@@ -32,7 +37,7 @@ class Noise(ABC):
 
 
 class GaussianNoise(Noise):
-    """Independent standard normal numbers from one generator.
+    """Independent standard normal numbers from one generator, ε ~ N(0, I).
 
     Parameters
     ----------
@@ -56,7 +61,7 @@ class GaussianNoise(Noise):
 
 
 class PerSampleNoise(Noise):
-    """Standard normal numbers from a generator for each element of the batch.
+    """Standard normal numbers, ε ~ N(0, I), from a generator for each element of the batch.
 
     What an element receives does not depend on the rest of the batch, nor on how far the batch is
     padded; numbers are drawn on the CPU in single precision, so not on the device either.
@@ -106,7 +111,7 @@ class PerSampleNoise(Noise):
 
 
 class ScaledNoise(Noise):
-    """Noise of another size: the temperature of a stochastic sampler.
+    """Noise of another size, c ε: the temperature of a stochastic sampler.
 
     A reverse SDE whose noise is scaled by c < 1 samples a sharper law than the model's, and with
     c = 0 follows the drift alone.
@@ -117,6 +122,11 @@ class ScaledNoise(Noise):
         The noise to scale.
     scale
         c.
+
+    References
+    ----------
+    Yim et al. (2023), SE(3) diffusion model with application to protein backbone generation (its
+    noise scale ζ).
     """
 
     def __init__(self, noise: Noise, scale: float) -> None:
@@ -133,7 +143,7 @@ class ScaledNoise(Noise):
 
 
 class ProjectedNoise(Noise):
-    """Noise in a subspace, P ε: standard normal there, with covariance P.
+    """Noise in a subspace, P ε ~ N(0, P): standard normal there.
 
     Parameters
     ----------

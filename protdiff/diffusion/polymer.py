@@ -9,7 +9,7 @@ invertible S, and diffuse z. Then
 so every formula that is linear in (x_t, D, noise), which is each step of each sampler here, holds
 for x as it stands when its noise is S ε: :class:`CorrelatedNoise` is all that sampling needs. What
 is not linear, a likelihood or a trace, is done in z with a :class:`WhitenedDenoiser`, and log p(x)
-= log p(z) - log |det S|.
+= log p(z) - log ``|det S|``.
 
 The chain is x_i = b x_{i-1} + ξ_i, started from its stationary law: b = 1 would be the ideal chain,
 whose size grows as sqrt(n), b < 1 is pulled together. In the centred subspace its covariance is Σ;
@@ -88,7 +88,7 @@ class PolymerMap:
 
     @property
     def log_determinant(self) -> float:
-        """Log |det S| in the mean-free subspace, for one coordinate; three make a cloud's."""
+        """Log ``|det S|`` in the mean-free subspace, for one coordinate; three make a cloud's."""
         return float(self._values.log().sum() / 2)
 
     def _multiply(self, scales: Tensor, x: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ class PolymerMap:
 
 
 class CorrelatedNoise(Noise):
-    """Noise with the covariance of a chain, S ε.
+    """Noise with the covariance of a chain, S ε ~ N(0, Σ).
 
     Parameters
     ----------

@@ -3,9 +3,13 @@ r"""The linear subspaces in which data, noise and scores live.
 A cloud of n points that is defined up to translation lives in the 3n - 3 dimensional space of
 mean-free clouds. Diffusion is done *in* that space: with P the orthogonal projection, data satisfy
 P x = x, noise is P ε with ε standard normal, whose covariance is P, the identity of the subspace,
-and every formula of the theory holds with the dimension 3n - 3 in place of 3n (Hoogeboom et al.
-2022, Köhler et al. 2020). A padded batch is the same thing: the padding is one more set of
-directions that the data do not have.
+and every formula of the theory holds with the dimension 3n - 3 in place of 3n. A padded batch is
+the same thing: the padding is one more set of directions that the data do not have.
+
+References
+----------
+Köhler et al. (2020), Equivariant flows; Hoogeboom et al. (2022), Equivariant diffusion for
+molecule generation in 3D.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ __all__ = ["CentredSubspace", "FullSpace", "Subspace"]
 
 
 class Subspace(ABC):
-    """A linear subspace of the event space, one for each element of a batch."""
+    """A linear subspace of the event space, P x = x with P² = P = Pᵀ, for each element."""
 
     @property
     @abstractmethod
@@ -34,7 +38,7 @@ class Subspace(ABC):
 
 
 class FullSpace(Subspace):
-    """The whole event space: the projection is the identity.
+    """The whole event space, P = 1: the projection is the identity.
 
     Parameters
     ----------

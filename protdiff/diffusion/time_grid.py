@@ -7,6 +7,12 @@ through k alone.
 
 Times are double-precision scalars on the CPU: the coefficients of a step then cost nothing, are
 exact, and never raise the precision of the data (a 0-dimensional tensor does not promote).
+
+References
+----------
+Song et al. (2021), Score-based generative modeling through stochastic differential equations
+(uniform); Karras et al. (2022), Elucidating the design space of diffusion-based generative models,
+appendix D (how grids compare).
 """
 
 from __future__ import annotations
@@ -24,7 +30,7 @@ __all__ = ["ConstantGrid", "CosineGrid", "KarrasGrid", "LogSNRGrid", "TimeGrid",
 
 
 class TimeGrid(ABC):
-    """Where a sampler puts its steps: ``grid(sde, steps)`` gives decreasing times."""
+    """Where a sampler puts its steps: ``grid(sde, steps)`` gives t_0 > t_1 > ... > t_n."""
 
     @abstractmethod
     def __call__(self, sde: SDE, steps: int) -> Tensor:
@@ -66,7 +72,9 @@ class UniformGrid(TimeGrid):
 
 @dataclass(frozen=True)
 class LogSNRGrid(TimeGrid):
-    """Equal steps of the log signal-to-noise ratio, so of log k.
+    r"""Equal steps of the log signal-to-noise ratio, so of log k.
+
+    .. math::  k_i = k_{max} \, (k_{min} / k_{max})^{i / n} .
 
     Parameters
     ----------
@@ -121,7 +129,9 @@ class KarrasGrid(TimeGrid):
 
 @dataclass(frozen=True)
 class CosineGrid(TimeGrid):
-    """Equal steps of the angle arctan(σ/α): the times of a cosine schedule, whatever the SDE.
+    r"""Equal steps of the angle arctan(σ/α): the times of a cosine schedule, whatever the SDE.
+
+    .. math::  \arctan k_i = \arctan k_{max} + \tfrac{i}{n} (\arctan k_{min} - \arctan k_{max}) .
 
     It puts most steps where signal and noise are of one size.
 
@@ -148,7 +158,7 @@ class CosineGrid(TimeGrid):
 
 @dataclass(frozen=True)
 class ConstantGrid(TimeGrid):
-    """The same time again and again, for Langevin dynamics at a fixed noise.
+    """The same time again and again, t_i = t, for Langevin dynamics at a fixed noise.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ _PROBES_AT_ONCE = 64
 
 
 class TraceEstimator(ABC):
-    """A choice of probes, and the way from their quadratic forms to the trace."""
+    """A choice of probes v, E[v vᵀ] = P, and the way from the forms vᵀ J v to tr(P J P)."""
 
     @abstractmethod
     def draw(self, like: Tensor, subspace: Subspace) -> Tensor:
@@ -51,7 +51,7 @@ class TraceEstimator(ABC):
 
 
 class ExactTrace(TraceEstimator):
-    """Every basis vector of the event: no error, for small events.
+    """Every basis vector of the event, tr(P J P) = Σ (P e_i)ᵀ J (P e_i): for small events.
 
     References
     ----------
@@ -71,7 +71,7 @@ class ExactTrace(TraceEstimator):
 
 
 class RademacherProbes(TraceEstimator):
-    """Hutchinson's estimator with signs, the least variance of independent entries.
+    """Hutchinson's estimator with signs, v_i = ±1, the least variance of independent entries.
 
     Parameters
     ----------

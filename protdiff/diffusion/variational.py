@@ -38,7 +38,7 @@ __all__ = ["VariationalBound", "compute_variational_bound"]
 
 @dataclass(frozen=True, eq=False)
 class VariationalBound:
-    """A lower bound on log p(x_0) and its three terms, all in nats, each ``(batch,)``.
+    """The bound log p(x_0) ≥ -(prior + diffusion + reconstruction), in nats, each ``(batch,)``.
 
     Attributes
     ----------

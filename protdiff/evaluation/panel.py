@@ -24,6 +24,7 @@ MEAN_ROWS = (
     "clashes",
     "rg_ratio",
     "contacts",
+    "contact_order",
     "helix",
     "strand",
 )

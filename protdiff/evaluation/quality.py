@@ -65,6 +65,10 @@ EXTENDED_ABOVE = 1.25
 COLLAPSED_BELOW = 0.90
 """Rg / (2.2 L^.38) of a chain that is not compact, and of one packed tighter than any protein."""
 
+CONTACT_ORDER_CUTOFF = 8.0
+CONTACT_ORDER_SEPARATION = 3
+"""CA within so many Å, and so many residues apart, are a contact of the contact order."""
+
 NATIVE: dict[str, str] = {
     "links": "≥ .99",
     "n_ca": "1.460±.013",
@@ -125,9 +129,9 @@ class Quality:
     """Mean of omega − 180° over trans links."""
     omega_sd: float
     planar: float
-    """Share of links with |omega| above 155°."""
+    """Share of links with ``|omega|`` above 155°."""
     cis: float
-    """Share of links with |omega| below 30°."""
+    """Share of links with ``|omega|`` below 30°."""
     ramachandran: float
     """Share of residues in the favoured boxes of the Ramachandran plot."""
     phi_positive: float
@@ -146,6 +150,9 @@ class Quality:
     """Rg over 2.2 L^.38, the law of globular proteins."""
     contacts: float
     """CA contacts (8 Å, six or more apart along the chain) per residue, in both directions."""
+    contact_order: float
+    """Relative contact order: mean separation along the chain of residues in contact, over the
+    chain's length (Plaxco et al. 1998)."""
     helix: float
     """Share of helix by hydrogen bonds (pydssp)."""
     strand: float
@@ -328,7 +335,42 @@ def _measure_packing(xyz: Array, index: NDArray[np.int64]) -> dict[str, float]:
         "rg": rg,
         "rg_ratio": rg / (2.2 * length**0.38),
         "contacts": _mean(count_contacts(ca)),
+        "contact_order": measure_contact_order(ca, index),
     }
+
+
+def measure_contact_order(ca: Array, index: NDArray[np.integer]) -> float:
+    r"""Measure the relative contact order of the chains of a backbone.
+
+    .. math::  \mathrm{RCO} = \frac{1}{N} \sum_{(i, j)} \frac{|i - j|}{L}
+
+    over the N pairs of residues of one chain, at least three apart, whose CA are within 8 Å, where
+    L is the number of residues of that chain. Plaxco et al. take all pairs with heavy atoms within
+    6 Å; a backbone has no side chains, and CA within 8 Å is the usual stand-in.
+
+    Parameters
+    ----------
+    ca
+        (residue, 3), Å.
+    index
+        (residue,) positions along the chain; a jump of 200 or more begins another chain.
+
+    Returns
+    -------
+    float
+        Between 0 and 1; NaN without a contact.
+
+    References
+    ----------
+    K. W. Plaxco, K. T. Simons, D. Baker, Contact order, transition state placement and the
+    refolding rates of single domain proteins, 1998.
+    """
+    chain = np.concatenate([[0], np.cumsum(np.diff(index) >= CHAIN_JUMP)])
+    first, second = np.triu_indices(len(ca), k=CONTACT_ORDER_SEPARATION)
+    distance = np.linalg.norm(ca[first] - ca[second], axis=-1)
+    touching = (distance < CONTACT_ORDER_CUTOFF) & (chain[first] == chain[second])
+    length = np.bincount(chain)[chain[first[touching]]]
+    return _mean((second - first)[touching] / length)
 
 
 def _nothing_measured(length: int) -> Quality:

@@ -1,6 +1,13 @@
 """The E(3)-equivariant score network; the only importer of e3nn. It knows no schedule, no file."""
 
+from protdiff.network.embedding import SECONDARY_STATES
 from protdiff.network.precondition import Preconditioning, get_preconditioning
 from protdiff.network.score_network import NetworkConfig, ScoreNetwork
 
-__all__ = ["NetworkConfig", "Preconditioning", "ScoreNetwork", "get_preconditioning"]
+__all__ = [
+    "SECONDARY_STATES",
+    "NetworkConfig",
+    "Preconditioning",
+    "ScoreNetwork",
+    "get_preconditioning",
+]

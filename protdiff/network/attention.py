@@ -19,10 +19,10 @@ are invariant, weighted sums of points are equivariant, under rotations and refl
 from __future__ import annotations
 
 import torch
-from e3nn import o3
 from einops import rearrange
 from torch import Tensor, nn
 
+from protdiff.network.irreps import o3
 from protdiff.network.precise import in_single_precision
 
 __all__ = ["GeometricAttention"]

@@ -16,9 +16,9 @@ odd (1o). Displacements that do not exist, at chain ends, breaks and padding, ar
 from __future__ import annotations
 
 import torch
-from e3nn import o3
 from torch import Tensor, nn
 
+from protdiff.network.irreps import o3
 from protdiff.network.precise import in_single_precision
 
 __all__ = ["CHAIN_LENGTHS", "ChainGeometry", "get_chain_vectors"]

@@ -3,6 +3,9 @@ r"""What a residue and a noise level look like before any message is passed.
 The noise level enters as random-free Fourier features of :math:`c_{noise} = \tfrac14 \ln s`, with
 :math:`s = \sigma_t/\alpha_t` the noise ratio (Karras et al. 2022). The place in the chain enters as
 the distance to either end, and the size of the protein as Fourier features of its log-length.
+
+Secondary structure may be told, of the whole protein as shares of helix and strand, or residue by
+residue. What is not told adds nothing, so that one network serves with and without.
 """
 
 from __future__ import annotations
@@ -15,7 +18,14 @@ from torch import Tensor, nn
 
 from protdiff.network.precise import PreciseLinear
 
-__all__ = ["ChainEmbedding", "NoiseEmbedding", "fourier_features"]
+__all__ = ["SECONDARY_STATES", "ChainEmbedding", "NoiseEmbedding", "fourier_features"]
+
+SECONDARY_STATES = "?-HE"
+"""Secondary structure of a residue as the network takes it, by place: 0 not told, 1 loop, 2 helix,
+3 strand."""
+
+_MEAN_SHARE, _SHARE_DEVIATION = 0.3, 0.2
+"""Of the shares of helix and of strand in natural domains, roughly."""
 
 
 def fourier_features(x: Tensor, count: int, longest_period: float) -> Tensor:
@@ -43,6 +53,9 @@ def fourier_features(x: Tensor, count: int, longest_period: float) -> Tensor:
 class NoiseEmbedding(nn.Module):
     """Embed the noise ratio ``s = sigma / alpha`` of each sample: ``(batch,) -> (batch, width)``.
 
+    The composition, if it is told, joins before the non-linearity: how much it matters depends on
+    the noise, at most where the fold is being decided.
+
     Parameters
     ----------
     width
@@ -62,13 +75,44 @@ class NoiseEmbedding(nn.Module):
         self.mlp = nn.Sequential(
             PreciseLinear(features, width), nn.SiLU(), PreciseLinear(width, width)
         )
+        self.composition = nn.Parameter(torch.zeros(6, width))
 
-    def forward(self, noise_ratio: Tensor) -> Tensor:
-        """Map ``(batch,)`` noise ratios to ``(batch, width)``."""
+    def forward(self, noise_ratio: Tensor, composition: Tensor | None = None) -> Tensor:
+        """Embed noise ratios.
+
+        Parameters
+        ----------
+        noise_ratio
+            ``(batch,)``.
+        composition
+            ``(batch, 2)``, shares of helix and of strand; NaN where they are not told.
+
+        Returns
+        -------
+        Tensor
+            ``(batch, width)``.
+        """
+        first, activation, last = self.mlp
         # ln(s)/4 runs over about -1.5 ... 1.3: a period of 8 keeps the slowest wave monotonic.
         c_noise = noise_ratio.double().log() / 4
-        embedded: Tensor = self.mlp(fourier_features(c_noise, self.features, 8.0))
+        hidden = first(fourier_features(c_noise, self.features, 8.0))
+        if composition is not None:
+            told = _expand_composition(composition.double())
+            hidden = hidden + (told[:, :, None] * self.composition.double()).sum(dim=1)
+        embedded: Tensor = last(activation(hidden))
         return embedded.to(noise_ratio)
+
+
+def _expand_composition(composition: Tensor) -> Tensor:
+    """Give the monomials up to degree two of the shares of helix and strand, (batch, 6).
+
+    The shares are counted in standard deviations from the mean of nature. Where nothing is told,
+    all is zero.
+    """
+    helix, strand = ((composition.nan_to_num() - _MEAN_SHARE) / _SHARE_DEVIATION).unbind(dim=-1)
+    told = composition.isfinite().all(dim=-1).to(helix)
+    monomials = (told, helix, strand, helix * helix, strand * strand, helix * strand)
+    return torch.stack(monomials, dim=-1) * told[..., None]
 
 
 class ChainEmbedding(nn.Module):

@@ -19,13 +19,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 import torch
-from e3nn import o3
 from einops import rearrange
 from torch import Tensor, nn
 
 from protdiff.network.attention import GeometricAttention
 from protdiff.network.chain import CHAIN_LENGTHS, ChainGeometry, get_chain_vectors
-from protdiff.network.embedding import ChainEmbedding, NoiseEmbedding
+from protdiff.network.embedding import SECONDARY_STATES, ChainEmbedding, NoiseEmbedding
+from protdiff.network.irreps import o3
 from protdiff.network.pair import PairBias, PairEmbedding, get_pair_features
 from protdiff.network.precise import PreciseLinear, in_single_precision
 from protdiff.network.precondition import get_preconditioning
@@ -162,6 +162,9 @@ class ScoreNetwork(nn.Module):
         self.embed_vectors = o3.Linear(f"{2 * (kinds + 3)}x1o", f"{vectors}x1o")
         self.previous_chain = ChainGeometry(scalars, vectors, config.scale)
         self.motif = nn.Parameter(torch.zeros(2, scalars))
+        # The row of what is not told stays zero: nothing is added for it.
+        self.secondary = nn.Embedding(len(SECONDARY_STATES), scalars, padding_idx=0)
+        nn.init.zeros_(self.secondary.weight)
         self.pair = PairEmbedding(config.pair_width, config.noise_width)
         self.pair_bias = nn.ModuleList(
             PairBias(config.pair_width, config.layers // 2, config.heads, scalars) for _ in range(2)
@@ -180,6 +183,8 @@ class ScoreNetwork(nn.Module):
         previous: Tensor | None = None,
         motif_group: Tensor | None = None,
         motif: Tensor | None = None,
+        secondary: Tensor | None = None,
+        composition: Tensor | None = None,
     ) -> list[Tensor]:
         """Denoise.
 
@@ -204,6 +209,12 @@ class ScoreNetwork(nn.Module):
         motif
             Positions of the motif residues in any pose, shape of ``noisy``; only distances and
             angles within a group are read.
+        secondary
+            ``(batch, residue)`` integers, the secondary structure that is told of each residue:
+            places in :data:`~protdiff.network.embedding.SECONDARY_STATES`, 0 for not told.
+        composition
+            ``(batch, 2)``, the shares of helix and strand that are told of each protein, NaN for
+            not told.
 
         Returns
         -------
@@ -215,11 +226,14 @@ class ScoreNetwork(nn.Module):
         )
         node_mask = rearrange(residue_mask, "batch residue -> batch residue 1 1")
         count = node_mask.sum(dim=1, keepdim=True) * 3.0
-        noise = self.noise(noise_ratio)
+        noise = self.noise(noise_ratio, composition)
         place = self.place(residue_mask)
         scalars = place + self.noise_to_scalars(noise)[:, None]
         if motif_group is not None:
             scalars = scalars + self.motif[(motif_group > 0).long()]
+        if secondary is not None:
+            # A gain as of embeddings in transformers: weights that start at zero grow in time.
+            scalars = scalars + self.config.scalars**0.5 * self.secondary(secondary)
 
         noisy_vectors = get_chain_vectors(noisy, residue_index, residue_mask)
         spread = self.lengths + 2**0.5 * noise_ratio[:, None, None]

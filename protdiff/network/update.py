@@ -11,9 +11,9 @@ enters, and it keeps the parity algebra of e3nn intact.
 from __future__ import annotations
 
 import torch
-from e3nn import o3
 from torch import Tensor, nn
 
+from protdiff.network.irreps import o3
 from protdiff.network.precise import in_single_precision
 
 __all__ = ["NodeUpdate", "VectorNorm"]

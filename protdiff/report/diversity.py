@@ -14,12 +14,15 @@ TM-align: a protein structure alignment algorithm based on the TM-score, 2005.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
+import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from protdiff.evaluation.diversity import score_pairs
+from protdiff.evaluation.tm_score import can_align, get_aligner
 
 __all__ = ["DiversityMap", "embed_distances", "make_diversity_map"]
 
@@ -56,25 +59,24 @@ class DiversityMap:
     distance: str
 
 
-def make_diversity_map(traces: Sequence[NDArray[np.floating]]) -> DiversityMap:
+def make_diversity_map(designs: Sequence[NDArray[np.floating]]) -> DiversityMap:
     """Measure all pairs and lay the designs out.
 
     Parameters
     ----------
-    traces
-        CA positions of each design, (residue, 3), Å.
+    designs
+        (residue, 4, 3) each, N, CA, C, O in Å.
     """
-    pairs = len(traces) * (len(traces) - 1) // 2
-    align = _find_aligner() if pairs <= MOST_ALIGNMENTS else None
-    if align is not None and min(map(len, traces)) >= 3:
-        distances = np.zeros((len(traces), len(traces)))
-        for i, j in itertools.combinations(range(len(traces)), 2):
-            distances[i, j] = distances[j, i] = 1.0 - align(traces[i], traces[j])
-        name = ALIGNMENT
+    pairs = len(designs) * (len(designs) - 1) // 2
+    # Biotite's aligner, which serves elsewhere without tmtools, is too slow for a page.
+    installed = importlib.util.find_spec("tmtools") is not None
+    if installed and pairs <= MOST_ALIGNMENTS and all(map(can_align, designs)):
+        distances, name = 1.0 - score_pairs(designs, aligner=get_aligner("tm-align")), ALIGNMENT
     else:
-        distances, name = _compare_distance_matrices(traces), DISTANCE_MATRIX
+        distances = _compare_distance_matrices([design[:, 1] for design in designs])
+        name = DISTANCE_MATRIX
     points, kept = embed_distances(distances)
-    below = distances[np.tril_indices(len(traces), -1)]
+    below = distances[np.tril_indices(len(designs), -1)]
     return DiversityMap(points, float(below.mean()) if len(below) else np.nan, kept, name)
 
 
@@ -118,21 +120,6 @@ def embed_distances(distances: Array) -> tuple[Array, float]:
     if n == 2:
         points[:, 1] = 0.0
     return points, float(values[:2].sum() / values.sum())
-
-
-def _find_aligner() -> Callable[[NDArray[np.floating], NDArray[np.floating]], float] | None:
-    """Return a function of two traces that gives their TM-score, None without tmtools."""
-    try:
-        from tmtools import tm_align
-    except ImportError:
-        return None
-
-    def align(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
-        first, second = one.astype(np.float64), other.astype(np.float64)
-        result = tm_align(first, second, "A" * len(first), "A" * len(second))
-        return float(max(result.tm_norm_chain1, result.tm_norm_chain2))
-
-    return align
 
 
 def _compare_distance_matrices(traces: Sequence[NDArray[np.floating]]) -> Array:

@@ -2,69 +2,46 @@
 
 from __future__ import annotations
 
-import re
-
-from protdiff.evaluation import NATIVE
+from protdiff.evaluation.bands import Band, load_native_bands
 
 __all__ = ["get_native_band", "get_native_text"]
 
-_NUMBER = r"([−-]?\d*\.?\d+)"
-_RANGE = re.compile(rf"{_NUMBER}–{_NUMBER}")
-_SPREAD = re.compile(rf"{_NUMBER}±{_NUMBER}")
-_AT_LEAST = re.compile(rf"≥ {_NUMBER}")
-_UP_TO = re.compile(rf"{_NUMBER} \(95 %: {_NUMBER}\)")
 
-MORE_IS_NO_FAULT = ("ramachandran",)
+def get_native_text(quantity: str, length: float) -> str:
+    """Return the band in words, ``""`` where there is none.
 
-SPREADS = 2.0
-"""A band about a mean reaches so many standard deviations to either side."""
-
-
-def get_native_text(quantity: str) -> str:
-    """Return what natural proteins show in words, ``""`` where that is not known."""
-    return NATIVE.get(quantity, "")
+    Examples
+    --------
+    >>> get_native_text("longest_atom", 100)
+    ''
+    """
+    band = _find(quantity, length)
+    return "" if band is None else str(band)
 
 
-def get_native_band(quantity: str, length: float | None = None) -> tuple[float, float] | None:
-    """Return the band in which natural proteins lie.
+def get_native_band(quantity: str, length: float) -> tuple[float, float] | None:
+    """Return the band in which 95 % of natural chains of about this length lie.
 
     Parameters
     ----------
     quantity
         A field of :class:`protdiff.evaluation.Quality`.
     length
-        Residues of the protein; the bands of today hold for every length.
+        Residues of the protein, or the middle of several lengths.
 
     Returns
     -------
     tuple of float or None
-        Lower and upper end; None for a quantity that nature has no band for.
-
-    Examples
-    --------
-    >>> get_native_band("rg_ratio")
-    (0.95, 1.25)
-    >>> get_native_band("clashes")
-    (0.0, 0.48)
-    >>> get_native_band("longest_c_n") is None
-    True
+        Lower and upper end. Of a band that is open below, as that of clashes, the lower end is 0;
+        of one that is open above, which only shares are, the upper end is 1. None for a quantity
+        or a length without a band.
     """
-    del length
-    text = get_native_text(quantity)
-    if found := _RANGE.fullmatch(text):
-        high = 1.0 if quantity in MORE_IS_NO_FAULT else _number(found[2])
-        return _number(found[1]), high
-    if found := _SPREAD.fullmatch(text):
-        mean, spread = _number(found[1]), _number(found[2])
-        return mean - SPREADS * spread, mean + SPREADS * spread
-    if found := _AT_LEAST.fullmatch(text):  # a share
-        return _number(found[1]), 1.0
-    if found := _UP_TO.fullmatch(text):
-        return 0.0, _number(found[2])
-    if text == "0":
-        return 0.0, 0.0
-    return None
+    band = _find(quantity, length)
+    if band is None:
+        return None
+    return (0.0 if band.low is None else band.low, 1.0 if band.high is None else band.high)
 
 
-def _number(text: str) -> float:
-    return float(text.replace("−", "-"))
+def _find(quantity: str, length: float) -> Band | None:
+    bands = load_native_bands().find(round(length))
+    return None if bands is None else bands.bands.get(quantity)

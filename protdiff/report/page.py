@@ -82,9 +82,7 @@ def build_page(collection: Collection, title: str) -> str:
         Its heading.
     """
     columns = describe_columns(collection.designs)
-    diversity = make_diversity_map(
-        [design.backbone.coordinates[:, 1] for design in collection.designs]
-    )
+    diversity = make_diversity_map([design.backbone.coordinates for design in collection.designs])
     data = {
         "title": title,
         "columns": columns,
@@ -154,8 +152,8 @@ def _make_tiles(collection: Collection) -> list[tuple[str, str, str]]:
         ("designs", str(collection.made), shown),
         ("without a fault", str(collection.passing), share),
         ("residues", span, ""),
-        ("helix", _percent(summary["helix"]), _native_percent("helix")),
-        ("strand", _percent(summary["strand"]), _native_percent("strand")),
+        ("helix", _percent(summary["helix"]), _native_percent("helix", summary["length"])),
+        ("strand", _percent(summary["strand"]), _native_percent("strand", summary["length"])),
     ]
     weights = collection.settings.get("weights")
     if isinstance(weights, str) and weights:
@@ -165,8 +163,8 @@ def _make_tiles(collection: Collection) -> list[tuple[str, str, str]]:
     return tiles
 
 
-def _native_percent(quantity: str) -> str:
-    band = get_native_band(quantity)
+def _native_percent(quantity: str, length: float) -> str:
+    band = get_native_band(quantity, length)
     return f"nature {band[0]:.0%}–{band[1]:.0%}".replace("%–", "–") if band is not None else ""
 
 
@@ -190,7 +188,12 @@ def _summarise(collection: Collection) -> list[dict[str, Any]]:
             here = f"{value:.2f} ± {summary[f'{key}_sd']:.2f}"
         inside = None if band is None or math.isnan(value) else band[0] <= value <= band[1]
         rows.append(
-            {"label": label, "here": here, "native": get_native_text(key), "inside": inside}
+            {
+                "label": label,
+                "here": here,
+                "native": get_native_text(key, summary["length"]),
+                "inside": inside,
+            }
         )
     return rows
 

@@ -152,7 +152,8 @@ def draw_ternary(designs: Sequence[ReportDesign], palette: Palette) -> Drawing:
         ):
             x, y = _to_triangle(*np.array(ends).T)
             axes.plot(x, y, color=palette.line, lw=0.7, zorder=1)
-    helix_band, strand_band = get_native_band("helix"), get_native_band("strand")
+    middle = float(np.median([design.quality.length for design in designs]))
+    helix_band, strand_band = (get_native_band(name, middle) for name in ("helix", "strand"))
     if helix_band is not None and strand_band is not None:
         corners = [(h, s) for h in helix_band for s in strand_band]
         x, y = _to_triangle(*np.array([corners[i] for i in (0, 1, 3, 2)]).T)

@@ -7,6 +7,7 @@ from protdiff.structure.backbone import ATOM_NAMES, CHAIN_JUMP, Backbone
 from protdiff.structure.contig import Contig, ContigError, Layout
 from protdiff.structure.contig_language import parse_contig
 from protdiff.structure.explain import SegmentRow, explain_contig
+from protdiff.structure.fasta import write_fasta
 from protdiff.structure.fetch import fetch_structures
 from protdiff.structure.geometry import (
     backbone_dihedrals,
@@ -25,6 +26,14 @@ from protdiff.structure.problem import (
     MotifProblem,
     read_genie2_problem,
     read_motifbench_problems,
+)
+from protdiff.structure.protein_mpnn import (
+    DesignedSequence,
+    read_protein_mpnn,
+    thread_sequence,
+    write_chain_ids,
+    write_fixed_positions,
+    write_parsed_backbones,
 )
 from protdiff.structure.read import (
     count_models,
@@ -47,6 +56,7 @@ __all__ = [
     "ChainFilter",
     "Contig",
     "ContigError",
+    "DesignedSequence",
     "Layout",
     "Motif",
     "MotifProblem",
@@ -76,10 +86,16 @@ __all__ = [
     "read_genie2_problem",
     "read_models",
     "read_motifbench_problems",
+    "read_protein_mpnn",
     "rmsd",
     "sample_motif",
     "select_residues",
     "superimpose",
+    "thread_sequence",
     "write_backbone",
+    "write_chain_ids",
+    "write_fasta",
+    "write_fixed_positions",
+    "write_parsed_backbones",
     "write_trajectory",
 ]

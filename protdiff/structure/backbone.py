@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 from protdiff.errors import InputError
 from protdiff.structure.foreign import import_biotite
 from protdiff.structure.geometry import place_cbeta, place_oxygen
+
+if TYPE_CHECKING:
+    from protdiff.structure.view import ViewColor
 
 __all__ = ["AMINO_ACIDS", "ATOM_NAMES", "CHAIN_JUMP", "Backbone", "index_steps"]
 
@@ -32,6 +35,10 @@ AMINO_ACIDS = {
     "HIS": "H", "ILE": "I", "LEU": "L", "LYS": "K", "MET": "M", "PHE": "F", "PRO": "P", "SER": "S",
     "THR": "T", "TRP": "W", "TYR": "Y", "VAL": "V", "MSE": "M", "SEC": "U", "PYL": "O",
 }  # fmt: skip
+
+_RESIDUE_NAMES = {letter: name for name, letter in AMINO_ACIDS.items() if name != "MSE"} | {
+    "X": "UNK"
+}
 
 
 def index_steps(steps: ArrayLike) -> NDArray[np.int64]:
@@ -261,6 +268,41 @@ class Backbone:
         plural = "" if len(self) == 1 else "s"
         return f"Backbone {self.name!r}: {len(self)} residue{plural}{motif}, {spans}"
 
+    def _repr_html_(self) -> str | None:
+        """Show a cartoon in a notebook; None, for the text to serve, where there is no py3Dmol."""
+        from protdiff.structure.view import render_html
+
+        return render_html(self)
+
+    def view(self, color: ViewColor | None = None, *, width: int = 480, height: int = 360) -> Any:
+        """Return a cartoon as a ``py3Dmol.view``, to be shown or styled further.
+
+        Parameters are those of :func:`~protdiff.structure.view.view_backbone`.
+        """
+        from protdiff.structure.view import view_backbone
+
+        return view_backbone(self, color, width=width, height=height)
+
+    def show(self, color: ViewColor | None = None, *, width: int = 480, height: int = 360) -> None:
+        """Show a cartoon in the notebook now.
+
+        Parameters
+        ----------
+        color
+            ``"structure"``, ``"motif"`` or ``"chain"``; without it by motif if there is one, and
+            by structure if not.
+        width, height
+            In pixels.
+
+        Raises
+        ------
+        DependencyError
+            py3Dmol is not installed, or this is no notebook.
+        """
+        from protdiff.structure.view import show_backbone
+
+        show_backbone(self, color, width=width, height=height)
+
     def _describe_span(self, start: int, stop: int) -> str:
         first, last = self.label(start), self.label(stop - 1)
         return first if start == stop - 1 else f"{first}-{last[len(self.chain_id[start]) :]}"
@@ -336,6 +378,39 @@ class Backbone:
         """Return the same backbone with other residue names: (residue,) or one for all."""
         names = _broadcast(residue_name, len(self), np.str_, "residue_name")
         return dataclasses.replace(self, residue_name=names)
+
+    def with_sequence(self, sequence: str) -> Backbone:
+        """Return the same backbone with the amino acids of a sequence.
+
+        Parameters
+        ----------
+        sequence
+            One-letter codes of all residues, X for an unknown one. Chains may be divided by ``/``.
+
+        Raises
+        ------
+        InputError
+            The numbers of residues or chains differ, or a letter is no amino acid.
+        """
+        letters = sequence.replace("/", "")
+        if len(letters) != len(self):
+            raise InputError(
+                f"{self.name} has {len(self)} residues; the sequence has {len(letters)}"
+            )
+        if "/" in sequence:
+            counts = [int((self.chain_id == chain).sum()) for chain in self.chains]
+            parts = [len(part) for part in sequence.split("/")]
+            if parts != counts:
+                raise InputError(
+                    f"the chains of {self.name} have {counts} residues; the sequence has {parts}"
+                )
+        unknown = sorted(set(letters) - set(_RESIDUE_NAMES))
+        if unknown:
+            raise InputError(
+                f"the sequence for {self.name} has {' '.join(unknown)}, which name no amino acid; "
+                "give one-letter codes in capitals"
+            )
+        return self.with_names([_RESIDUE_NAMES[letter] for letter in letters])
 
     def with_coordinates(self, coordinates: ArrayLike) -> Backbone:
         """Return the same residues elsewhere: (residue, 3 or 4, 3) in Å; O is placed if missing."""

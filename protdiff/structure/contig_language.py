@@ -26,8 +26,10 @@ from protdiff.structure.selection import ScanError, scan_residue_range
 
 __all__ = ["parse_contig"]
 
-#: The longest designed segment that a contig may ask for; no model makes longer ones.
-MAX_DESIGNED = 10_000
+#: The most residues and segments that a contig may ask for; no model makes longer designs, and
+#: counting the layouts of endless ones would take endless time.
+MAX_LENGTH = 10_000
+MAX_SEGMENTS = 200
 
 _SEPARATORS = "/,;"
 _TOKEN = re.compile(r"[^\s/,;]+")
@@ -63,6 +65,10 @@ def parse_contig(text: str) -> Contig:
     """
     start, stop = _find_core(text)
     tokens = list(_TOKEN.finditer(text, start, stop))
+    if len(tokens) > MAX_SEGMENTS:
+        raise ContigError(
+            text[:100], tokens[0].start(), f"a contig has at most {MAX_SEGMENTS} segments"
+        )
     if not tokens:
         raise ContigError(text, start, "the contig is empty; write e.g. 10-40/A163-181/10-40")
     chains: list[list[Segment]] = [[]]
@@ -96,6 +102,17 @@ def parse_contig(text: str) -> Contig:
                 chain[0].position,
                 "this chain could have no residue at all; start its range at 1 or higher",
             )
+    longest = sum(
+        segment.high if isinstance(segment, DesignedSegment) else segment.length or 0
+        for chain in chains
+        for segment in chain
+    )
+    if longest > MAX_LENGTH:
+        raise ContigError(
+            text,
+            tokens[0].start(),
+            f"up to {longest} residues in all are more than the {MAX_LENGTH} a design may have",
+        )
     return Contig(text, tuple(tuple(chain) for chain in chains))
 
 
@@ -122,14 +139,19 @@ def _check_separator(text: str, end: int, start: int, is_first: bool, after_brea
 
 
 def _parse_segment(text: str, position: int, token: str) -> Segment:
-    if not token[0].isdigit() or ":" in token:
+    if token[0] not in "0123456789" or ":" in token:
         if token[0] == "-":
             raise ContigError(text, position, "a length cannot be negative; residues need a chain")
         try:
-            return MotifSegment(scan_residue_range(token), position)
+            segment = MotifSegment(scan_residue_range(token), position)
         except ScanError as error:
             raise ContigError(text, position + error.index, error.expected) from error
-    match = re.match(r"(\d+)(?:-(\d+))?", token)
+        if segment.length is not None and segment.length > MAX_LENGTH:
+            raise ContigError(
+                text, position, f"{segment.length} residues are more than the {MAX_LENGTH} allowed"
+            )
+        return segment
+    match = re.match(r"([0-9]+)(?:-([0-9]+))?", token)
     assert match is not None  # it begins with a digit
     if match.end() < len(token):
         raise ContigError(
@@ -137,6 +159,8 @@ def _parse_segment(text: str, position: int, token: str) -> Segment:
             position + match.end(),
             "expected a length such as 10 or 10-40; residues begin with their chain, as A10-40",
         )
+    if max(map(len, match.groups(""))) > 9:
+        raise ContigError(text, position, f"more residues than the {MAX_LENGTH} allowed")
     low, high = int(match[1]), int(match[2] or match[1])
     if high < low:
         raise ContigError(
@@ -144,8 +168,8 @@ def _parse_segment(text: str, position: int, token: str) -> Segment:
         )
     if high == 0:
         raise ContigError(text, position, "a segment of length 0; leave it out")
-    if high > MAX_DESIGNED:
+    if high > MAX_LENGTH:
         raise ContigError(
-            text, position, f"{high} residues are more than the {MAX_DESIGNED} a segment may have"
+            text, position, f"{high} residues are more than the {MAX_LENGTH} a segment may have"
         )
     return DesignedSegment(low, high, position)

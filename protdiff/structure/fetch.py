@@ -11,7 +11,7 @@ from protdiff.files import write_atomically
 from protdiff.structure.foreign import import_biotite
 from protdiff.structure.read import count_models
 
-__all__ = ["fetch_structures", "parse_entry_id"]
+__all__ = ["fetch_structures", "list_files", "parse_entry_id"]
 
 _FORMATS = {"pdb": "pdb", "cif": "cif", "mmcif": "cif", "bcif": "bcif"}
 _ENTRY = re.compile(r"[1-9][a-z0-9]{3}|pdb_[a-z0-9]{8}")
@@ -76,15 +76,10 @@ def fetch_structures(
     ProtdiffError
         The data bank cannot be reached, or what came is damaged.
     """
-    if format.lower() not in _FORMATS:
-        raise InputError(f"cannot fetch the format {format!r}; expected bcif, cif or pdb")
-    kind = _FORMATS[format.lower()]
-    names = re.split(r"[\s,]+", ids.strip()) if isinstance(ids, str) else list(ids)
-    entries = list(dict.fromkeys(parse_entry_id(name) for name in names))
     files = []
-    for entry in entries:
-        path = Path(folder) / f"{entry}.{kind}"
+    for entry, path in list_files(ids, folder, format=format).items():
         if overwrite or not path.exists():
+            kind = path.suffix.removeprefix(".")
             data = _download(entry, kind)
             with write_atomically(path, overwrite=overwrite) as temporary:
                 temporary.write_bytes(data)
@@ -93,6 +88,17 @@ def fetch_structures(
         if progress is not None:
             progress(entry)
     return files
+
+
+def list_files(
+    ids: str | Iterable[str], folder: str | Path, *, format: str = "bcif"
+) -> dict[str, Path]:
+    """Return the file of each entry that :func:`fetch_structures` would fetch, there or not."""
+    if format.lower() not in _FORMATS:
+        raise InputError(f"cannot fetch the format {format!r}; expected bcif, cif or pdb")
+    kind = _FORMATS[format.lower()]
+    names = re.split(r"[\s,]+", ids.strip()) if isinstance(ids, str) else list(ids)
+    return {entry: Path(folder) / f"{entry}.{kind}" for entry in map(parse_entry_id, names)}
 
 
 def _download(entry: str, kind: str) -> bytes:

@@ -99,7 +99,7 @@ def measure_dihedral(a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike) -> 
 def place_atom(
     a: ArrayLike, b: ArrayLike, c: ArrayLike, bond: ArrayLike, angle: ArrayLike, torsion: ArrayLike
 ) -> FloatArray:
-    """Place atom d from three others: |cd| = bond, angle bcd, torsion abcd (degrees).
+    """Place atom d from three others: ``|cd|`` = bond, angle bcd, torsion abcd (degrees).
 
     Parameters
     ----------
@@ -357,7 +357,7 @@ def backbone_dihedrals(
 
 
 def radius_of_gyration(points: ArrayLike) -> FloatArray:
-    """Return sqrt(mean |x − mean(x)|²) in Å over the second to last axis.
+    """Return sqrt(mean ‖x − mean(x)‖²) in Å over the second to last axis.
 
     Parameters
     ----------

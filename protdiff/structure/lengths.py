@@ -40,9 +40,10 @@ def parse_length(length: LengthRange) -> tuple[int, int]:
         It is none of these, under 1, or ends before it begins.
     """
     if isinstance(length, str):
-        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", length)
+        match = re.fullmatch(r"\s*([0-9]{1,9})\s*(?:-\s*([0-9]{1,9})\s*)?", length)
         if match is None:
-            raise InputError(f"a length is a number or a range such as 60-128; got {length!r}")
+            shown = length if len(length) <= 60 else f"{length[:60]}..."
+            raise InputError(f"a length is a number or a range such as 60-128; got {shown!r}")
         low, high = int(match[1]), int(match[2] or match[1])
     elif isinstance(length, tuple):
         if len(length) != 2:

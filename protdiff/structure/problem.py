@@ -22,6 +22,7 @@ for motif-scaffolding problems", 2025.
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,14 +131,18 @@ def read_motifbench_problems(path: str | Path) -> list[MotifProblem]:
     """
     path = Path(path)
     reader = csv.DictReader(_read_lines(path))
-    lacking = [name for name in _COLUMNS if name not in (reader.fieldnames or [])]
+    try:
+        columns = reader.fieldnames or []
+    except csv.Error as error:
+        raise InputError(f"{path} is no table: {error}") from error
+    lacking = [name for name in _COLUMNS if name not in columns]
     if lacking:
         raise InputError(
             f"{path} has no column {', '.join(lacking)}; expected a MotifBench table with "
             f"{', '.join(_COLUMNS)}"
         )
     problems = []
-    for number, row in enumerate(reader, start=2):
+    for number, row in _enumerate_rows(path, reader):
         try:
             length = int(row["length"] or "")
             segments = [piece.strip() for piece in (row["motif_residues"] or "").split(";")]
@@ -150,10 +155,19 @@ def read_motifbench_problems(path: str | Path) -> list[MotifProblem]:
             raise InputError(f"row {number} of {path} is no MotifBench problem: {error}") from error
         total = (length, length)
         groups = ("A",) * len(segments)
-        problems.append(MotifProblem(row["pdb_id"], contig, total, free or None, groups))
+        problems.append(MotifProblem(row["pdb_id"] or "", contig, total, free or None, groups))
     if not problems:
         raise InputError(f"{path} holds no problem; expected a row for each")
     return problems
+
+
+def _enumerate_rows(
+    path: Path, reader: csv.DictReader[str]
+) -> Iterator[tuple[int, dict[str, str | None]]]:
+    try:
+        yield from enumerate(reader, start=2)
+    except csv.Error as error:
+        raise InputError(f"{path} is no table: {error}") from error
 
 
 def _read_lines(path: Path) -> list[str]:

@@ -37,6 +37,9 @@ STRUCTURE_SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif", ".bcif")
 _FORMAT_NAMES = {"pdb": "PDB", "cif": "mmCIF", "bcif": "BinaryCIF"}
 _READERS = {"pdb": "PDBFile", "cif": "CIFFile", "bcif": "BinaryCIFFile"}
 _GZIP = b"\x1f\x8b"
+# The largest entries of the Protein Data Bank have some 300 MiB and 3 million lines.
+_LARGEST_FILE = 1 << 30
+_MOST_LINES = 20_000_000
 
 
 def read_backbone(
@@ -283,13 +286,19 @@ def _read_bytes(path: Path) -> bytes:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     if data.startswith(_GZIP):
         try:
-            data = gzip.decompress(data)
+            with gzip.open(io.BytesIO(data)) as file:
+                data = file.read(_LARGEST_FILE + 1)
         except (EOFError, OSError, zlib.error) as error:
             raise InputError(
                 f"{path} is a damaged or cut-off gzip file; get the file again"
             ) from error
     elif path.suffix.lower() == ".gz" and data:
         raise InputError(f"{path} is not a gzip file, though its name says so; get the file again")
+    if len(data) > _LARGEST_FILE or data.count(b"\n") > _MOST_LINES:
+        raise InputError(
+            f"{path} has over {_LARGEST_FILE >> 20} MiB or {_MOST_LINES} lines, more than any "
+            "structure; give the file of one structure"
+        )
     if not data.strip():
         raise InputError(f"{path} is empty; give a structure file with a protein")
     return data

@@ -46,6 +46,8 @@ class StructureWarning(UserWarning):
 _BACKBONE = ("N", "CA", "C", "O")
 # What some programs call the first carboxyl oxygen at the end of a chain.
 _OXYGEN_NAMES = {"OT1": "O", "OC1": "O"}
+# The most residues a break can hide; a file that says more has numbers or places that are wrong.
+_LONGEST_GAP = 9_999
 # How many residues a message names before it says "and n more".
 _NAMED = 5
 
@@ -275,10 +277,10 @@ def _estimate_gap(before: _Residue, after: _Residue) -> int:
     """Return the step of the residue index over a chain break, 2 or more."""
     numbered = after.number - before.number
     if numbered >= 2:
-        return numbered
+        return min(numbered, _LONGEST_GAP)
     distance = math.dist(before.atoms["CA"].tolist(), after.atoms["CA"].tolist())
     # Linked CA are 3.8 Å apart at most, so k links span 3.8 k.
-    return max(2, math.ceil(distance / 3.8)) if math.isfinite(distance) else 2
+    return max(2, min(math.ceil(distance / 3.8), _LONGEST_GAP)) if math.isfinite(distance) else 2
 
 
 def _name_some(residues: list[_Residue], *, atoms: bool = False) -> str:

@@ -34,7 +34,8 @@ __all__ = [
 
 _LETTERS = re.compile(r"[A-Za-z]+")
 _CHAIN = re.compile(r"[^\s,/:]+:|[A-Za-z]+")
-_NUMBER = re.compile(r"(-?\d+)([A-Za-z]?)")
+# More digits than any residue number has are no number: Python itself refuses to read thousands.
+_NUMBER = re.compile(r"(-?[0-9]{1,9})([A-Za-z]?)")
 
 
 class ScanError(Exception):
@@ -152,7 +153,7 @@ def parse_selection(text: str | Sequence[str]) -> list[ResidueRange]:
     ranges: list[ResidueRange] = []
     for piece in pieces:
         stripped = piece.strip()
-        if ranges and re.match(r"-?\d+([A-Za-z]?(-|$))", stripped):
+        if ranges and re.match(r"-?[0-9]+([A-Za-z]?(-|$))", stripped):
             stripped = f"{ranges[-1].chain}:{stripped}"
         ranges.append(parse_residue_range(stripped))
     return ranges

@@ -20,7 +20,7 @@ from protdiff.files import write_atomically
 from protdiff.structure.backbone import Backbone
 from protdiff.structure.foreign import import_biotite
 
-__all__ = ["detect_format", "write_backbone", "write_trajectory"]
+__all__ = ["detect_format", "format_pdb", "write_backbone", "write_trajectory"]
 
 #: What the columns of a PDB file hold.
 _PDB_COORDINATES = (-999.999, 9999.999)
@@ -140,6 +140,11 @@ def write_trajectory(
         temporary.write_bytes(data)
 
 
+def format_pdb(backbone: Backbone) -> str:
+    """Return the text of a PDB file; it should fit the columns, which is not checked."""
+    return _format_pdb(backbone.to_atom_array(), backbone.name, ())
+
+
 def detect_format(path: str | Path, format: str | None = None) -> str:
     """Return ``"pdb"`` or ``"cif"`` from a format's name, or from the name of the file.
 
@@ -210,6 +215,8 @@ def _format_pdb(array: Any, _name: str, motif_map: MotifMap) -> str:
     file = import_biotite("structure.io.pdb").PDBFile()
     file.set_structure(array)
     lines = [f"REMARK 999 MOTIF {pair['from']} -> {pair['to']}" for pair in motif_map]
+    # A chain id of an mmCIF file may have a line break in it, and would begin a record of its own.
+    lines = ["".join(c if c.isprintable() else "?" for c in line) for line in lines]
     if lines:
         lines.insert(0, "REMARK 999 MOTIF RESIDUE OF THE INPUT -> PLACE IN THE DESIGN, FROM 1")
     body = [line for line in file.lines if line.strip() not in ("END", "TER")]

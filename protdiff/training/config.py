@@ -35,6 +35,8 @@ _MAY_CHANGE = frozenset(
         "precision",
     }
 )
+# Of a number of any kind, and of the network's sizes.
+_LARGEST, _LARGEST_SIZE = 1e15, 4096
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,10 @@ class TrainingConfig:
         Share of the steps with self-conditioning.
     motif
         Share of the steps in which motifs are revealed.
+    secondary_structure
+        Share of the chains whose secondary structure is told.
+    initial_weights
+        Name or path of the checkpoint to begin from; empty: random weights.
     halfway
         Weight of the loss of the half-way estimate.
     seed
@@ -97,6 +103,8 @@ class TrainingConfig:
     ema: float = 0.999
     self_condition: float = 0.5
     motif: float = 0.2
+    secondary_structure: float = 0.6
+    initial_weights: str = ""
     halfway: float = 0.2
     seed: int = 0
     minutes: float = 0.0
@@ -118,7 +126,7 @@ class TrainingConfig:
         for name in ("residues_per_batch", "steps", "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} = {getattr(self, name)}; expected at least 1")
-        for name in ("self_condition", "motif"):
+        for name in ("self_condition", "motif", "secondary_structure"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} = {getattr(self, name)}; expected a share from 0 to 1")
         if self.precision not in ("float32", "bfloat16"):
@@ -126,6 +134,14 @@ class TrainingConfig:
         shortest, longest = self.lengths
         if not 1 <= shortest <= longest:
             raise InputError(f"lengths = {list(self.lengths)}; expected [shortest, longest]")
+        for name in ("warmup_steps", "decay_steps", "minutes", "panel_designs", "threads", "seed"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} = {getattr(self, name)}; expected at least 0")
+        for name, value in self.network.to_dict().items():
+            if not 0 < value <= _LARGEST_SIZE:
+                raise InputError(
+                    f"{name} = {value}; expected a size above 0, up to {_LARGEST_SIZE}"
+                )
         if self.network.layers < 2 or self.network.layers % 2:
             raise InputError(f"layers = {self.network.layers}; expected an even number")
 
@@ -175,7 +191,8 @@ def load_config(path: str | Path, **overrides: Any) -> TrainingConfig:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    # A date such as 2026-99-99 and a number of 5,000 digits are plain ValueErrors.
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no TOML file: {error}") from error
     values.update({name: value for name, value in overrides.items() if value is not None})
     return TrainingConfig.from_dict(values, str(path))
@@ -209,6 +226,8 @@ def _build(kind: Any, values: dict[str, Any], origin: str) -> Any:
 def _convert(value: Any, kind: str, where: str) -> Any:
     """Hold a value to its declared type; whole numbers may stand for real ones."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and not abs(value) <= _LARGEST:  # nor a NaN, nor infinity
+        raise InputError(f"{where}: expected a number of at most {_LARGEST:g}")
     if kind == "float" and is_number:
         return float(value)
     if kind == "int" and is_number and int(value) == value:

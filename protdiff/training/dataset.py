@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -13,10 +14,12 @@ from torch import Tensor
 
 from protdiff.errors import InputError
 from protdiff.model import make_residue_mask
+from protdiff.network import SECONDARY_STATES
 
 __all__ = ["BackboneDataset", "Batch", "load_dataset"]
 
-_FORMAT, _VERSION = "protdiff-dataset", "1"
+_FORMAT, _VERSION = "protdiff-dataset", "2"
+_PER_CHAIN = {"held_out": torch.uint8, "cluster40": torch.int64}
 
 
 @dataclass(frozen=True)
@@ -29,10 +32,14 @@ class Batch:
         N, CA, C, ``(batch, residue, 3, 3)`` Å, centred; zero on padding.
     residue_mask
         ``(batch, residue)``, True where the residue exists.
+    secondary
+        ``(batch, residue)`` integers, places in :data:`protdiff.network.SECONDARY_STATES`; 0 on
+        padding.
     """
 
     positions: Tensor
     residue_mask: Tensor
+    secondary: Tensor
 
 
 @dataclass(frozen=True)
@@ -43,21 +50,21 @@ class BackboneDataset:
     ----------
     coordinates
         N, CA, C of all chains, ``(total residues, 3, 3)`` Å.
+    secondary
+        Secondary structure by hydrogen bonds, ``(total residues,)`` uint8, places in
+        :data:`protdiff.network.SECONDARY_STATES`.
     offsets
         Where each chain starts, ``(chains + 1,)``.
     cluster
         Cluster of each chain at 40 % sequence identity, ``(chains,)``.
-    helix, strand
-        Share of residues in either secondary structure, ``(chains,)``.
     ids
         Names of the chains.
     """
 
     coordinates: Tensor
+    secondary: Tensor
     offsets: Tensor
     cluster: Tensor
-    helix: Tensor
-    strand: Tensor
     ids: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -68,10 +75,20 @@ class BackboneDataset:
         """Number of residues of each chain, ``(chains,)``."""
         return self.offsets[1:] - self.offsets[:-1]
 
+    @cached_property
+    def composition(self) -> Tensor:
+        """Shares of helix and strand of each chain, ``(chains, 2)``."""
+        states = torch.stack([self.secondary == SECONDARY_STATES.index(s) for s in "HE"], dim=-1)
+        counts = torch.cat([torch.zeros(1, 2, dtype=torch.int64), states.cumsum(dim=0)])
+        return counts[self.offsets].diff(dim=0) / self.lengths[:, None]
+
     def get(self, index: int) -> Tensor:
         """Return one backbone, ``(residue, 3, 3)`` Å, centred."""
-        positions = self.coordinates[int(self.offsets[index]) : int(self.offsets[index + 1])]
+        positions = self.coordinates[self._get_place(index)]
         return positions - positions.mean(dim=(0, 1))
+
+    def _get_place(self, index: int) -> slice:
+        return slice(int(self.offsets[index]), int(self.offsets[index + 1]))
 
     def collate(self, indices: Sequence[int], padded_length: int | None = None) -> Batch:
         """Gather backbones, padded to the longest or to ``padded_length`` residues."""
@@ -79,10 +96,12 @@ class BackboneDataset:
         mask = make_residue_mask([len(chain) for chain in chains])
         size = padded_length or mask.shape[1]
         positions = torch.zeros(len(chains), size, 3, 3)
-        for row, chain in zip(positions, chains, strict=True):
-            row[: len(chain)] = chain
+        secondary = torch.zeros(len(chains), size, dtype=torch.int64)
+        for row, (index, chain) in enumerate(zip(indices, chains, strict=True)):
+            positions[row, : len(chain)] = chain
+            secondary[row, : len(chain)] = self.secondary[self._get_place(index)].long()
         mask = torch.nn.functional.pad(mask, (0, size - mask.shape[1]))
-        return Batch(positions, mask)
+        return Batch(positions, mask, secondary)
 
 
 def load_dataset(
@@ -109,13 +128,13 @@ def load_dataset(
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"{path} is not a whole prepared file ({error}); prepare again") from error
     if metadata.get("format") != _FORMAT or metadata.get("version") != _VERSION:
         raise InputError(
             f"{path} is no prepared data of version {_VERSION}; make it with protdiff prepare"
         )
-    ids = json.loads(metadata["ids"])
+    ids = _check(path, metadata, tensors)
     sizes = tensors["offsets"].diff()
     wanted = (sizes >= lengths[0]) & (sizes <= lengths[1])
     parts = []
@@ -127,15 +146,51 @@ def load_dataset(
     return parts[0], parts[1]
 
 
+def _check(path: Path, metadata: dict[str, str], tensors: dict[str, Tensor]) -> list[str]:
+    """Refuse a file whose parts are not there or do not fit together; return the chains' names."""
+
+    def fit() -> bool:
+        offsets, total = tensors["offsets"], len(tensors["coordinates"])
+        chains = len(offsets) - 1
+        sizes = offsets.diff()
+        return (
+            isinstance(ids, list)
+            and all(isinstance(name, str) for name in ids)
+            and len(ids) == chains > 0
+            and tensors["coordinates"].shape == (total, 3, 3)
+            and tensors["coordinates"].dtype == torch.float32
+            and bool(tensors["coordinates"].isfinite().all())
+            and tensors["secondary"].shape == (total,)
+            and tensors["secondary"].dtype == torch.uint8
+            and int(tensors["secondary"].max()) < len(SECONDARY_STATES)
+            and offsets.dtype == torch.int64
+            and bool((sizes >= 1).all() & (offsets[0] == 0) & (offsets[-1] == total))
+            and all(
+                tensors[name].shape == (chains,) and tensors[name].dtype == kind
+                for name, kind in _PER_CHAIN.items()
+            )
+        )
+
+    try:
+        ids = json.loads(metadata["ids"])
+        sound = fit()
+    except (KeyError, TypeError, ValueError, RuntimeError, IndexError, RecursionError):
+        sound = False
+    if not sound:
+        raise InputError(f"{path} is damaged: its parts do not fit together; prepare again")
+    return list(ids)
+
+
 def _take(tensors: dict[str, Tensor], ids: list[str], chosen: Tensor) -> BackboneDataset:
     offsets = tensors["offsets"]
-    pieces = [tensors["coordinates"][offsets[k] : offsets[k + 1]] for k in chosen]
     sizes = offsets.diff()[chosen]
+    inside = torch.zeros(len(tensors["coordinates"]), dtype=torch.bool)
+    for k in chosen:
+        inside[offsets[k] : offsets[k + 1]] = True
     return BackboneDataset(
-        coordinates=torch.cat(pieces) if pieces else torch.zeros(0, 3, 3),
+        coordinates=tensors["coordinates"][inside],
+        secondary=tensors["secondary"][inside],
         offsets=torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)]),
         cluster=tensors["cluster40"][chosen],
-        helix=tensors["helix"][chosen],
-        strand=tensors["strand"][chosen],
         ids=tuple(ids[int(k)] for k in chosen),
     )

@@ -12,6 +12,7 @@ with a small weight, which brings gradients to the early layers by a short way.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -36,6 +37,8 @@ class NoisyBatch:
     motif_group
         ``(batch, residue)`` integers, or None; see
         :meth:`protdiff.network.ScoreNetwork.forward`.
+    secondary, composition
+        What is told of the secondary structure, or None; see there too.
     """
 
     clean: Tensor
@@ -43,17 +46,16 @@ class NoisyBatch:
     residue_mask: Tensor
     noise_ratio: Tensor
     motif_group: Tensor | None = None
+    secondary: Tensor | None = None
+    composition: Tensor | None = None
 
     def to(self, device: torch.device) -> NoisyBatch:
         """Return the batch on another device; copies do not wait for the device."""
-        groups = self.motif_group
-        return NoisyBatch(
-            self.clean.to(device, non_blocking=True),
-            self.noise.to(device, non_blocking=True),
-            self.residue_mask.to(device, non_blocking=True),
-            self.noise_ratio.to(device, non_blocking=True),
-            None if groups is None else groups.to(device, non_blocking=True),
-        )
+        moved: dict[str, Any] = {
+            name: None if value is None else value.to(device, non_blocking=True)
+            for name, value in vars(self).items()
+        }
+        return NoisyBatch(**moved)
 
     def denoise(self, network: ScoreNetwork, previous: Tensor | None) -> list[Tensor]:
         """Return the network's half-way and final estimate of x0."""
@@ -68,6 +70,8 @@ class NoisyBatch:
             previous,
             self.motif_group,
             None if self.motif_group is None else self.clean,
+            self.secondary,
+            self.composition,
         )
         return estimates
 

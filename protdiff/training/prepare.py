@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protdiff.errors import InputError, ProtdiffError
-from protdiff.files import write_atomically
+from protdiff.files import check_plain_name, check_writable, write_atomically
 from protdiff.structure import Backbone, find_structure_files, get_structure_name
 from protdiff.structure.screen import ChainFilter, ScreenedFile, screen_file
 
@@ -117,17 +117,20 @@ def prepare_dataset(
     cluster_column: str = "cluster30",
     balance_column: str = "cluster40",
     held_out_fraction: float = 0.05,
+    split: str | Path | None = None,
     workers: int | None = None,
     overwrite: bool = False,
+    dry_run: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> PreparationReport:
     """Parse structure files, keep the sound chains, split them, and write one file.
 
     The file is a safetensors file of ``coordinates`` (sum L, 3, 3) float32, N, CA, C in Å;
-    ``residue_index`` (sum L,) int32; ``offsets`` (n + 1,) int64, where each chain begins;
-    ``cluster30`` and ``cluster40`` (n,) int64, the clusters to split and to sample by;
-    ``held_out`` (n,) uint8; ``helix`` and ``strand`` (n,) float32, shares of residues. Its
-    metadata are ``format``, ``version``, ``ids`` (a JSON list) and ``report`` (a JSON object).
+    ``residue_index`` (sum L,) int32; ``secondary`` (sum L,) uint8, secondary structure by hydrogen
+    bonds as places in ``protdiff.network.SECONDARY_STATES``; ``offsets`` (n + 1,) int64, where
+    each chain begins; ``cluster30`` and ``cluster40`` (n,) int64, the clusters to split and to
+    sample by; ``held_out`` (n,) uint8. Its metadata are ``format``, ``version``, ``ids`` (a JSON
+    list) and ``report`` (a JSON object).
 
     Parameters
     ----------
@@ -147,10 +150,17 @@ def prepare_dataset(
         The manifest's columns with the clusters to split by and to sample by.
     held_out_fraction
         Share of the clusters that is held out.
+    split
+        A tab-separated table with the columns ``id`` and ``split`` (``train`` or ``held-out``), to
+        repeat an earlier split. Chains that it does not list follow their cluster, and the hash
+        where that is new.
     workers
         Processes; without it as many as there are cores for this process.
     overwrite
         Replace an existing file.
+    dry_run
+        Read the manifest only, and write nothing: the report then counts what the manifest rules
+        out, and all other files would be read.
     progress
         Called with the number of files done and of all files.
 
@@ -176,13 +186,17 @@ def prepare_dataset(
     if out.exists() and not overwrite:
         # Said before an hour of parsing, not after.
         raise InputError(f"{out} exists already; choose another name or allow overwriting")
+    check_writable(out.parent)
     paths = [Path(source) for source in _as_list(sources)]
     files = find_structure_files(paths)
     report = PreparationReport(files=len(files))
     table = _find_manifest(paths, manifest)
+    parts = {} if split is None else _read_split(Path(split))
     columns = (cluster_column, balance_column)
     rows = {} if table is None else _read_manifest(table, columns)
     entries = list(_list_entries(files, rows, table, gate, recommended_only, report))
+    if dry_run:
+        return report
 
     chains: dict[str, _Chain] = {}
     done = len(files) - len(entries)
@@ -206,9 +220,10 @@ def prepare_dataset(
         raise InputError(
             f"no chain of {len(files)} files is left to train on ({reasons}); widen the filters"
         )
-    _write(
-        out, [chains[id] for id in sorted(chains)], columns, held_out_fraction, report, overwrite
-    )
+    chosen = [chains[id] for id in sorted(chains)]
+    clusters, balance = ([_name_cluster(chain, name) for chain in chosen] for name in columns)
+    held_out = _split_chains(chosen, clusters, parts, held_out_fraction)
+    _write(out, chosen, (clusters, balance), held_out, report, overwrite)
     return report
 
 
@@ -245,10 +260,31 @@ def _read_manifest(table: Path, columns: Sequence[str]) -> dict[Path, dict[str, 
             for number, row in enumerate(reader, start=2):
                 if any(not row[name] for name in ("id", "file", *columns)):
                     raise InputError(f"line {number} of the manifest {table} is incomplete")
+                check_plain_name(row["id"], f"the id in line {number} of the manifest {table}")
                 rows[(table.parent / row["file"]).resolve()] = row
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except InputError:
+        raise
+    # A name with a null byte or thousands of letters is a ValueError or an OSError.
+    except (OSError, ValueError, RuntimeError, csv.Error) as error:
         raise InputError(f"cannot read the manifest {table}: {error}") from error
     return rows
+
+
+def _read_split(table: Path) -> dict[str, bool]:
+    """Return whether each chain of an earlier split is held out, by id."""
+    parts = {"train": False, "held-out": True}
+    try:
+        with table.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"cannot read the split {table}: {error}") from error
+    for number, row in enumerate(rows, start=2):
+        if not row.get("id") or row.get("split") not in parts:
+            raise InputError(
+                f"line {number} of the split {table} says no part of a chain; expected a "
+                "tab-separated table with the columns id and split (train or held-out)"
+            )
+    return {row["id"]: parts[row["split"]] for row in rows}
 
 
 def _list_entries(
@@ -268,12 +304,17 @@ def _list_entries(
             yield _Entry(path, get_structure_name(path))
         elif recommended_only and row.get("recommended", "1") != "1":
             report.drop("not recommended by the manifest", row["id"])
-        elif row.get("length", "").isdigit() and int(row["length"]) > gate.max_length:
+        elif (length := _get_length(row)) is not None and length > gate.max_length:
             report.drop("too long", row["id"])
-        elif row.get("length", "").isdigit() and int(row["length"]) < gate.min_length:
+        elif length is not None and length < gate.min_length:
             report.drop("too short", row["id"])
         else:
             yield _Entry(path, row["id"], row)
+
+
+def _get_length(row: Mapping[str, str]) -> int | None:
+    text = row.get("length") or ""
+    return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
 def _count_cores() -> int:
@@ -308,17 +349,13 @@ def _process(
             raise
 
 
-def _measure_structure(chain: _Chain) -> tuple[float, float]:
-    """Return the shares of helix and strand, from the manifest or by hydrogen bonds."""
-    if chain.row is not None:
-        try:
-            return float(chain.row["helix"]), float(chain.row["strand"])
-        except (KeyError, ValueError):
-            pass
+def _get_states(backbone: Backbone) -> NDArray[np.uint8]:
+    """Return the secondary structure by hydrogen bonds as the network takes it, (residue,)."""
     from protdiff.evaluation.secondary_structure import assign_secondary_structure
+    from protdiff.network import SECONDARY_STATES
 
-    states = assign_secondary_structure(chain.backbone.coordinates)
-    return float((states == "H").mean()), float((states == "E").mean())
+    states = assign_secondary_structure(backbone.coordinates)
+    return np.array([SECONDARY_STATES.index(state) for state in states], np.uint8)
 
 
 def _name_cluster(chain: _Chain, column: str) -> str:
@@ -335,6 +372,29 @@ def _is_held_out(cluster: str, fraction: float) -> bool:
     return int.from_bytes(digest[:8], "big") / 2**64 < fraction
 
 
+def _split_chains(
+    chains: Sequence[_Chain],
+    clusters: Sequence[str],
+    parts: Mapping[str, bool],
+    fraction: float,
+) -> NDArray[np.uint8]:
+    """Hold chains out by whole clusters: as an earlier split did, and new clusters by the hash."""
+    known: dict[str, bool] = {}
+    for chain, cluster in zip(chains, clusters, strict=True):
+        if chain.id in parts:
+            known[cluster] = known.get(cluster, False) or parts[chain.id]
+    held_out = [
+        known[cluster] if cluster in known else _is_held_out(cluster, fraction)
+        for cluster in clusters
+    ]
+    if all(held_out):
+        raise InputError(
+            f"every cluster of {len(chains)} chains would be held out; give more chains or a "
+            "smaller held-out fraction"
+        )
+    return np.array(held_out, np.uint8)
+
+
 def _number_clusters(names: Sequence[str]) -> NDArray[np.int64]:
     """Keep the manifest's numbers; number other names in their order."""
     if all(name.isdecimal() and len(name) < 19 for name in names):
@@ -346,21 +406,14 @@ def _number_clusters(names: Sequence[str]) -> NDArray[np.int64]:
 def _write(
     out: Path,
     chains: Sequence[_Chain],
-    columns: tuple[str, str],
-    held_out_fraction: float,
+    cluster_names: tuple[Sequence[str], Sequence[str]],
+    held_out: NDArray[np.uint8],
     report: PreparationReport,
     overwrite: bool,
 ) -> None:
     from safetensors.numpy import save
 
-    clusters, balance = ([_name_cluster(chain, name) for chain in chains] for name in columns)
-    held_out = np.array([_is_held_out(name, held_out_fraction) for name in clusters], np.uint8)
-    if held_out.all():
-        raise InputError(
-            f"every cluster of {len(chains)} chains would be held out; give more chains or a "
-            "smaller held-out fraction"
-        )
-    structure = np.array([_measure_structure(chain) for chain in chains], np.float32)
+    clusters, balance = cluster_names
     lengths = [len(chain.backbone) for chain in chains]
     report.kept, report.held_out = len(chains), int(held_out.sum())
     report.clusters, report.residues = len(Counter(clusters)), sum(lengths)
@@ -373,12 +426,11 @@ def _write(
         "cluster30": _number_clusters(clusters),
         "cluster40": _number_clusters(balance),
         "held_out": held_out,
-        "helix": structure[:, 0].copy(),
-        "strand": structure[:, 1].copy(),
+        "secondary": np.concatenate([_get_states(chain.backbone) for chain in chains]),
     }
     metadata = {
         "format": "protdiff-dataset",
-        "version": "1",
+        "version": "2",
         "ids": json.dumps([chain.id for chain in chains]),
         "report": json.dumps(asdict(report)),
     }

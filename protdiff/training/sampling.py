@@ -1,4 +1,4 @@
-r"""What a training step draws: chains, noise levels, motifs. All of it from one generator.
+r"""What a training step draws: chains, noise levels, motifs, hints. All of it from one generator.
 
 Chains are drawn with weights that give each 40 % cluster one share and shift the balance of
 secondary structure: helices are learned in minutes and sheets are not, so all-helical chains are
@@ -18,9 +18,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from protdiff.network import SECONDARY_STATES
 from protdiff.training.dataset import BackboneDataset, Batch
 
-__all__ = ["BatchSampler", "NoiseLevels", "draw_motif_groups", "get_chain_weights"]
+__all__ = [
+    "BatchSampler",
+    "NoiseLevels",
+    "draw_motif_groups",
+    "draw_secondary_structure",
+    "get_chain_weights",
+]
 
 BUCKET = 8  # residues
 
@@ -33,8 +40,9 @@ def get_chain_weights(dataset: BackboneDataset) -> Tensor:
     """
     _, cluster, sizes = dataset.cluster.unique(return_inverse=True, return_counts=True)
     weights: Tensor = 1.0 / sizes[cluster].float()
-    sheet = dataset.strand >= 0.2
-    all_helix = (dataset.strand < 0.05) & (dataset.helix > 0.3)
+    helix, strand = dataset.composition.unbind(dim=-1)
+    sheet = strand >= 0.2
+    all_helix = (strand < 0.05) & (helix > 0.3)
     balance: Tensor = torch.where(sheet, 1.4, torch.where(all_helix, 0.5, 1.0))
     return weights * balance
 
@@ -133,3 +141,44 @@ def draw_motif_groups(residue_mask: Tensor, generator: torch.Generator) -> Tenso
             start = int((length - size) * uniform())
             row[start : start + size] = 1 if one_group else segment + 1
     return groups
+
+
+def draw_secondary_structure(
+    batch: Batch, share: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Choose what the network is told of the secondary structure of each chain.
+
+    Of ``share`` of the chains something is told: of four in ten the composition alone, of as many
+    the states, of the others both. Half of the states that are told are told of one stretch only.
+
+    Parameters
+    ----------
+    batch
+        Chains with their secondary structure.
+    share
+        Share of the chains of which something is told.
+    generator
+        Source of randomness.
+
+    Returns
+    -------
+    secondary : Tensor
+        ``(batch, residue)`` integers, 0 where nothing is told.
+    composition : Tensor
+        ``(batch, 2)``, NaN where nothing is told.
+    """
+    size, count = batch.secondary.shape
+    lengths = batch.residue_mask.sum(dim=1)
+    told, kind, partly, *ends = torch.rand(5, size, generator=generator)
+    tells_states = (told < share) & (kind >= 0.4)
+    tells_composition = (told < share) & ((kind < 0.4) | (kind >= 0.8))
+    start, stop = (torch.stack(ends).sort(dim=0).values * lengths)[:, :, None]
+    place = torch.arange(count)
+    inside = (place >= start) & (place <= stop)
+    shown = tells_states[:, None] & (inside | (partly >= 0.5)[:, None])
+    shares = [
+        (batch.secondary == SECONDARY_STATES.index(state)).sum(dim=1) / lengths for state in "HE"
+    ]
+    composition = torch.stack(shares, dim=-1)
+    composition[~tells_composition] = math.nan
+    return batch.secondary * shown, composition

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from protdiff.errors import CheckpointError
 from protdiff.files import write_atomically
 
-__all__ = ["Progress", "load_state", "save_state"]
+__all__ = ["Progress", "load_state", "read_progress", "save_state"]
 
 _FORMAT, _VERSION = "protdiff-training-state", 1
 
@@ -78,34 +78,65 @@ def load_state(
     CheckpointError
         The file is damaged, of another version, or of another network.
     """
+    header, tensors = _read(path)
+    progress, config = _get_progress(path, header)
+    try:
+        for prefix, module in (("network.", network), ("average.", average)):
+            module.load_state_dict(_strip(tensors, prefix))
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in _strip(tensors, "optimizer.").items():
+            index, entry = name.split(".", 1)
+            state.setdefault(int(index), {})[entry] = value
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{path} holds another network than the configuration describes"
+        ) from error
+    return progress, config
+
+
+def read_progress(path: Path) -> tuple[Progress, dict[str, Any]]:
+    """Return the progress and the configuration of a state without its tensors.
+
+    Raises
+    ------
+    CheckpointError
+        The file is damaged or of another version.
+    """
+    return _get_progress(path, _read(path, tensors=False)[0])
+
+
+def _read(path: Path, *, tensors: bool = True) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("protdiff", "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+            names = file.keys() if tensors else ()
+            values = {name: file.get_tensor(name) for name in names}
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{path} is not a whole training state ({error}); remove it to start again"
         ) from error
     if not isinstance(header, dict) or header.get("format") != _FORMAT:
         raise CheckpointError(f"{path} is no training state of protdiff")
-    if header["version"] != _VERSION:
+    if header.get("version") != _VERSION:
         raise CheckpointError(
-            f"{path} has version {header['version']}; this protdiff reads {_VERSION}"
+            f"{path} has version {header.get('version')}; this protdiff reads {_VERSION}"
         )
-    try:
-        for prefix, module in (("network.", network), ("average.", average)):
-            module.load_state_dict(_strip(tensors, prefix))
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"{path} holds another network than the configuration describes"
-        ) from error
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in _strip(tensors, "optimizer.").items():
-        index, entry = name.split(".", 1)
-        state.setdefault(int(index), {})[entry] = value
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
-    return Progress(**header["progress"]), header["config"]
+    return header, values
+
+
+def _get_progress(path: Path, header: dict[str, Any]) -> tuple[Progress, dict[str, Any]]:
+    progress, config = header.get("progress"), header.get("config")
+    if (
+        isinstance(progress, dict)
+        and isinstance(config, dict)
+        and set(progress) == set(vars(Progress()))
+        and all(type(progress[name]) is int for name in ("step", "samples"))
+        and isinstance(progress["seconds"], int | float)
+    ):
+        return Progress(**progress), config
+    raise CheckpointError(f"{path} does not say how far the run was; remove it to start again")
 
 
 def _strip(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

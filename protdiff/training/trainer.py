@@ -24,7 +24,7 @@ import torch
 from protdiff.diffusion import CentredSubspace
 from protdiff.errors import InputError, ProtdiffError
 from protdiff.files import write_atomically
-from protdiff.model import BackboneModel, save_checkpoint
+from protdiff.model import BackboneModel, load_checkpoint, save_checkpoint
 from protdiff.network import ScoreNetwork
 from protdiff.training.average import WeightAverage
 from protdiff.training.config import TrainingConfig
@@ -34,7 +34,7 @@ from protdiff.training.log import TrainingLog
 from protdiff.training.objective import NoisyBatch, get_denoising_losses
 from protdiff.training.optimizer import MuonWithAdamW
 from protdiff.training.panel import PANEL_COLUMNS, measure_panel
-from protdiff.training.sampling import BatchSampler, draw_motif_groups
+from protdiff.training.sampling import BatchSampler, draw_motif_groups, draw_secondary_structure
 from protdiff.training.state import Progress, load_state, save_state
 
 try:
@@ -42,8 +42,18 @@ try:
 except ImportError:  # Windows: no advisory locks, and no guard against two processes
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["ProgressBar", "Trainer", "get_learning_rate", "hold_folder", "train"]
+__all__ = [
+    "STATE",
+    "ProgressBar",
+    "Trainer",
+    "check_continues",
+    "get_device",
+    "get_learning_rate",
+    "hold_folder",
+    "train",
+]
 
+STATE = "state.safetensors"
 LOG_COLUMNS = (
     "step",
     "samples",
@@ -100,10 +110,10 @@ class Trainer:
     def __init__(self, config: TrainingConfig) -> None:
         self.config = config
         self.out = Path(config.out)
-        self.device = _get_device(config.device)
+        self.device = get_device(config.device)
         self.train_set, self.held_out_set = load_dataset(config.data, config.lengths)
         torch.manual_seed(config.seed)
-        self.network = ScoreNetwork(config.network).to(self.device)
+        self.network = _make_network(config).to(self.device)
         self.average = WeightAverage(self.network, config.ema)
         self.optimizer = MuonWithAdamW(self.network, config.learning_rate, config.weight_decay)
         self.progress = Progress()
@@ -123,7 +133,7 @@ class Trainer:
     @property
     def state_path(self) -> Path:
         """The file from which the run goes on."""
-        return self.out / "state.safetensors"
+        return self.out / STATE
 
     @property
     def model(self) -> BackboneModel:
@@ -138,6 +148,7 @@ class Trainer:
                 "training_seconds": round(self.progress.seconds),
                 "training_chains": len(self.train_set),
                 "held_out_chains": len(self.held_out_set),
+                "initial_weights": config.initial_weights,
             },
         )
 
@@ -145,13 +156,7 @@ class Trainer:
         self.progress, values = load_state(
             self.state_path, self.network, self.average.module, self.optimizer
         )
-        before = TrainingConfig.from_dict(values, str(self.state_path))
-        differences = self.config.get_differences(before)
-        if differences:
-            raise InputError(
-                f"{self.out} holds a run of another configuration ({'; '.join(differences)}); "
-                "give another folder, or the configuration it was begun with"
-            )
+        check_continues(self.config, values, self.out)
 
     def draw(self, step: int) -> tuple[NoisyBatch, bool]:
         """Draw everything random of a step: the noisy batch, and whether to self-condition."""
@@ -162,6 +167,9 @@ class Trainer:
         noise_ratio = config.noise.draw(size, generator)
         noise = torch.randn(batch.positions.shape, generator=generator)
         chance = torch.rand(2, generator=generator)
+        secondary, composition = draw_secondary_structure(
+            batch, config.secondary_structure, generator
+        )
         groups = None
         if chance[0] < config.motif:
             groups = draw_motif_groups(batch.residue_mask, generator)
@@ -171,6 +179,8 @@ class Trainer:
             residue_mask=batch.residue_mask,
             noise_ratio=noise_ratio,
             motif_group=groups,
+            secondary=secondary,
+            composition=composition,
         ).to(self.device)
         return noisy, bool(chance[1] < config.self_condition)
 
@@ -274,6 +284,17 @@ class Trainer:
             temporary.write_text(json.dumps(self.config.to_dict(), indent=2) + "\n")
 
 
+def check_continues(config: TrainingConfig, values: dict[str, Any], folder: Path) -> None:
+    """Refuse to continue a run, whose configuration was ``values``, with another one."""
+    before = TrainingConfig.from_dict(values, str(folder / STATE))
+    differences = config.get_differences(before)
+    if differences:
+        raise InputError(
+            f"{folder} holds a run of another configuration ({'; '.join(differences)}); "
+            "give another folder, or the configuration it was begun with"
+        )
+
+
 def train(config: TrainingConfig, *, bar: ProgressBar | None = None) -> Path:
     """Train a model, or go on training it; return the path of its weights.
 
@@ -316,6 +337,7 @@ def hold_folder(folder: Path) -> Iterator[None]:
     InputError
         Another process holds it, or it cannot be written.
     """
+    new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / ".lock").open("w")
@@ -329,10 +351,42 @@ def hold_folder(folder: Path) -> Iterator[None]:
                 raise InputError(
                     f"another process is training in {folder}; wait for it or give another folder"
                 ) from error
-        yield
+        try:
+            yield
+        finally:
+            # A run that could not begin leaves nothing behind.
+            if new and [path.name for path in folder.iterdir()] == [".lock"]:
+                (folder / ".lock").unlink()
+                folder.rmdir()
 
 
-def _get_device(name: str) -> torch.device:
+def _make_network(config: TrainingConfig) -> ScoreNetwork:
+    """Return the network that the run begins with, random or from a checkpoint.
+
+    Raises
+    ------
+    InputError
+        The checkpoint's network is of another size than the configuration's.
+    """
+    if not config.initial_weights:
+        return ScoreNetwork(config.network)
+    network = load_checkpoint(config.initial_weights).network
+    if network.config != config.network:
+        given, wanted = network.config.to_dict(), config.network.to_dict()
+        differing = ", ".join(
+            f"{name} {given[name]}, not {wanted[name]}"
+            for name in wanted
+            if given[name] != wanted[name]
+        )
+        raise InputError(
+            f"the network of {config.initial_weights} is of another size ({differing}); give its "
+            "sizes under [network], or begin without initial_weights"
+        )
+    return network.requires_grad_(True).train()
+
+
+def get_device(name: str) -> torch.device:
+    """Return the device of a name, ``"auto"``, ``"cpu"`` or ``"cuda"``, or refuse it."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():

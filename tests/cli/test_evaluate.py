@@ -1,4 +1,11 @@
+import csv
 import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from protdiff.structure import Backbone, build_backbone, write_backbone
 
 
 def test_a_structure_is_compared_with_nature(run, helix_file):
@@ -57,3 +64,251 @@ def test_nothing_to_measure_is_an_error(run, tmp_path):
     (tmp_path / "manifest.jsonl").write_text("")
     assert "names no structure" in run("evaluate", tmp_path).stderr
     assert run("evaluate", tmp_path / "nowhere").exit_code == 2
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder with a helix of 40 residues, a copy of it, and a strand of 45."""
+    path = tmp_path / "designs"
+    helix, strand = build_backbone(np.full(40, -57.0), -47.0), build_backbone([-120.0] * 45, 130.0)
+    for name, x in (("a", helix), ("b", helix + 3.0), ("c", strand)):
+        write_backbone(path / f"{name}.pdb", Backbone.from_coordinates(x))
+    return path
+
+
+def evaluate(run, *arguments):
+    result = run("evaluate", *arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_each_quantity_is_held_against_the_band_of_its_length(run, helix_file):
+    found = evaluate(run, helix_file)
+    (design,) = found["designs"]
+    assert {"rg", "rg_ratio", "contacts"} <= set(design["bands"]["outside"])
+    assert design["bands"]["share"] < 1.0
+    assert design["native_like"] is False
+    assert found["summary"]["rg_in_native_band"] == 0.0
+    assert found["summary"]["links_in_native_band"] == 1.0
+
+
+def test_diversity_is_measured_unasked_for_a_few(run, folder):
+    found = evaluate(run, folder)
+    assert [design["cluster"] for design in found["designs"]] == [0, 0, 1]
+    assert found["summary"]["clusters_per_design"] == pytest.approx(2 / 3, abs=1e-4)
+    assert found["diversity"]["normalised_by"] == "the shorter chain"
+    assert "diversity" not in evaluate(run, folder, "--no-diversity")
+
+
+def test_many_are_compared_on_request_and_that_is_said(run, folder, monkeypatch):
+    monkeypatch.setattr("protdiff.cli.evaluate.DIVERSITY_UP_TO", 100)
+    found = evaluate(run, folder)
+    assert "diversity" not in found
+    assert "--diversity" in found["notes"][0]
+    assert "diversity" in evaluate(run, folder, "--diversity")
+
+
+def test_the_bias_of_biotite_is_said(run, folder):
+    result = run("evaluate", folder, "--aligner", "biotite")
+    assert "not TM-align's" in result.stdout
+    assert run("evaluate", folder, "--aligner", "dali").exit_code == 2
+
+
+def test_novelty_names_the_nearest_of_a_folder(run, folder):
+    found = evaluate(run, folder, "--novelty", folder, "--novelty-designs", 2)
+    first, second, third = found["designs"]
+    assert first["novelty"] == {"tm": 1.0, "nearest": "a"}
+    assert second["novelty"]["tm"] == 1.0
+    assert "novelty" not in third
+    assert "first 2 of 3" in found["notes"][0]
+    assert found["novelty"]["structures"] == 3
+    assert found["summary"]["largest_known_tm"] == 1.0
+    assert run("evaluate", folder, "--novelty", folder / "nowhere").exit_code == 2
+
+
+def test_csv_and_json_tell_the_same(run, folder, tmp_path):
+    path = tmp_path / "table.csv"
+    found = evaluate(run, folder, "--csv", path)
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for design, row in zip(found["designs"], rows, strict=True):
+        assert row["file"] == design["file"]
+        assert row["failed"].split(";") == design["failed"]
+        assert row["bands_outside"].split(";") == design["bands"]["outside"]
+        for name in ("length", "rg", "ramachandran", "n_ca_sd", "cluster"):
+            assert float(row[name]) == design[name], name
+        assert (row["contact_order"] == "") == (design["contact_order"] is None)
+    before = path.read_text()
+    refused = run("evaluate", folder, "--csv", path)
+    assert refused.exit_code == 2
+    assert "--overwrite" in refused.stderr
+    assert path.read_text() == before
+    assert run("evaluate", folder, "--csv", path, "--overwrite", "--quiet").exit_code == 0
+    assert path.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("conditions", "code"),
+    [
+        (["passing<0.9"], 3),
+        (["passing<=0"], 3),
+        (["passing<0"], 0),
+        (["links<0.9", "designs<3"], 0),
+        (["links<0.9", "designs<=3"], 3),
+        (["clusters_per_design<0.9"], 3),
+        (["rg_in_native_band<0.5"], 3),
+        (["largest_pairwise_tm>0.99"], 3),
+        (["pasing<0.9"], 2),
+        (["passing"], 2),
+        (["largest_known_tm>0.9"], 2),
+        (["designable<0.5"], 2),
+    ],
+)
+def test_conditions_decide_the_exit_code(run, folder, conditions, code):
+    arguments = [word for text in conditions for word in ("--fail-on", text)]
+    result = run("evaluate", folder, "--quiet", *arguments)
+    assert result.exit_code == code, result.output
+    assert result.stdout == ""
+    assert ("condition met" in result.stderr) == (code == 3)
+    if conditions == ["pasing<0.9"]:
+        assert "did you mean passing" in result.stderr
+    if conditions == ["largest_known_tm>0.9"]:
+        assert "--novelty" in result.stderr
+
+
+def test_one_bad_file_is_put_aside_and_fails_the_command(run, folder):
+    (folder / "bad.pdb").write_text("ATOM, but not of a structure\n")
+    result = run("evaluate", folder, "--json")
+    assert result.exit_code == 2
+    found = json.loads(result.stdout)
+    assert len(found["designs"]) == 3
+    assert found["unreadable"][0]["file"].endswith("bad.pdb")
+    assert "1 of 4 files" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_odd_structures_are_measured_or_refused_in_a_line(run, folder):
+    rng = np.random.default_rng(0)
+    helix = build_backbone(np.full(40, -57.0), -47.0)
+    torn = helix.copy()
+    torn[20:] += 60.0
+    odd = {
+        "one": helix[:1],
+        "two": helix[:2],
+        "five": helix[:5],
+        "heap": np.zeros((30, 4, 3)),
+        "cloud": 3.0 * rng.normal(size=(60, 4, 3)),
+        "torn": torn,
+    }
+    for name, x in odd.items():
+        write_backbone(folder / f"{name}.pdb", Backbone.from_coordinates(x))
+    complex = Backbone.from_coordinates(torn, chain_id=["A"] * 20 + ["B"] * 20)
+    write_backbone(folder / "complex.pdb", complex)
+    text = (folder / "a.pdb").read_text()
+    (folder / "nan.pdb").write_text(text.replace(text[30:38], "     nan", 1))
+    result = run("evaluate", folder, "--json", "--novelty", folder, "--aligner", "biotite")
+    assert result.exit_code == 2  # for the file with a coordinate that is not a number
+    assert "Traceback" not in result.output
+    assert "internal error" not in result.output
+    found = json.loads(result.stdout)
+    assert len(found["designs"]) == 10
+    by_name = {Path(design["file"]).stem: design for design in found["designs"]}
+    assert "novelty" not in by_name["two"]
+    assert any("nan.pdb" in note for note in found["notes"])
+    assert by_name["torn"]["failed"][0] == "broken"
+    assert "broken" not in by_name["complex"]["failed"]
+
+
+def test_names_that_look_like_markup_are_printed_as_they_are(run, folder):
+    (folder / "a.pdb").rename(folder / "[red]a[bold].pdb")
+    result = run("evaluate", folder)
+    assert result.exit_code == 0, result.output
+    assert "[red]a[bold].pdb" in result.stdout
+    assert "\x1b" not in result.stdout
+
+
+def test_likelihood_is_added_or_its_absence_explained(run, tiny_weights, folder):
+    short = Backbone.from_coordinates(build_backbone(np.full(20, -57.0), -47.0))
+    write_backbone(folder / "short.pdb", short)
+    (folder / "b.pdb").unlink()
+    (folder / "c.pdb").unlink()
+    found = evaluate(run, folder, "--likelihood", "--weights", tiny_weights, "--device", "cpu")
+    long, short = found["designs"]
+    assert long["likelihood"]["nats_per_residue"] == found["summary"]["nats_per_residue"]
+    assert "30 to 512" in short["likelihood"]["problem"]
+    assert found["likelihood"]["weights"] == "tiny"
+    assert run("evaluate", folder, "--likelihood", "--weights", "nowhere").exit_code == 2
+
+
+def test_absent_programs_are_skipped_with_a_word(run, folder, programs, monkeypatch):
+    monkeypatch.setattr(
+        "protdiff.evaluation.external.ESMFold.is_installed", staticmethod(lambda: False)
+    )
+    result = run("evaluate", folder, "--refold", "--foldseek", folder, "--no-diversity")
+    assert result.exit_code == 0, result.output
+    for name in ("ProteinMPNN", "LigandMPNN", "Foldseek"):
+        assert f"{name}: not found on PATH; skipped" in result.stderr
+    assert "structure prediction: none of esm-fold" in result.stderr
+    assert run("evaluate", folder, "--mpnn-command", "nowhere").exit_code == 2
+    assert run("evaluate", folder, "--fold-command", "true {fasta}").exit_code == 2
+
+
+def test_designs_are_refolded_with_what_is_on_path(run, folder, programs):
+    programs("protein_mpnn_run.py", "PROTEIN_MPNN")
+    programs("myfold", "FOLDER")
+    programs("foldseek", "FOLDSEEK")
+    found = evaluate(
+        *(run, folder, "--fold-command", "myfold {fasta} {out}", "--num-sequences", 2),
+        *("--foldseek", folder, "--fail-on", "designable<1", "--no-diversity"),
+    )
+    for design in found["designs"]:
+        assert design["self_consistency"]["sc_rmsd"] < 1.0
+        assert design["self_consistency"]["sc_tm"] > 0.5
+        assert len(design["self_consistency"]["sequences"]) == 2
+        assert design["foldseek"]["nearest"] == "2xyz_B"
+    assert found["summary"]["designable"] == 1.0
+    assert found["self_consistency"]["sequences_by"] == "ProteinMPNN"
+    assert found["self_consistency"]["structures_by"] == "myfold"
+
+
+def test_a_mirrored_design_goes_out_as_its_mirror_image(run, programs, tmp_path):
+    # Programs know L-proteins only; and the fake folder gives back what the designer was shown.
+    programs("protein_mpnn_run.py", "PROTEIN_MPNN")
+    programs("myfold", "FOLDER")
+    mirrored = build_backbone(np.full(40, -57.0), -47.0) * [-1, 1, 1]
+    path = tmp_path / "d.pdb"
+    write_backbone(path, Backbone.from_coordinates(mirrored))
+    found = evaluate(
+        *(run, path, "--fold-command", "myfold {fasta} {out}", "--num-sequences", 1),
+        *("--handedness", "D"),
+    )
+    (design,) = found["designs"]
+    assert design["self_consistency"]["sc_rmsd"] < 1.0
+    (shown,) = (tmp_path / "store").glob("*.pdb")
+    assert evaluate(run, shown)["designs"][0]["helix_right"] == 1.0
+
+
+def test_a_program_that_fails_leaves_the_rest_and_exits_with_1(run, folder, programs):
+    programs("protein_mpnn_run.py", "import sys; sys.exit('no weights')")
+    result = run("evaluate", folder, "--refold", "--json", "--no-diversity")
+    assert result.exit_code == 1
+    assert "ProteinMPNN failed with exit code 1: no weights" in result.stderr
+    assert len(json.loads(result.stdout)["designs"]) == 3
+
+
+def test_the_residues_of_a_motif_are_kept(run, folder, programs):
+    # As scaffold leaves it: a manifest that says which residues came from the motif.
+    programs("protein_mpnn_run.py", "PROTEIN_MPNN")
+    names = np.full(40, "GLY")
+    names[[4, 5]] = "TRP"
+    helix = build_backbone(np.full(40, -57.0), -47.0)
+    file = "design_0000.pdb"
+    write_backbone(folder / file, Backbone.from_coordinates(helix, residue_name=names))
+    motif_map = [{"from": "A163", "to": 5}, {"from": "A164", "to": 6}]
+    line = {"index": 0, "file": file, "handedness": "L", "motif_map": motif_map}
+    (folder / "manifest.jsonl").write_text(json.dumps(line) + "\n")
+    found = evaluate(run, folder, "--refold", "--num-sequences", 3)
+    (design,) = found["designs"]
+    for one in design["self_consistency"]["sequences"]:
+        assert one["sequence"][4:6] == "WW"
+        assert one["sequence"].count("W") == 2

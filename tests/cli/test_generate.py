@@ -83,14 +83,14 @@ def test_options_reach_the_manifest(generate, tmp_path):
 def test_an_interrupt_says_what_is_there(generate, monkeypatch):
     from protdiff.design import run
 
-    make = run._make_record
+    make = run.make_record
 
     def interrupt(designer, task, design, file):
         if design.index == 1:
             raise KeyboardInterrupt
         return make(designer, task, design, file)
 
-    monkeypatch.setattr(run, "_make_record", interrupt)
+    monkeypatch.setattr(run, "make_record", interrupt)
     result = generate("--num", 3, "--batch-size", 1)
     assert result.exit_code == 130
     assert "interrupted; 1 of 3 designs are in" in result.stderr

@@ -17,7 +17,7 @@ COMMAND = [sys.executable, "-W", "error::DeprecationWarning", "-m", "protdiff"]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 
 # Enough of both for a signal to come in between two designs.
-NUM, STEPS = 24, 60
+NUM, STEPS = 24, 150
 
 
 def start(*arguments, **options):

@@ -5,18 +5,82 @@ import pytest
 
 from protdiff.design import SamplingSettings
 from protdiff.design.samplers import (
+    ADAPTIVE_SAMPLERS,
     GRID_NAMES,
     SAMPLER_NAMES,
+    is_adaptive,
     make_grid,
     make_sampler,
 )
-from protdiff.diffusion import LinearVPSDE, Sampler, sampler
+from protdiff.diffusion import DDIM, DormandPrince, LinearVPSDE, LogSNRGrid, Sampler, sampler
 from protdiff.errors import InputError
 
 
 @pytest.mark.parametrize("name", SAMPLER_NAMES)
 def test_every_name_makes_a_sampler(name):
     assert isinstance(make_sampler(name), Sampler)
+
+
+def test_names_know_without_torch_what_is_adaptive():
+    adaptive = {name for name in SAMPLER_NAMES if make_sampler(name).adaptive}
+    assert adaptive == set(ADAPTIVE_SAMPLERS) == set(filter(is_adaptive, SAMPLER_NAMES))
+
+
+OWN = """
+from protdiff.diffusion import DDIM, DormandPrince, LogSNRGrid
+
+class Own(DDIM): pass
+class Patient(DormandPrince): pass
+half = DDIM(eta=0.5)
+grid = LogSNRGrid(noise_ratio_max=30.0)
+class Wanting(DDIM):
+    def __init__(self, eta): pass
+"""
+
+
+@pytest.fixture
+def own_module(tmp_path, monkeypatch):
+    (tmp_path / "samplers_of_ones_own.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    return "samplers_of_ones_own"
+
+
+def test_samplers_and_grids_of_ones_own_are_named_by_their_place(own_module, designer):
+    settings = SamplingSettings(sampler=f"{own_module}:half", grid=f"{own_module}:grid", steps=3)
+    found = make_sampler(settings.sampler)
+    assert isinstance(found, DDIM)
+    assert found.eta == 0.5
+    assert make_grid(settings.grid) == LogSNRGrid(noise_ratio_max=30.0)
+    assert isinstance(make_sampler(f"{own_module}:Own"), DDIM)
+    # One without noise is the named one, designs and all.
+    ours, named = (
+        designer.generate(length=30, sampler=name, steps=3, excluded_volume=False)[0]
+        for name in (f"{own_module}:Own", "ddim")
+    )
+    assert (ours.coordinates == named.coordinates).all()
+    # An adaptive one is known for what it is.
+    patient = SamplingSettings(sampler=f"{own_module}:Patient")
+    assert isinstance(make_sampler(patient.sampler), DormandPrince)
+    assert not patient.self_conditioned
+    assert settings.self_conditioned
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sampler": "nowhere_at_all:Own"}, "No module named 'nowhere_at_all'"),
+        ({"sampler": "{}:Missing"}, "Missing"),
+        ({"sampler": "{}:Wanting"}, "missing 1 required positional argument"),
+        ({"sampler": "{}:grid"}, "is no sampler; give a Sampler"),
+        ({"sampler": "os:getcwd"}, "is no sampler"),
+        ({"sampler": ":"}, "cannot be made"),
+        ({"grid": "{}:half"}, "is no time grid; give a TimeGrid"),
+    ],
+)
+def test_places_where_there_is_none_are_refused(settings, message, own_module):
+    ((key, place),) = settings.items()
+    with pytest.raises(InputError, match=message):
+        SamplingSettings(**{key: place.format(own_module)})
 
 
 def test_every_sampler_has_a_name():

@@ -228,3 +228,26 @@ def test_wrong_shapes_are_refused(helix):
         measure_quality(helix[0])
     with pytest.raises(ValueError, match="residue_index has shape"):
         measure_quality(helix, np.arange(3))
+
+
+def test_contact_order_is_the_mean_separation_of_contacts_over_the_length():
+    # Ten residues in a row far apart, but for two pairs that touch: 0 with 9, and 2 with 5.
+    residues = np.arange(10)[:, None, None] * np.array([50.0, 0.0, 0.0]) + np.zeros((10, 4, 3))
+    residues[9] = residues[0] + np.array([0.0, 7.9, 0.0])
+    residues[5] = residues[2] + np.array([0.0, 0.0, 7.9])
+    assert measure_quality(residues).contact_order == pytest.approx((9 + 3) / 2 / 10)
+    residues[5] += np.array([0.0, 0.0, 0.2])
+    assert measure_quality(residues).contact_order == pytest.approx(0.9)
+
+
+def test_contact_order_knows_chains(helix):
+    # A helix touches itself three and four residues on; a copy beside it adds nothing to that.
+    one = measure_quality(helix).contact_order
+    assert 3 / 30 < one < 5 / 30
+    pair = np.concatenate([helix, helix + np.array([0.0, 0.0, 4.0])])
+    index = np.r_[np.arange(30), 229 + np.arange(30)]
+    assert measure_quality(pair, index).contact_order == pytest.approx(one)
+
+
+def test_a_chain_without_contacts_has_no_contact_order(strand):
+    assert np.isnan(measure_quality(strand).contact_order)

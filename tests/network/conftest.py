@@ -44,6 +44,8 @@ class Inputs:
     previous: Tensor
     motif_group: Tensor
     motif: Tensor
+    secondary: Tensor
+    composition: Tensor
 
     def turned(self, rotation: Tensor) -> Inputs:
         """Rotate or reflect everything; the handedness turns with the determinant."""
@@ -85,4 +87,6 @@ def inputs() -> Inputs:
         previous=centre(draw(), mask),
         motif_group=group,
         motif=draw(),
+        secondary=torch.randint(4, (3, 24), generator=generator),
+        composition=torch.tensor([[0.3, 0.2], [0.0, 0.5], [torch.nan, torch.nan]]).double(),
     )

@@ -59,6 +59,28 @@ def test_motif_and_previous_estimate_are_read(network, inputs):
         assert (run(network, inputs.with_(**changes)) - reference)[:2].abs().max() > 1e-4
 
 
+def test_what_is_told_of_secondary_structure_is_read(network, inputs):
+    reference = run(network, inputs)
+    for changes in (
+        {"secondary": (inputs.secondary + 1) % 4},
+        {"secondary": None},
+        {"composition": inputs.composition.flip(-1)},
+        {"composition": None},
+    ):
+        assert (run(network, inputs.with_(**changes)) - reference)[:2].abs().max() > 1e-4
+
+
+def test_what_is_not_told_of_secondary_structure_adds_nothing(network, inputs):
+    nothing = inputs.with_(secondary=None, composition=None)
+    unknown = inputs.with_(
+        secondary=torch.zeros_like(inputs.secondary),
+        composition=torch.full_like(inputs.composition, torch.nan),
+    )
+    with torch.no_grad():
+        network.secondary.weight[0] = 0.0  # where training leaves it
+    assert torch.equal(run(network, unknown), run(network, nothing))
+
+
 def test_output_is_mean_free_and_zero_on_padding(network, inputs):
     output = run(network, inputs)
     assert output.mean(dim=(1, 2)).abs().max() < EXACT
@@ -75,7 +97,7 @@ def test_padding_does_not_matter(network, inputs):
     length = int(inputs.residue_mask[1].sum())
     alone = inputs.with_(
         **{
-            name: value[1:2] if value.ndim == 1 else value[1:2, :length]
+            name: value[1:2, :length] if value.ndim > 1 and value.shape[1] > 2 else value[1:2]
             for name, value in vars(inputs).items()
         }
     )

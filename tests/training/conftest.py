@@ -41,13 +41,13 @@ def prepared(tmp_path_factory):
             "cluster30": torch.arange(count),
             "cluster40": torch.arange(count) // 2,
             "held_out": torch.tensor([k % 4 == 0 for k in range(count)], dtype=torch.uint8),
-            "helix": torch.linspace(0, 0.8, count),
-            "strand": torch.linspace(0.4, 0, count),
+            # Loop, helix, strand in turns of five residues.
+            "secondary": torch.cat([1 + torch.arange(n) // 5 % 3 for n in lengths]).byte(),
         },
         path,
         metadata={
             "format": "protdiff-dataset",
-            "version": "1",
+            "version": "2",
             "ids": json.dumps([f"walk{k}" for k in range(count)]),
             "report": "{}",
         },

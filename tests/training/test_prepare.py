@@ -70,7 +70,7 @@ def test_the_file_is_as_promised(folder, globules, tmp_path):
     report = prepare_dataset(folder, out, held_out_fraction=0.3)
     data, metadata = read(out)
     assert metadata["format"] == "protdiff-dataset"
-    assert metadata["version"] == "1"
+    assert metadata["version"] == "2"
     ids = json.loads(metadata["ids"])
     assert ids == [f"good{i}" for i in range(8)]
     kinds = {name: (array.dtype.str[1:], array.shape) for name, array in data.items()}
@@ -81,8 +81,7 @@ def test_the_file_is_as_promised(folder, globules, tmp_path):
         "cluster30": ("i8", (8,)),
         "cluster40": ("i8", (8,)),
         "held_out": ("u1", (8,)),
-        "helix": ("f4", (8,)),
-        "strand": ("f4", (8,)),
+        "secondary": ("u1", (384,)),
     }
     for k, globule in enumerate(globules):
         piece = slice(data["offsets"][k], data["offsets"][k + 1])
@@ -90,8 +89,9 @@ def test_the_file_is_as_promised(folder, globules, tmp_path):
             data["coordinates"][piece], globule.coordinates[:, :3], atol=6e-4
         )
         assert data["residue_index"][piece].tolist() == list(range(48))
-    assert (data["helix"] > 0.3).all()
-    assert (data["strand"] < 0.1).all()
+    assert np.isin(data["secondary"], [1, 2, 3]).all()
+    assert (data["secondary"] == 2).mean() > 0.3
+    assert (data["secondary"] == 3).mean() < 0.1
     kept = json.loads(metadata["report"])
     assert kept["kept"] == report.kept == 8
     assert kept["held_out"] == report.held_out == int(data["held_out"].sum())
@@ -181,6 +181,26 @@ def test_the_split_depends_on_nothing_but_the_cluster(folder, tmp_path):
 
 
 @pytest.mark.statistical
+def test_an_earlier_split_is_repeated(folder, tmp_path):
+    """Chains of the table keep their part, their relatives follow, new clusters go by the hash."""
+    manifest = tmp_path / "manifest.tsv"
+    files = [f"sub/good{k}.{'pdb' if k % 2 else 'cif.gz'}" for k in range(8)]
+    rows = [f"good{k}\t{folder / files[k]}\t{k // 2}\t{k}" for k in range(8)]
+    manifest.write_text("id\tfile\tcluster30\tcluster40\n" + "\n".join(rows) + "\n")
+    split = tmp_path / "split.tsv"
+    split.write_text("id\tsplit\ngood0\theld-out\ngood2\ttrain\nelsewhere\ttrain\n")
+    out = tmp_path / "split.safetensors"
+    prepare_dataset(
+        folder, out, manifest=manifest, split=split, held_out_fraction=0.0, max_breaks=1
+    )
+    data, metadata = read(out)
+    parts = dict(zip(json.loads(metadata["ids"]), data["held_out"].tolist(), strict=True))
+    assert parts == {f"good{k}": int(k < 2) for k in range(8)}
+    split.write_text("id\tsplit\ngood0\ttest\n")
+    with pytest.raises(InputError, match="line 2 of the split"):
+        prepare_dataset(folder, out, manifest=manifest, split=split, overwrite=True)
+
+
 def test_the_held_out_share_is_what_was_asked():
     from protdiff.training.prepare import _is_held_out
 

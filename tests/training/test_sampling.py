@@ -16,6 +16,7 @@ from protdiff.training.sampling import (
     BatchSampler,
     NoiseLevels,
     draw_motif_groups,
+    draw_secondary_structure,
     get_chain_weights,
 )
 
@@ -50,6 +51,38 @@ def test_batches_are_padded_to_their_bucket(dataset):
         assert (lengths > padded - 8).all()
         assert len(lengths) == max(1, round(200 / padded))
         assert (batch.positions[~batch.residue_mask] == 0).all()
+
+
+def test_composition_is_the_share_of_each_state(dataset):
+    for index in (0, 5):
+        states = dataset.collate([index]).secondary[0]
+        shares = [(states == place).float().mean() for place in (2, 3)]
+        assert torch.allclose(dataset.composition[index], torch.stack(shares))
+
+
+def test_secondary_structure_is_told_of_the_share_asked_for(dataset):
+    batch = BatchSampler(dataset, residues=60_000).draw(torch.Generator().manual_seed(0))
+    count = len(batch.residue_mask)
+    assert count > 900
+    secondary, composition = draw_secondary_structure(batch, 0.5, torch.Generator().manual_seed(1))
+    told = secondary > 0
+    assert torch.equal(secondary[told], batch.secondary[told])
+    of_chain, of_whole = told.any(dim=1), composition.isfinite().all(dim=1)
+    shares = batch.secondary.eq(2).sum(dim=1) / batch.residue_mask.sum(dim=1)
+    assert torch.allclose(composition[of_whole, 0], shares[of_whole])
+    # Of half something; six in ten the states, six in ten the composition. Four sigma of counting.
+    for found, expected in (
+        (of_chain | of_whole, 0.5),
+        (of_chain, 0.3),
+        (of_whole, 0.3),
+        (of_chain & of_whole, 0.1),
+    ):
+        assert abs(float(found.float().mean()) - expected) < 4 * (expected / count) ** 0.5
+    complete = (told == batch.residue_mask).all(dim=1)[of_chain].float().mean()
+    assert 0.4 < complete < 0.6
+    nothing = draw_secondary_structure(batch, 0.0, torch.Generator().manual_seed(1))
+    assert not nothing[0].any()
+    assert nothing[1].isnan().all()
 
 
 def test_same_generator_same_batch(dataset):

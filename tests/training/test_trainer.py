@@ -60,19 +60,37 @@ def test_run_folder_holds_everything(config, tmp_path):
 def test_training_lowers_the_loss(config, tmp_path):
     longer = dataclasses.replace(
         config,
-        steps=60,
-        decay_steps=20,
+        steps=150,
+        decay_steps=50,
         learning_rate=4e-3,
         motif=0.0,
         self_condition=0.0,
+        secondary_structure=0.0,
         panel_designs=0,
-        evaluate_every=60,
+        evaluate_every=150,
     )
     untrained = Trainer(longer)
     before = untrained.held_out.measure(untrained.average.module)["held_out"]
     train(longer)
     after = float(rows(tmp_path / "run")[-1]["held_out"])
     assert after < 0.9 * before  # without a step it is the same number
+
+
+def test_a_run_begins_with_given_weights(config, tmp_path):
+    """Fine-tuning: the first averaged weights are the given ones, and another size is refused."""
+    weights = train(dataclasses.replace(config, steps=2, out=str(tmp_path / "first")))
+    begun = dataclasses.replace(config, initial_weights=str(weights))
+    given = load_checkpoint(weights).network.state_dict()
+    begins = Trainer(begun)
+    for name, value in begins.network.state_dict().items():
+        assert torch.equal(value, given[name]), name
+    begins.step()
+    assert any(
+        not torch.equal(value, given[name]) for name, value in begins.network.state_dict().items()
+    )
+    wider = dataclasses.replace(begun.network, hidden=24)
+    with pytest.raises(InputError, match=r"another size \(hidden 16, not 24\)"):
+        Trainer(dataclasses.replace(begun, network=wider))
 
 
 def test_another_configuration_is_refused(config):

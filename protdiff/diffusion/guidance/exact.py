@@ -39,7 +39,9 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class GaussianPosterior:
-    """A Gaussian posterior and the evidence of what it was conditioned on.
+    r"""A Gaussian posterior, and the evidence of what it was conditioned on.
+
+    .. math:: p(x_0 \mid y) = N(\mu + K (y - A \mu),\; C - K A C)
 
     Attributes
     ----------
@@ -58,7 +60,9 @@ class GaussianPosterior:
 
 @dataclass(frozen=True, eq=False)
 class MixturePosterior:
-    """A Gaussian-mixture posterior and the evidence of what it was conditioned on.
+    r"""A Gaussian-mixture posterior, and the evidence of what it was conditioned on.
+
+    .. math:: p(x_0 \mid y) \propto \sum_k \pi_k \, p_k(y) \, p_k(x_0 \mid y)
 
     Attributes
     ----------

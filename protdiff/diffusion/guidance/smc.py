@@ -58,7 +58,10 @@ __all__ = ["SMCDiff", "SMCResult", "TwistedSMC"]
 
 @dataclass(frozen=True, eq=False)
 class SMCResult:
-    """Weighted samples, and a report of how the weights fared.
+    r"""Weighted samples, and a report of how the weights fared.
+
+    The posterior is :math:`\sum_i w_i \delta(x - x_i)`, and the effective sample size is
+    :math:`1 / \sum_i w_i^2`, from 1 (one particle has all the weight) to their number.
 
     Attributes
     ----------

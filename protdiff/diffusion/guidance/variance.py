@@ -40,7 +40,7 @@ __all__ = ["IsotropicVariance", "PosteriorVariance", "ProportionalVariance", "Ze
 
 
 class PosteriorVariance(ABC):
-    """A model of the variance of one coordinate of the clean sample, given the noisy one."""
+    r"""How far x_0 may be from its mean, :math:`\mathrm{Cov}[x_0 \mid x_t] \approx v_t I`."""
 
     @abstractmethod
     def __call__(self, estimate: Estimate) -> Tensor:
@@ -54,6 +54,11 @@ class IsotropicVariance(PosteriorVariance):
     ----------
     data_variance
         :math:`\tau^2`, the variance of a coordinate of the data; 1 for standardised data.
+
+    References
+    ----------
+    Song, Vahdat, Mardani, Kautz, "Pseudoinverse-guided diffusion models for inverse problems",
+    2023.
     """
 
     def __init__(self, data_variance: float = 1.0) -> None:
@@ -77,6 +82,10 @@ class ProportionalVariance(PosteriorVariance):
     ----------
     weight
         The guidance weight :math:`w > 0`.
+
+    References
+    ----------
+    Ho, Salimans, Gritsenko, Chan, Norouzi, Fleet, "Video diffusion models", 2022.
     """
 
     def __init__(self, weight: float = 1.0) -> None:
@@ -90,7 +99,13 @@ class ProportionalVariance(PosteriorVariance):
 
 
 class ZeroVariance(PosteriorVariance):
-    """No variance at all: the denoised mean is taken for the clean sample (DPS)."""
+    """No variance, :math:`v_t = 0`: the denoised mean is taken for the clean sample (DPS).
+
+    References
+    ----------
+    Chung, Kim, McCann, Klasky, Ye, "Diffusion posterior sampling for general noisy inverse
+    problems", 2023.
+    """
 
     def __call__(self, estimate: Estimate) -> Tensor:
         """Return zero, ``()`` or ``(batch,)``."""

@@ -47,7 +47,7 @@ __all__ = ["DiscreteBound", "compute_discrete_bound", "step_weights"]
 
 @dataclass(frozen=True, eq=False)
 class DiscreteBound:
-    """The terms of the bound on −log p(x_0), in nats.
+    """The terms of the bound, −log p(x_0) ≤ prior + Σ steps + reconstruction, in nats.
 
     Attributes
     ----------

@@ -9,16 +9,16 @@ the denoised mean back,
 
 which is written once, here. The targets, with :math:`k = \sigma / \alpha`:
 
-==========================  =======================  ==========================  =======
-target                      a                        b                           c
-==========================  =======================  ==========================  =======
-:class:`NoiseTarget`        0                        1                           0
-:class:`DataTarget`         1                        0                           0
-:class:`VelocityTarget`     −σ                       α                           0
-:class:`ScoreTarget`        0                        −1/σ                        0
-:class:`FlowTarget`         dα/dt                    dσ/dt                       dm/dt
-:class:`PreconditionedTarget`  k/(τ √(k²+τ²))        −τ/√(k²+τ²)                 0
-==========================  =======================  ==========================  =======
+==============================  =================  ===============  =======
+target                          a                  b                c
+==============================  =================  ===============  =======
+:class:`NoiseTarget`            0                  1                0
+:class:`DataTarget`             1                  0                0
+:class:`VelocityTarget`         −σ                 α                0
+:class:`ScoreTarget`            0                  −1/σ             0
+:class:`FlowTarget`             dα/dt              dσ/dt            dm/dt
+:class:`PreconditionedTarget`   k/(τ √(k²+τ²))     −τ/√(k²+τ²)      0
+==============================  =================  ===============  =======
 
 The targets are equivalent in what they can express and differ in the noise levels at which a given
 error of the network matters: an error e of the output is an error
@@ -62,7 +62,7 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class TargetCoefficients:
-    """The combination a x_0 + b ε + c that a network predicts; tensors ``()`` or ``(batch,)``."""
+    """The combination o = a x_0 + b ε + c that a network predicts; ``()`` or ``(batch,)``."""
 
     data: Tensor
     noise: Tensor

@@ -37,7 +37,7 @@ __all__ = ["LogNormalTimes", "LogSNRTimes", "TimeSampler", "UniformTimes"]
 
 @dataclass(frozen=True)
 class TimeSampler(ABC):
-    """A distribution of training times on [t_min, t_max].
+    r"""A distribution of training times on [t_min, t_max], drawn as :math:`t = F^{-1}(u)`.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class TimeSampler(ABC):
 
 @dataclass(frozen=True)
 class UniformTimes(TimeSampler):
-    """Times uniform on [t_min, t_max].
+    r"""Times uniform on [t_min, t_max], :math:`p(t) = 1 / (t_{max} - t_{min})`.
 
     References
     ----------

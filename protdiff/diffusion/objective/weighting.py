@@ -54,7 +54,7 @@ __all__ = [
 
 
 class Weighting(ABC):
-    """The weight w(t) of the squared error of the denoised mean."""
+    r"""The weight of the squared error in :math:`L = \tfrac12 \int w(t) E \|D - x_0\|^2 dt`."""
 
     @abstractmethod
     def __call__(self, sde: SDE, t: Tensor) -> Tensor:

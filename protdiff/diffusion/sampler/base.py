@@ -48,7 +48,7 @@ __all__ = ["Callback", "Sampler", "StepInfo", "Trajectory", "draw_prior"]
 
 @dataclass(frozen=True, eq=False)
 class StepInfo:
-    """What a callback is shown of a step.
+    """What a callback is shown of a step, whose x_s follows from x_t and D(x_t, t).
 
     Attributes
     ----------
@@ -107,10 +107,19 @@ class Sampler(ABC):
         the tests measure by refinement; 0 where more steps alone do not converge.
     evaluations_per_step
         How often a step calls the denoiser; of an adaptive sampler the least.
+    adaptive
+        Whether the sampler chooses its steps by an error that it judges over the whole batch. It
+        may then go back, so its denoiser must have no memory.
+
+    References
+    ----------
+    Song et al. (2021), Score-based generative modeling through stochastic differential equations,
+    section 3.4.
     """
 
     order: int
     evaluations_per_step: int
+    adaptive: bool = False
 
     @abstractmethod
     def step(

@@ -24,7 +24,7 @@ class PredictorCorrector(Sampler):
     .. math::  x \leftarrow α_s D + e\, (x - α_s D) + σ_s \sqrt{1 - e^2}\; ξ ,
 
     which unlike the plain Euler step is exact where the noise dominates. Song et al. choose the
-    duration by a signal-to-noise ratio ρ, τ = 2 (ρ |ξ| / |∇log p|)² ≈ 2 ρ² σ_s², whatever the
+    duration by a signal-to-noise ratio ρ, τ = 2 (ρ ‖ξ‖ / ‖∇log p‖)² ≈ 2 ρ² σ_s², whatever the
     length of the step; their ρ = 0.16 at 1,000 steps is c ≈ 6. With τ in proportion to h the law
     converges as steps are refined, and no norm over the batch ties its elements to each other.
 

@@ -50,7 +50,7 @@ _SMALLEST_NOISE_RATIO = 0.004
 
 @dataclass(frozen=True)
 class Transition:
-    """The kernel from one time to a later one, N(scale · x_s, sigma²); tensors () or (batch,)."""
+    """The kernel from one time to a later one, N(scale · x_s, sigma²); ``()`` or ``(batch,)``."""
 
     scale: Tensor
     sigma: Tensor
@@ -58,7 +58,10 @@ class Transition:
 
 @dataclass(frozen=True)
 class Bridge:
-    """The law of x_s between x_0 and x_t, N(weight_0 x_0 + weight_t x_t, sigma²)."""
+    """The law of x_s between x_0 and x_t, N(weight_0 x_0 + weight_t x_t, sigma²).
+
+    Tensors, ``()`` or ``(batch,)``.
+    """
 
     weight_0: Tensor
     weight_t: Tensor

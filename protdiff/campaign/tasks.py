@@ -1,0 +1,176 @@
+"""A job as a task that designs are made of, and what the designs of a campaign depend on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from protdiff.campaign.config import Campaign, Job
+from protdiff.design.engine import check_task
+from protdiff.design.generate import Generation
+from protdiff.design.run import RunTask
+from protdiff.design.scaffold import Scaffolding
+from protdiff.design.seeds import derive_seed
+from protdiff.errors import InputError
+from protdiff.files import write_atomically
+from protdiff.model import BackboneModel
+from protdiff.structure import parse_contig, read_backbone
+
+__all__ = ["RECORD", "check_campaign", "derive_job_seed", "make_task", "open_record"]
+
+RECORD = "campaign.json"
+MOST_NAMED = 5
+"""So many differences are named when a campaign is refused."""
+
+_MOST_SEED = 2**53
+"""Seeds below it survive every reader of JSON."""
+
+
+def derive_job_seed(seed: int, name: str) -> int:
+    """Return the seed of a job, from a hash of the campaign's seed and the job's name.
+
+    ``protdiff generate --seed`` with it, and with the job's settings, makes the job's designs.
+    """
+    return derive_seed(seed, 0, f"campaign job {name}") % _MOST_SEED
+
+
+def make_task(campaign: Campaign, job: Job) -> RunTask:
+    """Return what makes the designs of a job.
+
+    Raises
+    ------
+    InputError
+        The motif or its contig cannot be used.
+    """
+    seed = derive_job_seed(campaign.seed, job.name)
+    try:
+        if job.length is not None:
+            return Generation(job.length, seed, job.sampling)
+        assert job.motif is not None
+        assert job.contig is not None
+        return Scaffolding(
+            read_backbone(job.motif, model=job.model, strict=job.strict),
+            parse_contig(job.contig),
+            seed,
+            job.sampling,
+            total_length=job.total_length,
+            method=job.method,
+            redesignable=job.redesignable,
+        )
+    except InputError as error:
+        raise InputError(f"job {job.name}: {error}") from error
+
+
+def check_campaign(model: BackboneModel, tasks: Mapping[str, RunTask]) -> None:
+    """Refuse lengths that the network cannot make, and warn of those it was not trained on.
+
+    Raises
+    ------
+    InputError
+        There is such a job.
+    """
+    for name, task in tasks.items():
+        try:
+            check_task(model, task)
+        except InputError as error:
+            raise InputError(f"job {name}: {error}") from error
+
+
+def open_record(
+    campaign: Campaign, tasks: Mapping[str, RunTask], weights_sha256: str, *, write: bool = True
+) -> None:
+    """Write into the campaign's folder what its designs depend on, or compare with what is there.
+
+    The number of designs may differ from what it was, and there may be more jobs. Without
+    ``write`` there is only the comparison.
+
+    Raises
+    ------
+    InputError
+        The folder holds designs of something else, or cannot be written.
+    """
+    path = campaign.path / RECORD
+    record = json.loads(json.dumps(_describe_campaign(campaign, tasks, weights_sha256)))
+    try:
+        if write:
+            campaign.path.mkdir(parents=True, exist_ok=True)
+        existing = read_record(campaign.path)
+        if existing is not None:
+            _compare(campaign.path, existing, record)
+        if write and existing != record:
+            with write_atomically(path, overwrite=True) as temporary:
+                temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write to {path}: {error.strerror or error}") from error
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """Read what the designs of a campaign's folder depend on; None if it says nothing.
+
+    Raises
+    ------
+    InputError
+        The file is damaged.
+    """
+    path = folder / RECORD
+    if not path.exists():
+        return None
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(record, dict) and isinstance(record["jobs"], dict):
+            return record
+    except (OSError, ValueError, KeyError, RecursionError):
+        pass
+    raise InputError(f"{path} is damaged; restore it, or start again with --overwrite")
+
+
+def _describe_campaign(
+    campaign: Campaign, tasks: Mapping[str, RunTask], weights_sha256: str
+) -> dict[str, Any]:
+    return {
+        "seed": campaign.seed,
+        "chunk": campaign.chunk,
+        "weights_sha256": weights_sha256,
+        **asdict(campaign.output),
+        "jobs": {
+            job.name: {
+                **tasks[job.name].describe(),
+                "seed": tasks[job.name].seed,
+                **asdict(job.sampling),
+                "filter": job.filter.describe(),
+                "until_passing": job.filter.until_passing,
+            }
+            for job in campaign.jobs
+        },
+    }
+
+
+def _compare(folder: Path, existing: Mapping[str, Any], record: Mapping[str, Any]) -> None:
+    differing = list(_find_differences(existing, record))
+    if differing:
+        more = f" and {len(differing) - MOST_NAMED} more" if len(differing) > MOST_NAMED else ""
+        raise InputError(
+            f"{folder} holds another campaign ({'; '.join(differing[:MOST_NAMED])}{more}); choose "
+            "another out, restore the configuration, or start again with --overwrite"
+        )
+
+
+def _find_differences(existing: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[str]:
+    for key in dict.fromkeys([*existing, *record]):
+        if key != "jobs" and existing.get(key) != record.get(key):
+            yield _word(key, existing.get(key), record.get(key))
+    for name, before in existing["jobs"].items():
+        now = record["jobs"].get(name)
+        if now is None:
+            yield f"job {name!r} is gone"
+            continue
+        for key in dict.fromkeys([*before, *now]):
+            if before.get(key) != now.get(key):
+                yield f"job {name!r}: {_word(key, before.get(key), now.get(key))}"
+
+
+def _word(key: str, before: Any, now: Any) -> str:
+    return f"{key} {json.dumps(before)}, now {json.dumps(now)}"

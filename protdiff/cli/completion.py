@@ -1,0 +1,42 @@
+"""What a shell offers for an option's value; nothing heavy is imported for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from protdiff.design.samplers import GRID_NAMES, METHODS, SAMPLER_NAMES
+from protdiff.design.weights import list_weights
+
+__all__ = ["complete_grid", "complete_method", "complete_sampler", "complete_weights"]
+
+
+def _complete(names: Iterable[str]) -> Callable[[str], list[str]]:
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in names if name.startswith(incomplete)]
+
+    return complete
+
+
+complete_sampler = _complete(SAMPLER_NAMES)
+complete_grid = _complete(GRID_NAMES)
+complete_method = _complete(METHODS)
+
+
+def complete_weights(incomplete: str) -> list[str]:
+    """Offer bundled weights by name, then folders and .safetensors files."""
+    names = [name for name in list_weights() if name.startswith(incomplete)]
+    folder, _, start = incomplete.rpartition("/")
+    prefix = incomplete[: len(incomplete) - len(start)]
+    try:
+        entries = sorted(Path(folder or ("/" if prefix else ".")).iterdir())
+        paths = [
+            prefix + entry.name + "/" * entry.is_dir()
+            for entry in entries
+            if entry.name.startswith(start)
+            and (entry.is_dir() or entry.suffix == ".safetensors")
+            and (start.startswith(".") or not entry.name.startswith("."))
+        ]
+    except OSError:
+        paths = []
+    return names + paths

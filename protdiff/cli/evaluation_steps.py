@@ -1,0 +1,400 @@
+"""The steps of ``protdiff evaluate``: each takes the designs and adds what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from protdiff.cli.display import Bar, show_bar
+from protdiff.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from protdiff.evaluation.bands import BandCheck
+    from protdiff.evaluation.external import Foldseek
+    from protdiff.evaluation.external.folding import Folder
+    from protdiff.evaluation.external.inverse_folding import SequenceDesigner
+    from protdiff.evaluation.novelty import Reference
+    from protdiff.evaluation.quality import Quality
+    from protdiff.evaluation.tm_score import Aligner
+    from protdiff.structure import Backbone
+
+__all__ = [
+    "Evaluated",
+    "Evaluation",
+    "Source",
+    "add_diversity",
+    "add_foldseek",
+    "add_likelihood",
+    "add_novelty",
+    "add_self_consistency",
+    "find_sources",
+    "load_references",
+    "measure_all",
+]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A structure file, and what the manifest of its run says of it."""
+
+    path: Path
+    hand: str = "L"
+    record: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Evaluated:
+    """A design and what was found about it."""
+
+    source: Source
+    backbone: Backbone
+    quality: Quality
+    check: BandCheck
+    native_like: bool | None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def judged(self) -> NDArray[np.float32]:
+        """(residue, 4, xyz) in Å, of a D-protein the mirror image: as compared with nature."""
+        x = self.backbone.coordinates.copy()
+        if self.source.hand == "D":
+            x[..., 0] = -x[..., 0]
+        return x
+
+
+@dataclass
+class Evaluation:
+    """All designs, and what is true of the set.
+
+    Attributes
+    ----------
+    designs, unreadable
+        The designs, and the files that are none, each with the reason.
+    summary
+        Numbers on the set, for tables and conditions.
+    facts
+        How they were made: aligners, thresholds, programs.
+    notes
+        What a reader should know.
+    failures
+        Programs of others that failed for all designs.
+    """
+
+    designs: list[Evaluated]
+    unreadable: list[tuple[Path, str]]
+    summary: dict[str, float] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def choose_comparable(self) -> list[Evaluated]:
+        """Return the designs that an aligner can take."""
+        from protdiff.evaluation.tm_score import can_align
+
+        return [one for one in self.designs if one.quality.finite and can_align(one.judged)]
+
+
+def find_sources(paths: Sequence[Path], hand: str | None) -> list[Source]:
+    """List the structures; a run's own manifest says which files are designs, and of which hand."""
+    from protdiff.design.run_folder import MANIFEST, read_manifest
+    from protdiff.structure import find_structure_files
+
+    found: list[Source] = []
+    for path in paths:
+        if not (path / MANIFEST).is_file():
+            found += [Source(file, hand or "L") for file in find_structure_files(path)]
+            continue
+        records = read_manifest(path / MANIFEST).records
+        designs = [
+            Source(path / record["file"], hand or str(record.get("handedness", "L")), record)
+            for _, record in sorted(records.items())
+            if record["file"] is not None
+        ]
+        if not designs:
+            raise InputError(f"the manifest in {path} names no structure; generate some first")
+        found += designs
+    return found
+
+
+def measure_all(sources: Sequence[Source], *, quiet: bool) -> Evaluation:
+    """Measure all structures; those that cannot be read are put aside."""
+    from protdiff.evaluation import measure_backbone, summarise_quality
+    from protdiff.evaluation.bands import load_native_bands, summarise_bands
+    from protdiff.structure import read_backbone
+
+    bands = load_native_bands()
+    found = Evaluation([], [])
+    with show_bar("measuring", quiet=quiet, unit="structures") as bar:
+        bar.set_total(len(sources))
+        for source in sources:
+            try:
+                backbone = read_backbone(source.path)
+            except InputError as error:
+                if len(sources) == 1:
+                    raise
+                found.unreadable.append((source.path, str(error)))
+            else:
+                sign = -1 if source.hand == "D" else 1
+                quality = measure_backbone(backbone, handedness=sign)
+                native_like = bands.is_native_like(quality)
+                found.designs.append(
+                    Evaluated(source, backbone, quality, bands.check(quality), native_like)
+                )
+            bar.advance()
+    found.summary |= summarise_quality([one.quality for one in found.designs])
+    found.summary |= summarise_bands([one.quality for one in found.designs], bands)
+    return found
+
+
+def load_references(path: Path, notes: list[str], *, quiet: bool) -> list[Reference]:
+    """Read known structures: the training chains of a prepared file, or structure files.
+
+    Files that cannot be read are left out, and ``notes`` says so.
+    """
+    from protdiff.evaluation.novelty import Reference
+    from protdiff.structure import find_structure_files, get_structure_name, read_backbone
+
+    if path.name.endswith(".safetensors"):
+        from protdiff.training.dataset import load_dataset
+
+        training, _ = load_dataset(path)
+        return [Reference(training.ids[k], training.get(k).numpy()) for k in range(len(training))]
+    files = find_structure_files(path)
+    references = []
+    with show_bar("reading the reference", quiet=quiet, unit="structures") as bar:
+        bar.set_total(len(files))
+        for file in files:
+            try:
+                backbone = read_backbone(file)
+            except InputError as error:
+                notes.append(f"novelty: left out of the reference: {error}")
+            else:
+                references.append(Reference(get_structure_name(file), backbone.coordinates))
+            bar.advance()
+    if not references:
+        raise InputError(f"no structure of the reference {path} can be read; {notes[-1]}")
+    return references
+
+
+def add_diversity(
+    found: Evaluation, aligner: Aligner, *, threshold: float, workers: int, quiet: bool
+) -> None:
+    """Align all pairs of designs and cluster them."""
+    from protdiff.evaluation.diversity import NORMALISATION, measure_diversity
+
+    chosen = found.choose_comparable()
+    with show_bar("comparing designs", quiet=quiet, unit="pairs") as bar:
+        bar.set_total(max(len(chosen) * (len(chosen) - 1) // 2, 1))
+        diversity = measure_diversity(
+            [one.judged for one in chosen],
+            threshold=threshold,
+            aligner=aligner,
+            workers=workers,
+            on_progress=bar.advance,
+        )
+    for one, cluster in zip(chosen, diversity.cluster_of, strict=True):
+        one.extra["cluster"] = int(cluster)
+    found.summary |= diversity.to_summary()
+    found.facts["diversity"] = {
+        "designs": len(chosen),
+        "clusters": len(diversity.clusters),
+        "threshold": threshold,
+        "aligner": aligner.name,
+        "normalised_by": NORMALISATION,
+        "note": aligner.note or None,
+    }
+
+
+def add_novelty(
+    found: Evaluation,
+    references: Sequence[Reference],
+    reference: Path,
+    aligner: Aligner,
+    *,
+    most: int | None,
+    workers: int,
+    quiet: bool,
+) -> None:
+    """Find the nearest known structure of each design, or of the first ``most``."""
+    from protdiff.evaluation.novelty import NORMALISATION, measure_novelty, summarise_novelty
+
+    chosen = found.choose_comparable()[:most]
+    if most is not None and most < len(found.designs):
+        found.notes.append(
+            f"novelty: of the first {len(chosen)} of {len(found.designs)} designs only"
+        )
+    with show_bar("searching the reference", quiet=quiet, unit="pairs") as bar:
+        bar.set_total(max(len(chosen) * len(references), 1))
+        novelties = measure_novelty(
+            [one.judged for one in chosen],
+            references,
+            aligner=aligner,
+            workers=workers,
+            on_progress=bar.advance,
+        )
+    for one, novelty in zip(chosen, novelties, strict=True):
+        one.extra["novelty"] = {"tm": round(novelty.tm, 4), "nearest": novelty.nearest}
+    found.summary |= summarise_novelty(novelties)
+    found.facts["novelty"] = {
+        "reference": str(reference),
+        "structures": len(references),
+        "aligner": aligner.name,
+        "normalised_by": NORMALISATION,
+        "note": aligner.note or None,
+    }
+
+
+def add_foldseek(found: Evaluation, foldseek: Foldseek) -> None:
+    """Find the nearest structure of a Foldseek database for each design."""
+    import dataclasses
+
+    from protdiff.evaluation.external import ExternalError
+
+    found.facts["foldseek"] = {
+        "database": str(foldseek.database),
+        "normalised_by": "the design's length",
+    }
+    chosen = {f"q{place}": one for place, one in enumerate(found.choose_comparable())}
+    queries = {
+        name: dataclasses.replace(one.backbone, coordinates=one.judged)
+        for name, one in chosen.items()
+    }
+    try:
+        hits = foldseek.search(queries) if queries else {}
+    except ExternalError as error:
+        found.failures.append(str(error))
+        return
+    if queries and not hits:
+        found.failures.append("Foldseek found nothing for any design; check the database")
+    for name, one in chosen.items():
+        hit = hits.get(name)
+        one.extra["foldseek"] = (
+            None if hit is None else {"tm": round(hit.tm, 4), "nearest": hit.target}
+        )
+    scores = [hit.tm for hit in hits.values()]
+    if scores:
+        found.summary["foldseek_tm"] = sum(scores) / len(scores)
+        found.summary["largest_foldseek_tm"] = max(scores)
+
+
+def add_likelihood(found: Evaluation, weights: str, device: str, *, quiet: bool) -> None:
+    """Find the log-likelihood of each design under a model."""
+    from protdiff.design.designer import load
+    from protdiff.errors import ProtdiffError
+    from protdiff.evaluation.likelihood import LikelihoodSettings, measure_likelihood
+
+    model = load(weights, device).model
+    settings = LikelihoodSettings(probes=4)
+    known = []
+    with show_bar("integrating", quiet=quiet, unit="structures") as bar:
+        bar.set_total(len(found.designs))
+        for one in found.designs:
+            sign = -1 if one.source.hand == "D" else 1
+            try:
+                value = measure_likelihood(model, one.backbone, settings, handedness=sign)
+            except ProtdiffError as error:
+                one.extra["likelihood"] = {"problem": str(error)}
+                found.notes.append(f"likelihood: {error}")
+            else:
+                known.append(value.nats_per_residue)
+                one.extra["likelihood"] = {
+                    "log_likelihood_nats": round(value.nats, 4),
+                    "nats_per_residue": round(value.nats_per_residue, 4),
+                    "standard_error": round(value.standard_error, 4),
+                }
+            bar.advance()
+    found.summary["nats_per_residue"] = sum(known) / len(known) if known else float("nan")
+    found.facts["likelihood"] = {"weights": model.name, "weights_sha256": model.sha256}
+
+
+def add_self_consistency(
+    found: Evaluation,
+    designer: SequenceDesigner,
+    folder: Folder | None,
+    aligner: Aligner,
+    *,
+    quiet: bool,
+) -> None:
+    """Design sequences, fold them, and compare the predictions with the designs."""
+    import dataclasses
+
+    from protdiff.evaluation.external import ExternalError
+    from protdiff.evaluation.self_consistency import (
+        DESIGNABLE_BELOW,
+        measure_self_consistency,
+        summarise_self_consistency,
+    )
+
+    chosen = found.choose_comparable()
+    with show_bar(f"sequences by {designer.name}", quiet=quiet) as bar:
+        bar.set_total(max(len(chosen), 1))
+        try:
+            results = measure_self_consistency(
+                [dataclasses.replace(one.backbone, coordinates=one.judged) for one in chosen],
+                designer,
+                folder,
+                fixed=[_find_fixed(one) for one in chosen],
+                aligner=aligner,
+                on_progress=_describe_last(bar, len(chosen), folder),
+            )
+        except ExternalError as error:
+            found.failures.append(str(error))
+            return
+    for one, result in zip(chosen, results, strict=True):
+        one.extra["self_consistency"] = result.to_dict()
+        if result.problem:
+            found.notes.append(f"{one.source.path.name}: {result.problem}")
+    if folder is not None:
+        found.summary |= summarise_self_consistency(results)
+    found.facts["self_consistency"] = {
+        "sequences_by": designer.name,
+        "structures_by": None if folder is None else folder.name,
+        "sequences_per_design": designer.sequences,
+        "designable_below": DESIGNABLE_BELOW,
+        "tm_normalised_by": "the design's length",
+        "aligner": aligner.name,
+        "note": aligner.note or None,
+    }
+
+
+def _describe_last(bar: Bar, total: int, folder: Folder | None) -> Callable[[float], None]:
+    """Return what counts the sequences, and says what the long silence after them is."""
+    done = 0.0
+
+    def count(amount: float) -> None:
+        nonlocal done
+        done += amount
+        bar.advance(amount)
+        if done >= total and folder is not None:
+            bar.describe(f"structures by {folder.name}")
+
+    return count
+
+
+def _find_fixed(one: Evaluated) -> NDArray[np.bool_] | None:
+    """Return which residues came from a motif, by the manifest; unknown amino acids are free."""
+    import numpy as np
+
+    from protdiff.structure.backbone import AMINO_ACIDS
+
+    places = one.source.record.get("motif_map")
+    if not isinstance(places, list) or not places:
+        return None
+    try:
+        numbers = [int(pair["to"]) for pair in places]
+    except (TypeError, KeyError, ValueError):
+        typer.echo(
+            f"protdiff: warning: the motif of {one.source.path.name} cannot be read from the "
+            "manifest, so no residue of it is kept",
+            err=True,
+        )
+        return None
+    fixed = np.isin(one.backbone.residue_number, numbers)
+    return fixed & np.isin(one.backbone.residue_name, list(AMINO_ACIDS))

@@ -1,0 +1,369 @@
+"""What a run of designs comes to in Python: a sequence of backbones that knows how good they are.
+
+A set is never changed: filtering, sorting and slicing give new ones, whose designs keep their
+numbers. What it writes is a run folder as the command line makes them, so that every command can
+go on from it.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, overload
+
+import numpy as np
+
+from protdiff.design.engine import Design
+from protdiff.design.run import OutputSettings
+from protdiff.design.run_folder import MANIFEST, SETTINGS, name_design, read_manifest, to_line
+from protdiff.design.settings import get_sign
+from protdiff.design.table import format_html, format_text, is_missing
+from protdiff.errors import InputError
+from protdiff.evaluation import Quality, measure_backbone
+from protdiff.files import make_folder_atomically, write_atomically
+from protdiff.structure import Backbone, read_backbone, write_backbone
+from protdiff.structure.protein_mpnn import (
+    DesignedSequence,
+    thread_sequence,
+    write_chain_ids,
+    write_fixed_positions,
+    write_parsed_backbones,
+)
+
+__all__ = ["DesignSet", "Interrupted", "read_designs"]
+
+
+class DesignSet(Sequence[Backbone]):
+    """Backbones that were designed together.
+
+    Indexing gives a :class:`~protdiff.Backbone`, slicing another set.
+
+    Parameters
+    ----------
+    designs
+        The finished designs.
+    records
+        For each its line of a manifest; ``file`` and ``quality`` in them are not read.
+    run
+        What the designs depend on, the content of a ``run.json``.
+
+    Examples
+    --------
+    >>> import protdiff
+    >>> designs = protdiff.load().generate(length=80, num=20)  # doctest: +SKIP
+    >>> good = designs.filter(lambda design: design.quality.strand > 0.2)  # doctest: +SKIP
+    >>> good.sort("ramachandran", reverse=True)[:5].write("best")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        designs: Iterable[Design],
+        records: Iterable[Mapping[str, Any]],
+        run: Mapping[str, Any],
+    ) -> None:
+        self._designs = tuple(designs)
+        self._records = tuple(dict(record) for record in records)
+        self._run = dict(run)
+        if len(self._designs) != len(self._records):
+            raise ValueError(f"{len(self._designs)} designs and {len(self._records)} records")
+
+    @property
+    def designs(self) -> tuple[Design, ...]:
+        """The designs with their index, backbone, quality and time."""
+        return self._designs
+
+    @property
+    def qualities(self) -> tuple[Quality, ...]:
+        """What was measured on each."""
+        return tuple(design.quality for design in self._designs)
+
+    @cached_property
+    def _backbones(self) -> tuple[Backbone, ...]:
+        return tuple(design.backbone for design in self._designs)
+
+    def __len__(self) -> int:
+        return len(self._designs)
+
+    def __iter__(self) -> Iterator[Backbone]:
+        return iter(self._backbones)
+
+    @overload
+    def __getitem__(self, index: int) -> Backbone: ...
+    @overload
+    def __getitem__(self, index: slice) -> DesignSet: ...
+    def __getitem__(self, index: int | slice) -> Backbone | DesignSet:
+        if isinstance(index, slice):
+            return self._take(range(len(self))[index])
+        return self._backbones[index]
+
+    def _take(self, places: Iterable[int]) -> DesignSet:
+        places = list(places)
+        return DesignSet(
+            [self._designs[place] for place in places],
+            [self._records[place] for place in places],
+            self._run,
+        )
+
+    def filter(
+        self, predicate: Callable[[Design], bool] | None = None, *, passing: bool | None = None
+    ) -> DesignSet:
+        """Return the designs that are wanted.
+
+        Parameters
+        ----------
+        predicate
+            Of a :class:`~protdiff.design.engine.Design`: ``design.quality.strand > 0.2``,
+            ``len(design.backbone) < 90``.
+        passing
+            True: only those that fail no quick check; False: only those that fail one.
+        """
+        return self._take(
+            place
+            for place, design in enumerate(self._designs)
+            if (passing is None or design.quality.passes == passing)
+            and (predicate is None or predicate(design))
+        )
+
+    def sort(
+        self, key: str | Callable[[Design], Any] = "ramachandran", *, reverse: bool = False
+    ) -> DesignSet:
+        """Return the designs in order; those for which there is no number come last.
+
+        Parameters
+        ----------
+        key
+            A number of :meth:`to_records` by its name, or a function of a design.
+        reverse
+            The largest first.
+
+        Raises
+        ------
+        InputError
+            There is no number of that name.
+        """
+        if callable(key):
+            values = [key(design) for design in self._designs]
+        else:
+            values = [record.get(key) for record in self.to_records()]
+            if values and not any(isinstance(value, int | float | str) for value in values):
+                known = [k for k, v in self.to_records()[0].items() if isinstance(v, int | float)]
+                raise InputError(f"cannot sort by {key!r}; there are {', '.join(known)}")
+        missing = [place for place, value in enumerate(values) if is_missing(value)]
+        ordered = sorted(
+            (place for place in range(len(self)) if place not in set(missing)),
+            key=lambda place: values[place],
+            reverse=reverse,
+        )
+        return self._take([*ordered, *missing])
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """Return one flat dict a design: its line of the manifest, and its quality.
+
+        ``pandas.DataFrame(designs.to_records())`` is a table with a row a design.
+        """
+        return [
+            {
+                "index": design.index,
+                "name": design.backbone.name,
+                **{k: v for k, v in record.items() if k not in ("file", "index", "quality")},
+                **design.quality.to_dict(),
+            }
+            for design, record in zip(self._designs, self._records, strict=True)
+        ]
+
+    def write(
+        self, folder: str | Path, *, format: Literal["pdb", "cif"] = "pdb", cbeta: bool = False
+    ) -> Path:
+        """Write a run folder: a structure a design, the manifest and the settings.
+
+        The folder is there when all of it is. A design that is not finite has a line in the
+        manifest and no file.
+
+        Parameters
+        ----------
+        folder
+            Where to; nothing may be there.
+        format
+            Of the structures.
+        cbeta
+            Add idealised CB atoms to all but glycines.
+
+        Returns
+        -------
+        pathlib.Path
+            The folder.
+
+        Raises
+        ------
+        InputError
+            The folder exists or cannot be written; there is no design, or two have one index.
+        """
+        folder = Path(folder)
+        output = OutputSettings(format=format, cbeta=cbeta)
+        indices = [design.index for design in self._designs]
+        if not indices:
+            raise InputError(f"there is no design to write to {folder}; the set is empty")
+        if len(set(indices)) < len(indices):
+            raise InputError(f"two designs for {folder} have one index; write them separately")
+        with make_folder_atomically(folder) as temporary:
+            lines = []
+            for design, record in zip(self._designs, self._records, strict=True):
+                file = None
+                if design.quality.finite:
+                    file = name_design(design.index, output.format)
+                    write_backbone(
+                        temporary / file,
+                        design.backbone,
+                        cbeta=cbeta,
+                        motif_map=record.get("motif_map"),
+                        handedness=get_sign(record.get("handedness", "L")),
+                    )
+                measured = record.get("quality")
+                quality = (measured if isinstance(measured, dict) else {}) | (
+                    design.quality.to_dict()
+                )
+                lines.append(to_line(record | {"file": file, "quality": quality}))
+            with write_atomically(temporary / SETTINGS) as path:
+                settings = self._run | {"format": format, "cbeta": cbeta}
+                path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+            with write_atomically(temporary / MANIFEST) as path:
+                path.write_text("".join(lines), encoding="utf-8")
+        return folder
+
+    def write_protein_mpnn(self, folder: str | Path) -> Path:
+        """Write what ``protein_mpnn_run.py`` reads, into a new folder.
+
+        ``backbones.jsonl`` is for its ``--jsonl_path``, ``chain_ids.jsonl`` for
+        ``--chain_id_jsonl`` and ``fixed_positions.jsonl`` for ``--fixed_positions_jsonl``. Motif
+        residues are fixed, but for the redesignable ones.
+
+        Raises
+        ------
+        InputError
+            The folder exists or cannot be written; there is no design.
+        """
+        free = {
+            design.backbone.name: record.get("redesignable", ())
+            for design, record in zip(self._designs, self._records, strict=True)
+        }
+        kept = self.filter(lambda design: design.quality.finite)
+        with make_folder_atomically(folder) as temporary:
+            write_parsed_backbones(temporary / "backbones.jsonl", kept)
+            write_chain_ids(temporary / "chain_ids.jsonl", kept)
+            write_fixed_positions(temporary / "fixed_positions.jsonl", kept, redesignable=free)
+        return Path(folder)
+
+    def thread(self, sequences: Mapping[str, Sequence[DesignedSequence]]) -> DesignSet:
+        """Return the designs with sequences: each takes the first of its name, the best one.
+
+        Parameters
+        ----------
+        sequences
+            As :func:`protdiff.read_protein_mpnn` reads them.
+
+        Raises
+        ------
+        InputError
+            A design has no sequence, or one that does not fit.
+        """
+        lacking = [backbone.name for backbone in self if not sequences.get(backbone.name)]
+        if lacking:
+            raise InputError(
+                f"there is no sequence for {lacking[0]} ({len(lacking)} such designs of "
+                f"{len(self)}); filter the designs, or design sequences for them"
+            )
+        designs, records = [], []
+        for design, record in zip(self._designs, self._records, strict=True):
+            best = sequences[design.backbone.name][0]
+            designs.append(replace(design, backbone=thread_sequence(design.backbone, best)))
+            records.append(record | {"sequence": best.sequence, "sequence_score": best.score})
+        return DesignSet(designs, records, self._run)
+
+    def __repr__(self) -> str:
+        return format_text(self._designs, self._records)
+
+    def _repr_html_(self) -> str:
+        """Show a table in a notebook."""
+        return format_html(self._designs, self._records)
+
+
+class Interrupted(KeyboardInterrupt):
+    """Sampling was interrupted; what was finished by then is in :attr:`designs`.
+
+    In an interactive session that did not catch it, it is ``sys.last_value``.
+    """
+
+    def __init__(self, designs: DesignSet, asked: int) -> None:
+        super().__init__(
+            f"{len(designs)} of {asked} designs were finished; they are the `designs` of this "
+            "exception (in a session: sys.last_value.designs)"
+        )
+        self.designs = designs
+
+
+def read_designs(folder: str | Path) -> DesignSet:
+    """Read a run folder, as the commands and :meth:`DesignSet.write` make them.
+
+    Quality is measured on the files. A design that is not finite has no file and is left out.
+
+    Parameters
+    ----------
+    folder
+        With a ``manifest.jsonl``.
+
+    Returns
+    -------
+    DesignSet
+        By index.
+
+    Raises
+    ------
+    InputError
+        There is no manifest, or a structure that it names cannot be read.
+    """
+    folder = Path(folder)
+    if not (folder / MANIFEST).is_file():
+        raise InputError(
+            f"{folder} holds no {MANIFEST}; give the folder of a run, or read structures with "
+            "read_backbones"
+        )
+    manifest = read_manifest(folder / MANIFEST)
+    if manifest.damaged:
+        warnings.warn(
+            f"{manifest.damaged} damaged lines of {folder / MANIFEST} were passed over",
+            stacklevel=2,
+        )
+    designs, records = [], []
+    for index, record in sorted(manifest.records.items()):
+        if record["file"] is None:
+            continue
+        designs.append(_read_design(folder / record["file"], index, record))
+        records.append(record)
+    return DesignSet(designs, records, _read_run(folder / SETTINGS))
+
+
+def _read_design(path: Path, index: int, record: Mapping[str, Any]) -> Design:
+    backbone = read_backbone(path)
+    try:
+        sign = get_sign(record.get("handedness", "L"))
+        given = [int(pair["to"]) for pair in record.get("motif_map", ())]
+        _ = [int(number) for number in record.get("redesignable", ())]
+        seconds = float(record.get("seconds", 0.0))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"the manifest's line for {path} is damaged; make it again") from error
+    if given:
+        backbone = replace(backbone, motif_mask=np.isin(backbone.residue_number, given))
+    return Design(index, backbone, measure_backbone(backbone, handedness=sign), seconds, {})
+
+
+def _read_run(path: Path) -> dict[str, Any]:
+    try:
+        run = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        run = None
+    # Without it the designs are as good, and a run that is to go on here will say what it lacks.
+    return run if isinstance(run, dict) else {}

@@ -1,0 +1,193 @@
+"""What programs that design sequences for a backbone have in common.
+
+The backbone goes out as a PDB file, numbered from 1 without gaps: the programs take a jump in the
+numbers for missing residues and would answer with a longer sequence. Designed residues are written
+as glycine, or as they are called; residues to be kept carry their own names and are listed.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protdiff.errors import InputError
+from protdiff.evaluation.external.command import (
+    TIMEOUT,
+    ExternalError,
+    find_on_path,
+    run_program,
+    split_command,
+)
+from protdiff.evaluation.external.fasta import parse_fasta
+from protdiff.structure import Backbone, write_backbone
+
+__all__ = ["DesignedSequence", "SequenceDesigner"]
+
+NAME = "design"
+"""What the backbone is called in the files that go out."""
+
+_SEQUENCE = re.compile(r"[ACDEFGHIKLMNPQRSTVWYX]+")
+
+
+@dataclass(frozen=True)
+class DesignedSequence:
+    """A sequence designed for a backbone.
+
+    Attributes
+    ----------
+    sequence
+        One-letter codes.
+    score
+        What the program gives, as mean −log p of the designed residues: lower is better. NaN where
+        it gives none.
+    """
+
+    sequence: str
+    score: float
+
+
+@dataclass(frozen=True)
+class SequenceDesigner(ABC):
+    """A program that designs sequences.
+
+    Parameters
+    ----------
+    command
+        The program, and arguments that come before ours.
+    sequences
+        How many for each backbone.
+    temperature
+        Of sampling.
+    seed
+        Above 0; the programs take 0 for "any".
+    timeout
+        Seconds for one backbone.
+    """
+
+    command: tuple[str, ...]
+    sequences: int = 8
+    temperature: float = 0.1
+    seed: int = 1
+    timeout: float = TIMEOUT
+
+    name: ClassVar[str]
+    programs: ClassVar[tuple[str, ...]]
+    option: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        if self.sequences < 1 or self.seed < 1:
+            raise InputError("the number of sequences and the seed are at least 1")
+
+    @classmethod
+    def find_command(cls, given: str | None) -> tuple[str, ...] | None:
+        """Return the command that was given, or that of a program on PATH, or None.
+
+        Raises
+        ------
+        InputError
+            A command was given that does not exist.
+        """
+        if given is not None:
+            return tuple(split_command(given, cls.option))
+        found = find_on_path(cls.programs)
+        return None if found is None else (found,)
+
+    @abstractmethod
+    def list_arguments(
+        self, structure: Path, out: Path, backbone: Backbone, fixed: NDArray[np.bool_]
+    ) -> list[str]:
+        """Return the program's arguments, and write what files they need beside ``structure``."""
+
+    @abstractmethod
+    def read_score(self, header: str) -> float:
+        """Return the score in the header of a designed sequence; NaN if there is none."""
+
+    def design(
+        self, backbone: Backbone, fixed: NDArray[np.bool_] | None = None
+    ) -> list[DesignedSequence]:
+        """Design sequences for the one chain of a backbone.
+
+        Parameters
+        ----------
+        backbone
+            The structure; residues to keep have their own names.
+        fixed
+            (residue,) bool, True where the amino acid is kept.
+
+        Raises
+        ------
+        ExternalError
+            The program fails, takes too long, or gives no sequence of the backbone's length.
+        InputError
+            The backbone has several chains or is not finite.
+        """
+        if len(backbone.chains) > 1:
+            raise InputError(
+                f"{backbone.name} has {len(backbone.chains)} chains; sequences are designed for "
+                "single chains here"
+            )
+        kept = np.zeros(len(backbone), bool) if fixed is None else np.asarray(fixed, bool)
+        with tempfile.TemporaryDirectory(prefix="protdiff-") as temporary:
+            folder = Path(temporary)
+            structure, out = folder / f"{NAME}.pdb", folder / "out"
+            # Chain A, numbered from 1: the places in the list of fixed residues are then plain.
+            plain = Backbone.from_coordinates(
+                backbone.coordinates, residue_name=backbone.residue_name, name=NAME
+            )
+            write_backbone(structure, plain)
+            out.mkdir()
+            run_program(
+                [*self.command, *self.list_arguments(structure, out, plain, kept)],
+                name=self.name,
+                folder=self._choose_folder(folder),
+                timeout=self.timeout,
+            )
+            return self._read(out / "seqs" / f"{NAME}.fa", len(backbone))
+
+    def _choose_folder(self, folder: Path) -> Path:
+        # A script may look for its weights below where it stands.
+        scripts = (Path(word) for word in self.command if word.endswith(".py"))
+        return next((script.resolve().parent for script in scripts if script.is_file()), folder)
+
+    def _read(self, path: Path, length: int) -> list[DesignedSequence]:
+        if not path.is_file():
+            raise ExternalError(f"{self.name} ended without an error and wrote no seqs/{path.name}")
+        # The first record is the input.
+        records = parse_fasta(path.read_text(encoding="utf-8", errors="replace"))[1:]
+        found = []
+        for header, text in records:
+            sequence = text.upper()
+            if len(sequence) != length or not _SEQUENCE.fullmatch(sequence):
+                raise ExternalError(
+                    f"{self.name} gave {text[:30]!r}..., {len(text)} letters, for a backbone of "
+                    f"{length} residues; expected as many amino acids"
+                )
+            found.append(DesignedSequence(sequence, self.read_score(header)))
+        if not found:
+            raise ExternalError(f"{self.name} wrote no designed sequence to seqs/{path.name}")
+        return found
+
+
+def read_number(header: str, key: str) -> float:
+    """Return the number of ``key=number`` in a header of comma-separated fields, or NaN.
+
+    Examples
+    --------
+    >>> read_number("T=0.1, sample=1, score=0.7291, global_score=0.9330", "score")
+    0.7291
+    """
+    for field in header.split(","):
+        name, _, value = field.partition("=")
+        if name.strip() == key:
+            try:
+                return float(value)
+            except ValueError:
+                break
+    return float("nan")

@@ -1,0 +1,214 @@
+"""Self-consistency: whether a sequence made for the backbone folds back to it.
+
+A program designs sequences for the design, another predicts their structures without seeing it, and
+the nearest prediction tells: scRMSD, the CA RMSD after superposition, and scTM, the TM-score by the
+design's length. The best of the sequences counts, each number for itself. Under 2 Å a design is
+called designable, as in the field (Trippe et al. 2022; Watson et al. 2023).
+
+The numbers are those of the programs as much as of the design: name them with the result.
+
+References
+----------
+B. Trippe et al., Diffusion probabilistic modeling of protein backbones in 3D for the
+motif-scaffolding problem, 2022. J. Watson et al., De novo design of protein structure and function
+with RFdiffusion, 2023.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protdiff.errors import InputError
+from protdiff.evaluation.external.command import ExternalError
+from protdiff.evaluation.external.folding import Folder
+from protdiff.evaluation.external.inverse_folding import DesignedSequence, SequenceDesigner
+from protdiff.evaluation.tm_score import Aligner, can_align, get_aligner
+from protdiff.structure import Backbone, superimpose
+
+__all__ = [
+    "DESIGNABLE_BELOW",
+    "SelfConsistency",
+    "compare_fold",
+    "measure_self_consistency",
+    "summarise_self_consistency",
+]
+
+DESIGNABLE_BELOW = 2.0
+"""scRMSD in Å of a designable backbone."""
+
+
+@dataclass(frozen=True)
+class SelfConsistency:
+    """How well a design's sequences fold back to it.
+
+    Attributes
+    ----------
+    sequences
+        What was designed.
+    rmsd
+        (sequence,) CA RMSD in Å of each one's prediction; NaN where there is none.
+    tm
+        (sequence,) TM-score of each one's prediction, by the design's length.
+    problem
+        What went wrong, or empty.
+    """
+
+    sequences: tuple[DesignedSequence, ...] = ()
+    rmsd: tuple[float, ...] = ()
+    tm: tuple[float, ...] = ()
+    problem: str = ""
+
+    @property
+    def sc_rmsd(self) -> float:
+        """Smallest RMSD of all sequences; NaN without a prediction."""
+        return min((x for x in self.rmsd if math.isfinite(x)), default=math.nan)
+
+    @property
+    def sc_tm(self) -> float:
+        """Largest TM-score of all sequences; NaN without a prediction."""
+        return max((x for x in self.tm if math.isfinite(x)), default=math.nan)
+
+    @property
+    def best_sequence(self) -> str:
+        """The sequence whose prediction is nearest, else the one with the best score, else ''."""
+        if not self.sequences:
+            return ""
+        keys = self.rmsd if math.isfinite(self.sc_rmsd) else [s.score for s in self.sequences]
+        order = [key if math.isfinite(key) else math.inf for key in keys]
+        return self.sequences[order.index(min(order))].sequence
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was found as JSON knows it."""
+        return {
+            "sc_rmsd": _round(self.sc_rmsd),
+            "sc_tm": _round(self.sc_tm),
+            "best_sequence": self.best_sequence or None,
+            "sequences": [
+                {
+                    "sequence": one.sequence,
+                    "score": _round(one.score),
+                    "rmsd": _round(self.rmsd[place]) if self.rmsd else None,
+                    "tm": _round(self.tm[place]) if self.tm else None,
+                }
+                for place, one in enumerate(self.sequences)
+            ],
+            "problem": self.problem or None,
+        }
+
+
+def measure_self_consistency(
+    backbones: Sequence[Backbone],
+    designer: SequenceDesigner,
+    folder: Folder | None,
+    *,
+    fixed: Sequence[NDArray[np.bool_] | None] | None = None,
+    aligner: Aligner | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> list[SelfConsistency]:
+    """Design sequences for backbones, fold them and compare.
+
+    Parameters
+    ----------
+    backbones
+        The designs: single chains of L-amino acids.
+    designer
+        What designs sequences.
+    folder
+        What predicts structures; without it there are sequences and no comparison.
+    fixed
+        For each design (residue,) bool, True where the amino acid is kept, or None.
+    aligner
+        For the TM-score.
+    on_progress
+        Is told when another design has its sequences.
+
+    Returns
+    -------
+    list of SelfConsistency
+        One for each design; what failed for one says so in its ``problem``.
+
+    Raises
+    ------
+    ExternalError
+        It failed for every design, or nothing could be folded.
+    """
+    masks = [None] * len(backbones) if fixed is None else fixed
+    found: list[SelfConsistency] = []
+    for backbone, mask in zip(backbones, masks, strict=True):
+        try:
+            found.append(SelfConsistency(tuple(designer.design(backbone, mask))))
+        except (ExternalError, InputError) as error:
+            found.append(SelfConsistency(problem=str(error)))
+        if on_progress is not None:
+            on_progress(1)
+    if found and all(one.problem for one in found):
+        raise ExternalError(found[0].problem)
+    if folder is None or not found:
+        return found
+    sequences = {
+        f"d{number}_s{place}": designed.sequence
+        for number, one in enumerate(found)
+        for place, designed in enumerate(one.sequences)
+    }
+    folds = folder.fold(sequences)
+    aligner = get_aligner() if aligner is None else aligner
+    return [
+        _compare_all(backbone, one, number, folds, aligner, folder.name)
+        for number, (backbone, one) in enumerate(zip(backbones, found, strict=True))
+    ]
+
+
+def _compare_all(
+    backbone: Backbone,
+    one: SelfConsistency,
+    number: int,
+    folds: dict[str, Backbone],
+    aligner: Aligner,
+    name: str,
+) -> SelfConsistency:
+    scores = [
+        compare_fold(backbone, folds.get(f"d{number}_s{place}"), aligner)
+        for place in range(len(one.sequences))
+    ]
+    lost = sum(not math.isfinite(rmsd) for rmsd, _ in scores)
+    problem = one.problem
+    if lost and not problem:
+        problem = f"{name} gave no usable structure for {lost} of {len(scores)} sequences"
+    rmsd, tm = (tuple(column) for column in zip(*scores, strict=True)) if scores else ((), ())
+    return replace(one, rmsd=rmsd, tm=tm, problem=problem)
+
+
+def compare_fold(design: Backbone, fold: Backbone | None, aligner: Aligner) -> tuple[float, float]:
+    """Return the CA RMSD (Å) and the TM-score of a prediction; NaN if it does not fit the design.
+
+    Residues correspond one to one for the RMSD; the TM-score is by alignment, normalised by the
+    design's length.
+    """
+    if fold is None or len(fold) != len(design) or not can_align(fold.coordinates):
+        return math.nan, math.nan
+    rmsd = superimpose(fold.coordinates[:, 1], design.coordinates[:, 1]).rmsd
+    if not can_align(design.coordinates):
+        return rmsd, math.nan
+    return rmsd, aligner.score(design.coordinates, fold.coordinates).by_first
+
+
+def summarise_self_consistency(found: Sequence[SelfConsistency]) -> dict[str, float]:
+    """Return the rows for a table; designs without a prediction count as not designable."""
+    rmsd = [one.sc_rmsd for one in found if math.isfinite(one.sc_rmsd)]
+    tm = [one.sc_tm for one in found if math.isfinite(one.sc_tm)]
+    below = sum(value < DESIGNABLE_BELOW for value in rmsd)
+    return {
+        "sc_rmsd": float(np.mean(rmsd)) if rmsd else math.nan,
+        "sc_tm": float(np.mean(tm)) if tm else math.nan,
+        "designable": below / len(found) if rmsd else math.nan,
+    }
+
+
+def _round(value: float) -> float | None:
+    return round(value, 4) if math.isfinite(value) else None

@@ -1,0 +1,296 @@
+"""The formats of ProteinMPNN: backbones and what is fixed out to it, its sequences back.
+
+Three JSONL files take designs to ``protein_mpnn_run.py``, as its ``--jsonl_path``,
+``--chain_id_jsonl`` and ``--fixed_positions_jsonl``: the first has one line a backbone, the other
+two are one line each, an object with an entry for each backbone's name. Positions count from 1 in
+each chain, in steps of the author's numbering, so that a number that is missing takes a position.
+It answers with a FASTA file a backbone: the input's own sequence, then samples, chains in the
+order of their ids and divided by ``/``.
+
+References
+----------
+Dauparas et al. 2022, "Robust deep learning-based protein sequence design using ProteinMPNN".
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protdiff.errors import InputError
+from protdiff.files import write_atomically
+from protdiff.structure.backbone import ATOM_NAMES, Backbone
+from protdiff.structure.foreign import import_biotite
+
+__all__ = [
+    "DesignedSequence",
+    "read_protein_mpnn",
+    "thread_sequence",
+    "write_chain_ids",
+    "write_fixed_positions",
+    "write_parsed_backbones",
+]
+
+_LETTERS = frozenset("ACDEFGHIKLMNPQRSTVWY")
+_SEQUENCE = re.compile(r"[A-Z/]+")
+
+
+@dataclass(frozen=True)
+class DesignedSequence:
+    """A sequence that ProteinMPNN made for a backbone.
+
+    Attributes
+    ----------
+    name
+        Of the backbone.
+    sequence
+        One-letter codes; chains in the order of their ids, divided by ``/``.
+    score
+        Mean negative log-probability of the designed residues, in nats; lower is better.
+    temperature
+        Of sampling.
+    sample
+        Its number, from 1.
+    """
+
+    name: str
+    sequence: str
+    score: float
+    temperature: float
+    sample: int
+
+
+def write_parsed_backbones(
+    path: str | Path, backbones: Iterable[Backbone], *, overwrite: bool = False
+) -> None:
+    """Write backbones as ProteinMPNN's ``--jsonl_path`` takes them.
+
+    Parameters
+    ----------
+    path
+        The file.
+    backbones
+        With names that differ.
+    overwrite
+        Replace an existing file.
+
+    Raises
+    ------
+    InputError
+        The file exists; names are repeated; residues have no places in ProteinMPNN's numbering.
+    """
+    lines = []
+    for backbone in _check_names(backbones):
+        line: dict[str, Any] = {}
+        for chain, (places, positions) in _locate(backbone).items():
+            letters = np.full(positions[-1], "-")
+            x = np.full((positions[-1], len(ATOM_NAMES), 3), np.nan)
+            x[positions - 1] = backbone.coordinates[places].astype(float).round(3)
+            letters[positions - 1] = [
+                letter if letter in _LETTERS else "-"
+                for letter in np.array(list(backbone.sequence))[places].tolist()
+            ]
+            line[f"seq_chain_{chain}"] = "".join(letters.tolist())
+            line[f"coords_chain_{chain}"] = {
+                f"{atom}_chain_{chain}": x[:, k].tolist() for k, atom in enumerate(ATOM_NAMES)
+            }
+        line["name"] = backbone.name
+        line["num_of_chains"] = len(backbone.chains)
+        line["seq"] = "".join(line[f"seq_chain_{chain}"] for chain in sorted(backbone.chains))
+        lines.append(json.dumps(line))  # NaN, where a residue is missing, is what it reads
+    _write_lines(path, lines, overwrite)
+
+
+def write_chain_ids(
+    path: str | Path, backbones: Iterable[Backbone], *, overwrite: bool = False
+) -> None:
+    """Write which chains to design and which to keep, ``{name: [[designed], [kept]]}``.
+
+    All are designed: what is given of a chain is said residue by residue, by
+    :func:`write_fixed_positions`. Parameters and errors are those of
+    :func:`write_parsed_backbones`.
+    """
+    table = {backbone.name: [sorted(backbone.chains), []] for backbone in _check_names(backbones)}
+    _write_lines(path, [json.dumps(table)], overwrite)
+
+
+def write_fixed_positions(
+    path: str | Path,
+    backbones: Iterable[Backbone],
+    *,
+    redesignable: Mapping[str, Iterable[int]] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write the residues that keep their amino acid, ``{name: {chain: [position, ...]}}``.
+
+    Those are the residues of a motif, but for the redesignable ones and those without an amino
+    acid of their own (UNK).
+
+    Parameters
+    ----------
+    path
+        The file.
+    backbones
+        With names that differ.
+    redesignable
+        For names of backbones, the residue numbers whose amino acid is free.
+    overwrite
+        Replace an existing file.
+
+    Raises
+    ------
+    InputError
+        As :func:`write_parsed_backbones`.
+    """
+    table = {}
+    for backbone in _check_names(backbones):
+        free = np.isin(backbone.residue_number, list((redesignable or {}).get(backbone.name, ())))
+        fixed = backbone.motif_mask & ~free & (backbone.residue_name != "UNK")
+        table[backbone.name] = {
+            chain: positions[fixed[places]].tolist()
+            for chain, (places, positions) in _locate(backbone).items()
+        }
+    _write_lines(path, [json.dumps(table)], overwrite)
+
+
+def read_protein_mpnn(path: str | Path) -> dict[str, list[DesignedSequence]]:
+    """Read the sequences that ProteinMPNN made.
+
+    Parameters
+    ----------
+    path
+        A FASTA file of it, or a folder with such files (its output folder, or ``seqs`` therein).
+
+    Returns
+    -------
+    dict of str to list of DesignedSequence
+        For each backbone's name its sequences, the lowest score first.
+
+    Raises
+    ------
+    InputError
+        There is no such file, or it is not of ProteinMPNN.
+    """
+    path = Path(path)
+    if path.is_dir():
+        folder = path / "seqs" if (path / "seqs").is_dir() else path
+        files = sorted([*folder.glob("*.fa"), *folder.glob("*.fasta")])
+    else:
+        files = [path]
+    found: dict[str, list[DesignedSequence]] = {}
+    for file in files:
+        for sequence in _read_fasta(file):
+            found.setdefault(sequence.name, []).append(sequence)
+    if not found:
+        raise InputError(f"{path} holds no sequence of ProteinMPNN; give its output folder")
+    return {name: sorted(group, key=lambda s: s.score) for name, group in found.items()}
+
+
+def thread_sequence(backbone: Backbone, sequence: DesignedSequence | str) -> Backbone:
+    """Give a backbone the amino acids of a sequence of ProteinMPNN.
+
+    Parameters
+    ----------
+    backbone
+        What was given to ProteinMPNN.
+    sequence
+        What it made of it: chains in the order of their ids, divided by ``/``.
+
+    Raises
+    ------
+    InputError
+        The lengths do not fit.
+    """
+    text = sequence if isinstance(sequence, str) else sequence.sequence
+    located = _locate(backbone)
+    chains, parts = sorted(located), text.split("/")
+    expected = [int(located[chain][1][-1]) for chain in chains]
+    if [len(part) for part in parts] != expected:
+        raise InputError(
+            f"a sequence for {backbone.name} has chains of {expected} residues; "
+            f"got {[len(part) for part in parts]}"
+        )
+    letters = np.array(list(backbone.sequence))
+    for chain, part in zip(chains, parts, strict=True):
+        places, positions = located[chain]
+        letters[places] = np.array(list(part))[positions - 1]
+    threaded = backbone.with_sequence("".join(letters.tolist()))
+    # A letter says less than a name: what did not change keeps the name that it had.
+    same = letters == np.array(list(backbone.sequence))
+    return threaded.with_names(np.where(same, backbone.residue_name, threaded.residue_name))
+
+
+def _locate(backbone: Backbone) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Return each chain's residues: their places in the backbone, and their positions, from 1."""
+    located = {}
+    for chain in backbone.chains:
+        places = np.flatnonzero(backbone.chain_id == chain)
+        number = backbone.residue_number[places]
+        if len(chain) != 1:
+            raise InputError(
+                f"chain {chain} of {backbone.name} has more than one letter, which ProteinMPNN "
+                "does not read; name chains A, B, ..."
+            )
+        if (np.diff(number) < 1).any():
+            raise InputError(
+                f"the residue numbers of chain {chain} of {backbone.name} do not rise, so that "
+                "ProteinMPNN counts them in another order; number residues 1, 2, 3, ..."
+            )
+        located[chain] = (places, number - number[0] + 1)
+    return located
+
+
+def _check_names(backbones: Iterable[Backbone]) -> Sequence[Backbone]:
+    backbones = list(backbones)
+    names = [backbone.name for backbone in backbones]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"two backbones are called {twice}; ProteinMPNN tells them by name")
+    if not backbones:
+        raise InputError("there is no backbone to write; give one or more")
+    return backbones
+
+
+def _write_lines(path: str | Path, lines: Sequence[str], overwrite: bool) -> None:
+    with write_atomically(path, overwrite=overwrite) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _read_fasta(path: Path) -> list[DesignedSequence]:
+    """Read one file; its first entry is the input's own sequence and names the backbone."""
+    fasta = import_biotite("sequence.io.fasta").FastaFile
+    try:
+        entries = list(itertools.islice(fasta.read_iter(str(path)), 1_000_000))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except (UnicodeDecodeError, ValueError) as error:
+        raise InputError(f"{path} is no FASTA file; give one that ProteinMPNN wrote") from error
+    name: str | None = None
+    found = []
+    for header, sequence in entries:
+        head, _, rest = header.partition(", ")
+        values = dict(part.split("=", 1) for part in rest.split(", ") if "=" in part)
+        if not head.startswith("T="):
+            name = head
+            continue
+        try:
+            numbers = float(head[2:]), float(values["score"]), int(values["sample"])
+        except (KeyError, ValueError):
+            numbers = math.nan, math.nan, 0
+        if name is None or not math.isfinite(sum(numbers)) or not _SEQUENCE.fullmatch(sequence):
+            raise InputError(
+                f"{path} is not of ProteinMPNN at {header[:60]!r}: expected the name of a backbone "
+                "and then `T=..., sample=..., score=...`, each with a sequence"
+            )
+        temperature, score, sample = numbers
+        found.append(DesignedSequence(name, sequence, score, temperature, sample))
+    return found

@@ -1,0 +1,346 @@
+"""Programs of others: called as they want it, and survived whatever they do."""
+
+import math
+import sys
+import time
+import types
+
+import numpy as np
+import pytest
+
+from protdiff.errors import InputError
+from protdiff.evaluation.external import (
+    DesignedSequence,
+    ESMFold,
+    ExternalError,
+    FoldingCommand,
+    Foldseek,
+    LigandMPNN,
+    ProteinMPNN,
+    find_folder,
+)
+from protdiff.evaluation.external.command import run_program, split_command
+from protdiff.evaluation.self_consistency import (
+    compare_fold,
+    measure_self_consistency,
+    summarise_self_consistency,
+)
+from protdiff.evaluation.tm_score import Aligner, TMScore
+from protdiff.structure import Backbone, build_backbone, write_backbone
+
+
+@pytest.fixture(scope="module")
+def design():
+    """Return a bent helix of 30 residues, of which 3 and 10 are tryptophans of a motif."""
+    phi = np.full(30, -57.0)
+    phi[15] = -90.0
+    names = np.full(30, "GLY")
+    names[[2, 9]] = "TRP"
+    return Backbone.from_coordinates(
+        build_backbone(phi, -47.0),
+        residue_name=names,
+        residue_number=np.arange(30) * 2 + 5,  # of no concern to the program
+        name="bent",
+    )
+
+
+class Same(Aligner):
+    name = "same"
+
+    def score(self, first, second):
+        return TMScore(0.9, 0.8)
+
+
+def test_protein_mpnn_is_called_and_read(programs, design):
+    programs("protein_mpnn_run.py", "PROTEIN_MPNN")
+    command = ProteinMPNN.find_command(None)
+    found = ProteinMPNN(command, sequences=3).design(design)
+    assert [round(one.score, 4) for one in found] == [1.1, 1.2, 1.3]
+    assert all(len(one.sequence) == 30 for one in found)
+    assert len({one.sequence for one in found}) == 3
+
+
+def test_fixed_residues_are_kept_by_place_not_by_number(programs, design):
+    programs("protein_mpnn_run.py", "PROTEIN_MPNN")
+    fixed = np.isin(np.arange(30), [2, 9])
+    found = ProteinMPNN(ProteinMPNN.find_command(None), sequences=2).design(design, fixed)
+    for one in found:
+        assert one.sequence[2] == one.sequence[9] == "W"
+        assert one.sequence.count("W") == 2
+
+
+def test_ligand_mpnn_runs_beside_its_script_and_takes_labels(programs, design, monkeypatch):
+    script = programs("run.py", "LIGAND_MPNN")
+    (script.parent / "weights_beside_the_script").touch()
+    monkeypatch.chdir(script.parent.parent)
+    command = LigandMPNN.find_command(f"{sys.executable} bin/run.py")
+    fixed = np.isin(np.arange(30), [2, 9])
+    found = LigandMPNN(command, sequences=2).design(design, fixed)
+    assert [place for place, letter in enumerate(found[0].sequence) if letter == "W"] == [2, 9]
+    assert found[0].score == pytest.approx(-math.log(0.4794))
+
+
+def test_what_is_not_there_is_none_and_what_was_named_is_an_error(programs):
+    assert ProteinMPNN.find_command(None) is None
+    assert LigandMPNN.find_command(None) is None
+    assert Foldseek.find_command(None) is None
+    for kind in (ProteinMPNN, LigandMPNN, Foldseek):
+        with pytest.raises(InputError, match="there is no program 'nowhere'"):
+            kind.find_command("nowhere --fast")
+    with pytest.raises(InputError, match="cannot be split"):
+        split_command('"half', "--mpnn-command")
+    with pytest.raises(InputError, match="is empty"):
+        split_command("  ", "--mpnn-command")
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("import sys; sys.exit('no weights here')", "exit code 1: no weights here"),
+        ("import os; os._exit(7)", "exit code 7 and said nothing"),
+        ("pass", "wrote no seqs/design.fa"),
+        ("import time; time.sleep(60)", "took more than 0.5 s"),
+    ],
+)
+def test_a_program_that_fails_says_so_in_a_line(programs, design, code, message):
+    programs("protein_mpnn_run.py", code)
+    designer = ProteinMPNN(ProteinMPNN.find_command(None), timeout=0.5 if "sleep" in code else 60)
+    start = time.monotonic()
+    with pytest.raises(ExternalError, match=message) as caught:
+        designer.design(design)
+    assert "\n" not in str(caught.value)
+    assert time.monotonic() - start < 50
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        "not fasta at all",
+        ">input\\nGGGG\\n",
+        ">input\\nGGGG\\n>T=0.1, sample=1, score=1.0\\nAAAA\\n",
+        ">input\\nGGGG\\n>T=0.1, sample=1, score=1.0\\n" + "1" * 30 + "\\n",
+        "\\xff\\x00\\n>x\\n>y\\n",
+    ],
+)
+def test_garbage_is_refused(programs, design, answer):
+    programs(
+        "protein_mpnn_run.py",
+        "import os, sys\n"
+        "out = sys.argv[sys.argv.index('--out_folder') + 1] + '/seqs'\n"
+        "os.makedirs(out)\n"
+        f"open(out + '/design.fa', 'wb').write('{answer}'.encode('latin-1'))\n",
+    )
+    with pytest.raises(ExternalError, match="ProteinMPNN"):
+        ProteinMPNN(ProteinMPNN.find_command(None)).design(design)
+
+
+def test_a_complex_is_refused_before_anything_runs(design):
+    two = Backbone.from_coordinates(design.coordinates, chain_id=["A"] * 15 + ["B"] * 15)
+    with pytest.raises(InputError, match="2 chains"):
+        ProteinMPNN(("nowhere",)).design(two)
+
+
+def test_what_a_program_started_ends_with_it(tmp_path):
+    child = "import time, pathlib; time.sleep(3); pathlib.Path('alive').touch()"
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    with pytest.raises(ExternalError, match="was stopped"):
+        run_program([sys.executable, "-c", code], name="x", folder=tmp_path, timeout=1.0)
+    time.sleep(3.5)
+    assert not (tmp_path / "alive").exists()
+
+
+def test_a_program_that_asks_for_input_gets_none(tmp_path):
+    printed = run_program(
+        [sys.executable, "-SEc", "import sys; print(len(sys.stdin.read()))"],
+        name="x",
+        folder=tmp_path,
+        timeout=60,
+    )
+    assert printed.strip() == "0"
+    with pytest.raises(ExternalError, match="cannot be started"):
+        run_program([str(tmp_path)], name="x", folder=tmp_path)
+
+
+def test_a_template_needs_its_places(programs):
+    myfold = programs("myfold", "FOLDER")
+    with pytest.raises(InputError, match=r"lacks \{out\}"):
+        FoldingCommand(f"{myfold} {{fasta}}")
+    with pytest.raises(InputError, match="no program 'nofold'"):
+        FoldingCommand("nofold {fasta} {out}")
+    assert find_folder("myfold {fasta} {out}").name == "myfold"
+
+
+def test_known_programs_are_found_on_path(programs, monkeypatch):
+    monkeypatch.setattr(ESMFold, "is_installed", staticmethod(lambda: False))
+    assert find_folder(None) is None
+    programs("esm-fold", "pass")
+    assert find_folder(None).name == "esm-fold"
+
+
+def test_a_sequence_that_folds_back_is_self_consistent(programs, design, monkeypatch):
+    programs("protein_mpnn_run.py", "PROTEIN_MPNN")
+    programs("myfold", "FOLDER")
+    monkeypatch.setenv("FAKE_NOISE", "0.5")
+    done = []
+    found = measure_self_consistency(
+        [design, design.select(slice(0, 25))],
+        ProteinMPNN(ProteinMPNN.find_command(None), sequences=4),
+        find_folder("myfold {fasta} {out}"),
+        fixed=[np.isin(np.arange(30), [2, 9]), None],
+        aligner=Same(),
+        on_progress=done.append,
+    )
+    assert sum(done) == 2
+    for one in found:
+        # Independent noise of s per coordinate leaves sqrt(3) s, less the six fitted freedoms.
+        assert all(0.55 < value < 1.1 for value in one.rmsd)
+        assert one.sc_rmsd == min(one.rmsd)
+        assert one.sequences[one.rmsd.index(one.sc_rmsd)].sequence == one.best_sequence
+        assert one.sc_tm == 0.9
+        assert one.problem == ""
+    rows = summarise_self_consistency(found)
+    assert rows["designable"] == 1.0
+    assert rows["sc_rmsd"] == pytest.approx(np.mean([one.sc_rmsd for one in found]))
+
+
+def test_what_a_folder_made_before_it_died_counts(programs, design, monkeypatch):
+    programs("protein_mpnn_run.py", "PROTEIN_MPNN")
+    programs("myfold", "FOLDER")
+    monkeypatch.setenv("FAKE_STOP_AFTER", "3")
+    found = measure_self_consistency(
+        [design, design.select(slice(0, 25))],
+        ProteinMPNN(ProteinMPNN.find_command(None), sequences=2),
+        find_folder("myfold {fasta} {out}"),
+        aligner=Same(),
+    )
+    assert found[0].problem == ""
+    assert "1 of 2 sequences" in found[1].problem
+    assert math.isfinite(found[1].sc_rmsd)
+    assert math.isnan(found[1].rmsd[1])
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("import sys; sys.exit('CUDA out of memory')", "exit code 1: CUDA out of memory"),
+        ("pass", "wrote no structure that can be read"),
+        (
+            "import sys; open(sys.argv[2] + '/d0_s0.pdb', 'w').write('ATOM garbage')",
+            "wrote no structure that can be read",
+        ),
+        ("import time; time.sleep(60)", "took more than 0.5 s"),
+    ],
+)
+def test_a_folder_that_fails_says_so_in_a_line(programs, code, message):
+    programs("myfold", code)
+    folder = FoldingCommand("myfold {fasta} {out}", timeout=0.5 if "sleep" in code else 60)
+    with pytest.raises(ExternalError, match=message):
+        folder.fold({"d0_s0": "AAAA"})
+
+
+def test_a_prediction_belongs_to_its_own_sequence(programs, design, tmp_path):
+    source = tmp_path / "source.pdb"
+    write_backbone(source, design)
+    programs(
+        "myfold",
+        f"import shutil, sys\nshutil.copy({str(source)!r}, sys.argv[2] + '/d1_s10_model.pdb')\n",
+    )
+    found = FoldingCommand("myfold {fasta} {out}").fold({"d1_s1": "A", "d1_s10": "A"})
+    assert list(found) == ["d1_s10"]
+
+
+def test_predictions_of_another_length_are_no_prediction(design):
+    assert all(map(math.isnan, compare_fold(design, design.select(slice(0, 29)), Same())))
+    assert all(map(math.isnan, compare_fold(design, None, Same())))
+    rmsd, tm = compare_fold(design, design, Same())
+    assert rmsd == pytest.approx(0.0, abs=1e-5)
+    assert tm == 0.9
+
+
+def test_without_a_folder_there_are_sequences_alone(programs, design):
+    programs("protein_mpnn_run.py", "PROTEIN_MPNN")
+    designer = ProteinMPNN(ProteinMPNN.find_command(None), sequences=2)
+    (found,) = measure_self_consistency([design], designer, None)
+    assert math.isnan(found.sc_rmsd)
+    assert found.best_sequence == found.sequences[0].sequence
+    assert found.to_dict()["sequences"][0]["rmsd"] is None
+
+
+def test_one_design_that_fails_does_not_stop_the_others(programs, design):
+    programs("protein_mpnn_run.py", "PROTEIN_MPNN")
+    two = Backbone.from_coordinates(design.coordinates, chain_id=["A"] * 15 + ["B"] * 15)
+    designer = ProteinMPNN(ProteinMPNN.find_command(None), sequences=1)
+    found = measure_self_consistency([two, design], designer, None)
+    assert "2 chains" in found[0].problem
+    assert found[1].problem == ""
+    with pytest.raises(ExternalError, match="2 chains"):
+        measure_self_consistency([two], designer, None)
+    assert measure_self_consistency([], designer, None) == []
+
+
+def test_esmfold_by_import(monkeypatch, design, tmp_path):
+    path = tmp_path / "fold.pdb"
+    write_backbone(path, design)
+
+    class Model:
+        def eval(self):
+            return self
+
+        def to(self, device):
+            return self
+
+        def infer_pdb(self, sequence):
+            if "X" in sequence:
+                raise RuntimeError("CUDA out of memory")
+            return path.read_text()
+
+    fake = types.ModuleType("transformers")
+    fake.EsmForProteinFolding = types.SimpleNamespace(from_pretrained=lambda name: Model())
+    fake.__spec__ = types.SimpleNamespace(name="transformers")
+    monkeypatch.setitem(sys.modules, "transformers", fake)
+    assert ESMFold.is_installed()
+    found = ESMFold("cpu").fold({"a": "AAA", "b": "XXX"})
+    assert list(found) == ["a"]
+    assert len(found["a"]) == len(design)
+    with pytest.raises(ExternalError, match="out of memory"):
+        ESMFold("cpu").fold({"b": "XXX"})
+    fake.EsmForProteinFolding.from_pretrained = lambda name: (_ for _ in ()).throw(OSError("gone"))
+    with pytest.raises(ExternalError, match="cannot be loaded: gone"):
+        ESMFold("cpu").fold({"a": "AAA"})
+
+
+def test_foldseek_gives_the_nearest_of_each(programs, design, tmp_path):
+    programs("foldseek", "FOLDSEEK")
+    search = Foldseek(Foldseek.find_command(None), tmp_path)
+    hits = search.search({"q0": design, "q1": design})
+    assert {name: (hit.target, hit.tm) for name, hit in hits.items()} == {
+        "q0": ("2xyz_B", 0.55),
+        "q1": ("2xyz_B", 0.56),
+    }
+    with pytest.raises(InputError, match="no Foldseek database"):
+        Foldseek(("foldseek",), tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("import sys; open(sys.argv[4], 'w').write('a b c')", "not query, target, qtmscore"),
+        ("import sys; open(sys.argv[4], 'w').write('q0\\tx\\thigh')", "not query, target"),
+        ("pass", "wrote no result"),
+        ("import sys; sys.exit(3)", "exit code 3"),
+    ],
+)
+def test_foldseek_that_fails_says_so(programs, design, tmp_path, code, message):
+    programs("foldseek", code)
+    with pytest.raises(ExternalError, match=message):
+        Foldseek(Foldseek.find_command(None), tmp_path).search({"q0": design})
+
+
+def test_a_score_that_is_not_given_is_nan():
+    assert math.isnan(ProteinMPNN(("x",)).read_score("T=0.1, sample=1"))
+    assert math.isnan(ProteinMPNN(("x",)).read_score("score=high"))
+    assert math.isnan(LigandMPNN(("x",)).read_score("overall_confidence=0.0"))
+    with pytest.raises(InputError, match="at least 1"):
+        ProteinMPNN(("x",), seed=0)
+    assert DesignedSequence("A", math.nan).sequence == "A"

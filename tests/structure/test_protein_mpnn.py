@@ -1,0 +1,180 @@
+import json
+import math
+
+import numpy as np
+import pytest
+
+from protdiff.errors import InputError
+from protdiff.structure import (
+    Backbone,
+    read_protein_mpnn,
+    thread_sequence,
+    write_chain_ids,
+    write_fasta,
+    write_fixed_positions,
+    write_parsed_backbones,
+)
+
+HEADER = (
+    ">{name}, score=1.7302, global_score=1.7302, fixed_chains=[], designed_chains=['A'], "
+    "model_name=v_48_020, git_hash=unknown, seed=37\n{native}\n"
+)
+SAMPLE = ">T={t}, sample={k}, score={score}, global_score={score}, seq_recovery=0.2500\n{text}\n"
+
+
+@pytest.fixture
+def complex_(helix):
+    """Two chains with a gap in the second, a motif in both, one residue without a name."""
+    names = helix.residue_name.copy()
+    names[5] = "UNK"
+    mask = np.zeros(24, dtype=bool)
+    mask[[4, 5, 6, 20]] = True
+    return Backbone.from_coordinates(
+        helix.coordinates,
+        chain_id=["B"] * 14 + ["A"] * 10,
+        residue_name=names,
+        residue_number=[*range(1, 15), *range(101, 106), *range(108, 113)],
+        motif_mask=mask,
+        name="complex",
+    )
+
+
+def load(path):
+    (line,) = path.read_text().splitlines()
+    return json.loads(line)
+
+
+def test_fixed_are_the_motif_s_residues_but_the_free_ones(complex_, helix, tmp_path):
+    write_fixed_positions(tmp_path / "f.jsonl", [complex_, helix])
+    # Position 9 of chain A: numbers 101 to 105 are 1 to 5, 106 and 107 are missing, 109 is 9.
+    expected = {"complex": {"B": [5, 7], "A": [9]}, "helix": {"A": []}}
+    assert load(tmp_path / "f.jsonl") == expected
+    write_fixed_positions(tmp_path / "g.jsonl", [complex_], redesignable={"complex": [7, 109]})
+    assert load(tmp_path / "g.jsonl") == {"complex": {"B": [5], "A": []}}
+
+
+def test_all_chains_are_designed(complex_, tmp_path):
+    write_chain_ids(tmp_path / "c.jsonl", [complex_])
+    assert load(tmp_path / "c.jsonl") == {"complex": [["A", "B"], []]}
+
+
+def test_backbones_are_parsed_as_protein_mpnn_parses_them(complex_, helix, tmp_path):
+    write_parsed_backbones(tmp_path / "b.jsonl", [complex_, helix])
+    first, second = map(json.loads, (tmp_path / "b.jsonl").read_text().splitlines())
+    assert first["name"] == "complex"
+    assert first["num_of_chains"] == 2
+    assert first["seq_chain_A"] == "LEAGL--EAGLE"
+    assert first["seq_chain_B"] == "AGLEA-LEAGLEAG"
+    assert first["seq"] == first["seq_chain_A"] + first["seq_chain_B"]
+    x = first["coords_chain_A"]["CA_chain_A"]
+    assert len(x) == 12
+    assert math.isnan(x[5][0])
+    np.testing.assert_allclose(x[7], complex_.coordinates[19, 1], atol=6e-4)
+    assert second["seq"] == helix.sequence
+
+
+def test_sequences_come_back_best_first(helix, complex_, tmp_path):
+    (tmp_path / "seqs").mkdir()
+    good, bad = "M" * 24, "K" * 24
+    (tmp_path / "seqs" / "helix.fa").write_text(
+        HEADER.format(name="helix", native="G" * 24)
+        + SAMPLE.format(t=0.1, k=1, score="0.9", text=bad)
+        + SAMPLE.format(t=0.1, k=2, score="0.8", text=good)
+        + SAMPLE.format(t=0.2, k=1, score="0.9", text=bad)  # another with the same score
+    )
+    (tmp_path / "seqs" / "complex.fa").write_text(
+        HEADER.format(name="complex", native="G" * 12 + "/" + "G" * 14)
+        + SAMPLE.format(t=0.1, k=1, score="1.0", text="WYWYWXXHHHHH/" + "D" * 14)
+    )
+    found = read_protein_mpnn(tmp_path)
+    assert [s.score for s in found["helix"]] == [0.8, 0.9, 0.9]
+    assert [(s.temperature, s.sample) for s in found["helix"]] == [(0.1, 2), (0.1, 1), (0.2, 1)]
+    assert thread_sequence(helix, found["helix"][0]).sequence == good
+    assert read_protein_mpnn(tmp_path / "seqs" / "helix.fa")["helix"] == found["helix"]
+    # Chains come in the order of their ids, not of the file; missing residues are passed over.
+    threaded = thread_sequence(complex_, found["complex"][0])
+    assert threaded.sequence == "D" * 14 + "WYWYWHHHHH"
+    assert (threaded.coordinates == complex_.coordinates).all()
+
+
+def test_what_did_not_change_keeps_its_name(helix):
+    names = helix.residue_name.copy()
+    names[0] = "MSE"
+    odd = helix.with_names(names)
+    assert thread_sequence(odd, odd.sequence).residue_name[0] == "MSE"
+    assert thread_sequence(odd, "A" * 24).residue_name[0] == "ALA"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is no FASTA|holds no sequence"),
+        (">helix\nGGG\n", "holds no sequence"),
+        (">T=0.1, sample=1, score=1.0\nMMM\n", "expected the name of a backbone"),
+        (HEADER.format(name="a", native="GG") + ">T=0.1, sample=1\nMM\n", "not of ProteinMPNN"),
+        (HEADER.format(name="a", native="GG") + ">T=x, sample=1, score=1\nMM\n", "not of Pro"),
+        (HEADER.format(name="a", native="G") + ">T=1, sample=1, score=nan\nM\n", "not of Pro"),
+        (HEADER.format(name="a", native="G") + ">T=1, sample=1, score=1\n<b>\n", "not of Pro"),
+        ("\x00\x01", "holds no sequence|is no FASTA"),
+    ],
+)
+def test_files_of_others_are_refused(tmp_path, text, message):
+    (tmp_path / "a.fa").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_protein_mpnn(tmp_path / "a.fa")
+
+
+def test_missing_and_binary_files_are_refused(tmp_path):
+    with pytest.raises(InputError, match="cannot read"):
+        read_protein_mpnn(tmp_path / "a.fa")
+    with pytest.raises(InputError, match="holds no sequence"):
+        read_protein_mpnn(tmp_path)
+    (tmp_path / "a.fa").write_bytes(b">\xff\xfe\n\xff")
+    with pytest.raises(InputError, match="is no FASTA"):
+        read_protein_mpnn(tmp_path / "a.fa")
+
+
+def test_sequences_that_do_not_fit_are_refused(helix, complex_):
+    with pytest.raises(InputError, match=r"chains of \[24\] residues; got \[3\]"):
+        thread_sequence(helix, "MMM")
+    with pytest.raises(InputError, match=r"chains of \[12, 14\] residues; got \[26\]"):
+        thread_sequence(complex_, "M" * 26)
+    with pytest.raises(InputError, match="has 24 residues; the sequence has 2"):
+        helix.with_sequence("MM")
+    with pytest.raises(InputError, match=r"the chains of complex have \[14, 10\] residues"):
+        complex_.with_sequence("M" * 10 + "/" + "M" * 14)
+    with pytest.raises(InputError, match="has B, which name no amino acid"):
+        helix.with_sequence("B" * 24)
+    assert complex_.with_sequence("M" * 14 + "/" + "K" * 10).sequence == "M" * 14 + "K" * 10
+
+
+def test_what_protein_mpnn_cannot_hold_is_refused(helix, tmp_path):
+    path = tmp_path / "a.jsonl"
+    with pytest.raises(InputError, match="two backbones are called helix"):
+        write_chain_ids(path, [helix, helix])
+    with pytest.raises(InputError, match="no backbone to write"):
+        write_parsed_backbones(path, [])
+    long = Backbone.from_coordinates(helix.coordinates, chain_id="AB", name="long")
+    with pytest.raises(InputError, match="chain AB of long has more than one letter"):
+        write_parsed_backbones(path, [long])
+    down = Backbone.from_coordinates(
+        helix.coordinates, residue_number=np.arange(24, 0, -1), name="down"
+    )
+    with pytest.raises(InputError, match="do not rise"):
+        write_fixed_positions(path, [down])
+    assert not list(tmp_path.iterdir())
+    write_chain_ids(path, [helix])
+    with pytest.raises(InputError, match="exists already"):
+        write_chain_ids(path, [helix])
+
+
+def test_fasta_has_an_entry_a_chain(helix, complex_, tmp_path):
+    write_fasta(tmp_path / "a.fasta", [helix, complex_])
+    text = (tmp_path / "a.fasta").read_text().replace("\n", "")
+    assert text == f">helix{helix.sequence}>complex_BAGLEAXLEAGLEAG>complex_ALEAGLEAGLE"
+    with pytest.raises(InputError, match="two sequences"):
+        write_fasta(tmp_path / "b.fasta", [helix, helix])
+    with pytest.raises(InputError, match="no sequence to write"):
+        write_fasta(tmp_path / "b.fasta", [])
+    with pytest.raises(InputError, match="exists already"):
+        write_fasta(tmp_path / "a.fasta", [helix])
