@@ -14,13 +14,14 @@ TM-align: a protein structure alignment algorithm based on the TM-score, 2005.
 
 from __future__ import annotations
 
-import itertools
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from protdiff.evaluation.diversity import score_pairs
 from protdiff.evaluation.tm_score import can_align, get_aligner
 
 __all__ = ["DiversityMap", "embed_distances", "make_diversity_map"]
@@ -58,27 +59,24 @@ class DiversityMap:
     distance: str
 
 
-def make_diversity_map(backbones: Sequence[NDArray[np.floating]]) -> DiversityMap:
+def make_diversity_map(designs: Sequence[NDArray[np.floating]]) -> DiversityMap:
     """Measure all pairs and lay the designs out.
 
     Parameters
     ----------
-    backbones
-        Coordinates of each design, (residue, 4, 3), Å; CA is the second atom.
+    designs
+        (residue, 4, 3) each, N, CA, C, O in Å.
     """
-    pairs = len(backbones) * (len(backbones) - 1) // 2
-    aligner = get_aligner()
-    aligned = aligner.name == "tm-align" and pairs <= MOST_ALIGNMENTS
-    if aligned and all(map(can_align, backbones)):
-        distances = np.zeros((len(backbones), len(backbones)))
-        for i, j in itertools.combinations(range(len(backbones)), 2):
-            score = aligner.score(backbones[i], backbones[j])
-            distances[i, j] = distances[j, i] = 1.0 - score.by_shorter
-        name = ALIGNMENT
+    pairs = len(designs) * (len(designs) - 1) // 2
+    # Biotite's aligner, which serves elsewhere without tmtools, is too slow for a page.
+    installed = importlib.util.find_spec("tmtools") is not None
+    if installed and pairs <= MOST_ALIGNMENTS and all(map(can_align, designs)):
+        distances, name = 1.0 - score_pairs(designs, aligner=get_aligner("tm-align")), ALIGNMENT
     else:
-        distances, name = _compare_distance_matrices([x[:, 1] for x in backbones]), DISTANCE_MATRIX
+        distances = _compare_distance_matrices([design[:, 1] for design in designs])
+        name = DISTANCE_MATRIX
     points, kept = embed_distances(distances)
-    below = distances[np.tril_indices(len(backbones), -1)]
+    below = distances[np.tril_indices(len(designs), -1)]
     return DiversityMap(points, float(below.mean()) if len(below) else np.nan, kept, name)
 
 

@@ -188,7 +188,12 @@ def _summarise(collection: Collection) -> list[dict[str, Any]]:
             here = f"{value:.2f} ± {summary[f'{key}_sd']:.2f}"
         inside = None if band is None or math.isnan(value) else band[0] <= value <= band[1]
         rows.append(
-            {"label": label, "here": here, "native": get_native_text(key), "inside": inside}
+            {
+                "label": label,
+                "here": here,
+                "native": get_native_text(key, summary["length"]),
+                "inside": inside,
+            }
         )
     return rows
 

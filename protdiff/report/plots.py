@@ -130,9 +130,10 @@ def draw_radius(designs: Sequence[ReportDesign], palette: Palette) -> Drawing:
     pad = max(5.0, 0.1 * float(np.ptp(lengths)))
     grid = np.linspace(max(lengths.min() - pad, 1.0), lengths.max() + pad, 60)
     law = 2.2 * grid**0.38
-    bands = np.array([get_native_band("rg_ratio", x) or (np.nan, np.nan) for x in grid])
-    low, high = (bands * law[:, None]).T
-    axes.fill_between(grid, low, high, color=palette.band, alpha=0.16, lw=0)
+    bands = [get_native_band("rg_ratio", length) for length in grid]
+    if all(band is not None for band in bands):
+        low, high = np.array([band for band in bands if band is not None]).T
+        axes.fill_between(grid, low * law, high * law, color=palette.band, alpha=0.16, lw=0)
     axes.plot(grid, law, color=palette.band, lw=1.2, ls=(0, (4, 3)))
     points = _scatter(axes, designs, lengths, radii, palette)
     axes.set(xlim=(grid[0], grid[-1]), xlabel="residues", ylabel="radius of gyration (Å)")
@@ -151,8 +152,8 @@ def draw_ternary(designs: Sequence[ReportDesign], palette: Palette) -> Drawing:
         ):
             x, y = _to_triangle(*np.array(ends).T)
             axes.plot(x, y, color=palette.line, lw=0.7, zorder=1)
-    length = float(np.median([design.quality.length for design in designs]))
-    helix_band, strand_band = (get_native_band(name, length) for name in ("helix", "strand"))
+    middle = float(np.median([design.quality.length for design in designs]))
+    helix_band, strand_band = (get_native_band(name, middle) for name in ("helix", "strand"))
     if helix_band is not None and strand_band is not None:
         corners = [(h, s) for h in helix_band for s in strand_band]
         x, y = _to_triangle(*np.array([corners[i] for i in (0, 1, 3, 2)]).T)

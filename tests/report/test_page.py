@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from protdiff.errors import DependencyError, InputError
-from protdiff.evaluation import NATIVE, measure_backbone
+from protdiff.evaluation import measure_backbone
+from protdiff.evaluation.bands import BANDED, load_native_bands
 from protdiff.report import ReportSettings, collect_designs, write_report
 from protdiff.report.diversity import embed_distances, make_diversity_map
 from protdiff.report.embed import find_principal_axes, pack, unpack
@@ -223,8 +224,8 @@ def test_a_map_keeps_distances_in_a_plane():
 
 @pytest.mark.parametrize("num", [1, 2, 3])
 def test_a_map_of_few_designs(num):
-    steps = np.random.default_rng(0).normal(size=(num, 30, 4, 3))
-    found = make_diversity_map(list(np.cumsum(steps, axis=1)))
+    designs = np.cumsum(np.random.default_rng(0).normal(size=(num, 30, 4, 3)), axis=1)
+    found = make_diversity_map(list(designs))
     assert found.points.shape == (num, 2)
     assert np.isfinite(found.points).all()
 
@@ -238,10 +239,17 @@ def test_views_are_rotations(run_folder):
         assert (np.diff(np.ptp(alpha, axis=0)) < 0).all()
 
 
-@pytest.mark.parametrize("quantity", sorted(NATIVE))
-def test_every_native_value_has_a_band(quantity):
-    low, high = get_native_band(quantity, 100)
-    assert low <= high
+@pytest.mark.parametrize("length", [40, 100, 250])
+@pytest.mark.parametrize("quantity", BANDED)
+def test_bands_are_those_of_evaluation_closed(quantity, length):
+    low, high = get_native_band(quantity, length)
+    band = load_native_bands().find(length).bands[quantity]
+    assert low == (0.0 if band.low is None else band.low)
+    assert high == (1.0 if band.high is None else band.high)
+
+
+def test_a_length_without_bands_has_none():
+    assert get_native_band("helix", 100_000) is None
 
 
 def test_the_vendored_viewer_is_what_the_record_says():
