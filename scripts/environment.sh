@@ -20,7 +20,10 @@ prepare_environment() {
         target=".[$extra]"
     fi
     case $extra in
-        test) probe+=", pytest, pytest_timeout, hypothesis, gemmi, tmtools, ruff, mypy" ;;
+        test)
+            probe+=", pytest, pytest_timeout, hypothesis, gemmi, tmtools, ruff, mypy"
+            probe+=", jinja2, matplotlib, py3Dmol"
+            ;;
         docs) probe+=", sphinx, myst_parser, furo, sphinx_copybutton" ;;
     esac
     if [[ ! -x .venv/bin/python ]]; then

@@ -140,8 +140,8 @@ def kill_at_random(
         finished = find_finished(out)
         if done < kills:
             process = start(config, cold=cold)
-            # So many that each campaign is killed about ten times.
-            time.sleep(rng.uniform(0.0, seconds / 5))
+            # Anywhere between its start and about its end; starting takes a good part of it.
+            time.sleep(rng.uniform(0.0, seconds))
             os.kill(process, signal.SIGKILL)
             _, status = os.waitpid(process, 0)
             killed = os.WIFSIGNALED(status)
@@ -163,6 +163,8 @@ def kill_at_random(
         if done >= kills:
             break
         shutil.rmtree(out)
+    if not during:
+        raise RuntimeError("no kill came while designs were made; give a larger --num")
     return {
         "kills": done,
         "campaigns": campaigns,

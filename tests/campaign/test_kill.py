@@ -22,4 +22,5 @@ def test_kills_at_random_moments_lose_and_repeat_nothing(killer, tiny_weights):
     assert ran.returncode == 0, ran.stderr
     report = json.loads(ran.stdout)
     assert (report["kills"], report["designs"], report["identical"]) == (5, 48, True)
+    assert report["kills_after_new_designs"] > 0
     assert 0 < report["kept"] < 48
