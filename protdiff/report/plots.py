@@ -155,10 +155,13 @@ def draw_ternary(designs: Sequence[ReportDesign], palette: Palette) -> Drawing:
     middle = float(np.median([design.quality.length for design in designs]))
     helix_band, strand_band = (get_native_band(name, middle) for name in ("helix", "strand"))
     if helix_band is not None and strand_band is not None:
-        corners = [(h, s) for h in helix_band for s in strand_band]
-        x, y = _to_triangle(*np.array([corners[i] for i in (0, 1, 3, 2)]).T)
+        ends = [(h, s) for h in helix_band for s in strand_band]
+        x, y = _to_triangle(*np.array([ends[i] for i in (0, 1, 3, 2)]).T)
         native = Polygon(np.stack([x, y], -1), facecolor=palette.band, alpha=0.22, lw=0, zorder=1)
         axes.add_patch(native)
+        # The shares of helix and strand are no more than one together.
+        corners = np.stack(_to_triangle(np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0])), -1)
+        native.set_clip_path(Polygon(corners, transform=axes.transData))
     x, y = _to_triangle(np.array([0.0, 1.0, 0.0, 0.0]), np.array([0.0, 0.0, 1.0, 0.0]))
     axes.plot(x, y, color=palette.muted, lw=1.0, zorder=2)
     for place, text, shift in (
