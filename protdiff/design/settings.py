@@ -25,7 +25,7 @@ __all__ = ["Handedness", "SamplingSettings", "get_sign"]
 Handedness = Literal["L", "D"]
 
 AUTO = "auto"
-DEFAULT_SAMPLER = "exponential"
+DEFAULT_SAMPLER = "sde-dpm++2m"
 MOST_STEPS = 100_000
 
 
@@ -65,7 +65,7 @@ class SamplingSettings:
     """
 
     sampler: str = DEFAULT_SAMPLER
-    steps: int = 60
+    steps: int = 45
     temperature: float = 1.0
     step_scale: float = 1.3
     grid: str = "karras"
