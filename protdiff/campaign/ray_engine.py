@@ -130,7 +130,9 @@ def _connect(ray: Any, workers: int, address: str | None) -> Iterator[None]:
             )
         else:
             ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except Exception as error:  # Ray raises Exception itself where its own processes do not start
+        if address is None:
+            raise ProtdiffError(f"Ray does not start here: {error}") from error
         raise InputError(f"cannot reach a Ray cluster at {address!r}: {error}") from error
     try:
         yield

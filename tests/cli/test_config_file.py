@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from protdiff.design import SamplingSettings
+
 
 @pytest.fixture
 def plan(run, tiny_weights, tmp_path, monkeypatch):
@@ -24,7 +26,7 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults(plan
     assert found["designs"] == 2
     assert found["lengths"] == [50, 50]
     assert (found["seed"], found["step_scale"], found["excluded_volume"]) == (7, 1.5, False)
-    assert found["steps"] == 60
+    assert found["steps"] == SamplingSettings().steps
 
 
 def test_a_table_wins_over_the_top_and_tables_of_other_commands_are_theirs(plan):

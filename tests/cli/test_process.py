@@ -27,8 +27,14 @@ def start(*arguments, **options):
         stderr=subprocess.PIPE,
         text=True,
         env=ENVIRONMENT,
+        # A shell starts what runs in its background with interrupts ignored; the tests may be that.
+        preexec_fn=None if os.name == "nt" else stop_ignoring_interrupts,
         **options,
     )
+
+
+def stop_ignoring_interrupts():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def finish(process, timeout=120):

@@ -54,7 +54,7 @@ def test_the_manifest_has_a_line_with_the_agreed_keys_for_each_design(whole):
     for line in lines:
         assert tuple(line) == KEYS
         assert (whole / line["file"]).is_file()
-        assert (line["seed"], line["sampler"], line["steps"]) == (3, "exponential", 3)
+        assert (line["seed"], line["sampler"], line["steps"]) == (3, SamplingSettings().sampler, 3)
         assert (line["weights"], line["weights_sha256"]) == ("tiny", "0" * 64)
         assert line["length"] == len(read_backbone(whole / line["file"])) in (40, 41, 42)
         assert line["quality"]["length"] == line["length"]

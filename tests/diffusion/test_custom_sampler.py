@@ -2,6 +2,7 @@
 
 import math
 import runpy
+import textwrap
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from protdiff.diffusion import (
+    DDIM,
     CosineVPSDE,
     FunctionDenoiser,
     GaussianNoise,
@@ -78,3 +80,20 @@ def test_the_sampler_itself_is_short():
     source = EXAMPLE.read_text(encoding="utf-8")
     step = source[source.index("        sde = denoiser.sde") : source.index("def main")]
     assert len(step.strip().splitlines()) <= 12
+
+
+def test_the_sampler_of_the_contributing_guide(example):
+    """What the guide shows in ten lines is DDIM, to rounding."""
+    text = (EXAMPLE.parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    code = textwrap.dedent(text[text.index("  ```python\n") :].split("```")[1].partition("\n")[2])
+    namespace = {"Sampler": Sampler}
+    exec(code, namespace)
+    sde = LinearVPSDE()
+    denoiser = FunctionDenoiser(sde, lambda x_t, t: x_t.tanh())
+    x_T = torch.randn(50, 3, generator=torch.Generator().manual_seed(0)).double()
+    noise = GaussianNoise(torch.Generator().manual_seed(0))
+    found, expected = (
+        sampler(denoiser, x_T, LogSNRGrid()(sde, 12), noise=noise)
+        for sampler in (namespace["EulerInNoise"](), DDIM())
+    )
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)

@@ -1,0 +1,85 @@
+"""A campaign shared by Ray's workers, one of which is killed, is the campaign of one process."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+CONFIG = """
+out = "{out}"
+weights = "{weights}"
+device = "cpu"
+chunk = 6
+batch_size = 3
+[sampling]
+steps = {steps}
+step_scale = 1.0
+[[job]]
+name = "mixed"
+num = 48
+length = "30-34"
+"""
+
+
+def write_config(folder, weights, steps=60):
+    config = folder / "campaign.toml"
+    folder.mkdir()
+    config.write_text(CONFIG.format(out=folder / "out", weights=weights, steps=steps))
+    return config
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "protdiff", "campaign", *map(str, arguments), "--quiet"],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def find_workers(marker):
+    """Return the processes that make a chunk for the Ray that holds ``marker`` in its folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            name = path.read_bytes()
+            folder = (path.parent / "environ").read_bytes()
+        except OSError:
+            continue
+        if name.startswith(b"ray::_make_chunk") and marker.encode() in folder:
+            found.append(int(path.parent.name))
+    return found
+
+
+def read_structures(out):
+    return {path.relative_to(out): path.read_bytes() for path in out.glob("*/chunk-*/design_*")}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs protdiff[ray]")
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for workers in /proc")
+def test_a_killed_worker_changes_nothing(tiny_weights, tmp_path, monkeypatch):
+    alone = start(write_config(tmp_path / "alone", tiny_weights))
+    assert alone.wait(120) == 0
+    monkeypatch.setenv("PROTDIFF_TEST_CAMPAIGN", str(tmp_path))
+    shared = start(
+        *(write_config(tmp_path / "shared", tiny_weights), "--engine", "ray", "--workers", 2)
+    )
+    killed = 0
+    while shared.poll() is None and not killed:
+        if read_structures(tmp_path / "shared" / "out"):
+            for worker in find_workers(str(tmp_path))[:1]:
+                os.kill(worker, signal.SIGKILL)
+                killed += 1
+        time.sleep(0.02)
+    assert shared.wait(200) == 0
+    assert killed == 1
+    expected = read_structures(tmp_path / "alone" / "out")
+    assert len(expected) == 48
+    assert read_structures(tmp_path / "shared" / "out") == expected
