@@ -82,7 +82,7 @@ BatchSize = Annotated[
 Sampler = Annotated[
     str,
     typer.Option(
-        help=", ".join(SAMPLER_NAMES) + ".",
+        help=", ".join(SAMPLER_NAMES) + "; or module:object.",
         rich_help_panel=SAMPLING,
         autocompletion=complete_sampler,
     ),
@@ -127,7 +127,7 @@ StepScale = Annotated[
 Grid = Annotated[
     str,
     typer.Option(
-        help="Where the steps are put: " + ", ".join(GRID_NAMES) + ".",
+        help="Where the steps are put: " + ", ".join(GRID_NAMES) + "; or module:object.",
         rich_help_panel=SAMPLING,
         autocompletion=complete_grid,
     ),
