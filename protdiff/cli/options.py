@@ -110,10 +110,9 @@ SecondaryStructure = Annotated[
     str,
     typer.Option(
         "--ss",
-        help="Secondary structure to ask for: natural (drawn for each design from natural "
-        "proteins), any, mainly-alpha, mainly-beta, alpha-beta, shares as helix=0.3,strand=0.25, "
+        help="Secondary structure to ask for: any, natural (drawn for each design from natural "
+        "proteins), mainly-alpha, mainly-beta, alpha-beta, shares as helix=0.3,strand=0.25, "
         "or a string as 12H3L6E.",
-        show_default="natural; any for scaffolds",
         rich_help_panel=SAMPLING,
     ),
 ]

@@ -62,7 +62,7 @@ class Generation:
     @property
     def secondary_structure(self) -> SecondaryStructureRequest:
         """What secondary structure the designs are asked for."""
-        return self.settings.get_secondary_structure(default="natural")
+        return self.settings.secondary_structure_request
 
     def plan(self, index: int) -> Plan:
         """Draw the length and the secondary structure of a design."""

@@ -91,7 +91,7 @@ class Scaffolding:
     @property
     def secondary_structure(self) -> SecondaryStructureRequest:
         """What secondary structure the designs are asked for."""
-        return self.settings.get_secondary_structure(default="any")
+        return self.settings.secondary_structure_request
 
     def plan(self, index: int) -> ScaffoldPlan:
         """Draw the layout and the secondary structure of a design."""

@@ -1,14 +1,11 @@
 """The secondary structure that designs are asked to have: the words for it, and draws for each.
 
-A network that is asked for nothing makes what is easiest, which is helices. So unless told
-otherwise each design is asked for the composition of a natural protein of about its length, drawn
-by its own random numbers: a set of designs is then as varied as nature.
-
 The words, for :func:`parse_secondary_structure` and the option ``--ss``:
 
 ========================================  ======================================================
-``any``                                   nothing is asked for
+``any``                                   nothing is asked for: the default
 ``natural``                               of each design the composition of a natural protein
+                                          of about its length, drawn by its own random numbers
 ``mainly-alpha``, ``mainly-beta``,        the same, of the natural proteins of that class
 ``alpha-beta``
 ``helix=0.3,strand=0.25``                 shares of residues; one alone leaves the other to nature
@@ -103,7 +100,7 @@ class SecondaryStructureRequest:
     @property
     def is_specific(self) -> bool:
         """Whether weights that know nothing of secondary structure would fail it."""
-        return self.text not in ("any", "natural")
+        return self.text != "any"
 
     def draw(self, length: int, rng: np.random.Generator) -> SecondaryStructure:
         """Draw what a design of ``length`` residues is asked for.

@@ -24,7 +24,6 @@ __all__ = ["Handedness", "SamplingSettings", "get_sign"]
 
 Handedness = Literal["L", "D"]
 
-AUTO = "auto"
 DEFAULT_SAMPLER = "sde-dpm++2m"
 MOST_STEPS = 100_000
 
@@ -55,8 +54,7 @@ class SamplingSettings:
         Push overlapping stretches of the chain apart while the noise is small.
     secondary_structure
         What secondary structure designs are asked for, in the words of
-        :mod:`protdiff.design.secondary_structure`; ``"auto"`` is ``"natural"`` for designs from
-        nothing and ``"any"`` for scaffolds, whose motif brings its own.
+        :mod:`protdiff.design.secondary_structure`.
 
     Raises
     ------
@@ -72,7 +70,7 @@ class SamplingSettings:
     handedness: Handedness = "L"
     self_condition: bool = True
     excluded_volume: bool = True
-    secondary_structure: str = AUTO
+    secondary_structure: str = "any"
 
     def __post_init__(self) -> None:
         # Names are checked without torch; what is only named by its place has to be looked at.
@@ -91,12 +89,12 @@ class SamplingSettings:
         if not (math.isfinite(self.step_scale) and 0.0 < self.step_scale <= 10.0):
             raise InputError(f"step scale is {self.step_scale}; give a number above 0, up to 10")
         get_sign(self.handedness)
-        self.get_secondary_structure(default="any")
+        parse_secondary_structure(self.secondary_structure)
 
-    def get_secondary_structure(self, default: str) -> SecondaryStructureRequest:
-        """Return what is asked for, ``default`` where that is left to the task."""
-        text = self.secondary_structure
-        return parse_secondary_structure(default if text == AUTO else text)
+    @property
+    def secondary_structure_request(self) -> SecondaryStructureRequest:
+        """What secondary structure is asked for, understood."""
+        return parse_secondary_structure(self.secondary_structure)
 
     @property
     def sign(self) -> int:

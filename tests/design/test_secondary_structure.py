@@ -102,15 +102,14 @@ def test_the_network_is_told_what_was_asked():
     assert told.states.tolist() == [[2, 1, 3, 0]]
 
 
-def test_a_task_asks_by_its_own_default_and_says_so(designer):
-    natural = Generation(40, 0)
-    assert natural.secondary_structure.text == "natural"
+def test_a_task_asks_for_what_it_is_told_and_says_so(designer, monkeypatch):
+    monkeypatch.setattr("protdiff.model.BackboneModel.knows_secondary_structure", True)
+    natural = Generation(40, 0, SamplingSettings(secondary_structure="natural"))
     plan = natural.plan(3)
-    assert plan == Generation(40, 0).plan(3)
+    assert plan == Generation(40, 0, natural.settings).plan(3)
     assert plan.secondary.helix is not None
-    nothing = Generation(40, 0, SamplingSettings(secondary_structure="any"))
-    assert nothing.plan(3).secondary == NOTHING_ASKED
-    settings = SamplingSettings(steps=2, step_scale=1.0)
+    assert Generation(40, 0).plan(3).secondary == NOTHING_ASKED
+    settings = SamplingSettings(steps=2, step_scale=1.0, secondary_structure="natural")
     design = next(designer.make(dataclasses.replace(natural, settings=settings), [3]))
     assert design.extra["asked"] == {"helix": plan.secondary.helix, "strand": plan.secondary.strand}
 
