@@ -51,6 +51,7 @@ __all__ = [
     "get_learning_rate",
     "hold_folder",
     "train",
+    "use_cpu",
 ]
 
 STATE = "state.safetensors"
@@ -310,12 +311,12 @@ def train(config: TrainingConfig, *, bar: ProgressBar | None = None) -> Path:
     InputError
         The data or the configuration cannot be used.
     """
-    with _cpu_settings(config.threads), hold_folder(Path(config.out)):
+    with use_cpu(config.threads), hold_folder(Path(config.out)):
         return Trainer(config).run(bar)
 
 
 @contextmanager
-def _cpu_settings(threads: int) -> Iterator[None]:
+def use_cpu(threads: int) -> Iterator[None]:
     """Set the number of threads, and flush denormals, which small activations run into on CPUs."""
     before = torch.get_num_threads()
     if threads:
