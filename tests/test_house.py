@@ -18,6 +18,7 @@ FLOORS = {
     "errors": -1,  # everything may raise
     "files": 0,
     "lazy": 0,
+    "toml": 0,
     "version": 0,
     "structure": 1,
     "diffusion": 1,

@@ -40,7 +40,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -54,6 +53,7 @@ from protdiff.design.settings import SamplingSettings
 from protdiff.design.weights import DEFAULT_WEIGHTS
 from protdiff.errors import InputError
 from protdiff.structure.lengths import LengthRange, parse_length
+from protdiff.toml import read_toml
 
 if TYPE_CHECKING:
     from protdiff.design.run import OutputSettings
@@ -259,13 +259,7 @@ def load_campaign(path: str | Path, **overrides: Any) -> Campaign:
     InputError
         The file is missing, is no TOML, or does not describe a campaign.
     """
-    path = Path(path)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{path} is no TOML file: {error}") from error
+    values = read_toml(path)
     values.update({name: value for name, value in overrides.items() if value is not None})
     return Campaign.from_dict(values, str(path))
 

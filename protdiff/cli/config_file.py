@@ -16,7 +16,6 @@ What the command line says wins over the file, and the file over the defaults.
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +23,8 @@ from typing import Annotated, Any
 import typer
 
 from protdiff.cli.options import GENERAL
+from protdiff.errors import InputError
+from protdiff.toml import read_toml
 
 __all__ = ["CONFIG_OPTION", "Config", "get_source", "name_config"]
 
@@ -71,12 +72,11 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _LARGEST_FILE:
             raise typer.BadParameter(f"{path} has over a megabyte, and is no file of options")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return read_toml(path)
     except OSError as error:
         raise typer.BadParameter(f"cannot read {path}: {error.strerror or error}") from error
-    # A date such as 2026-99-99 and a number of 5,000 digits are plain ValueErrors.
-    except (ValueError, RecursionError) as error:
-        raise typer.BadParameter(f"{path} is no TOML file: {error}") from error
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _choose(context: typer.Context, content: Mapping[str, Any], path: Path) -> dict[str, Any]:

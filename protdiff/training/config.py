@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from protdiff.errors import InputError
 from protdiff.network import NetworkConfig
+from protdiff.toml import read_toml
 from protdiff.training.sampling import NoiseLevels
 
 __all__ = ["TrainingConfig", "load_config"]
@@ -186,14 +186,7 @@ def load_config(path: str | Path, **overrides: Any) -> TrainingConfig:
     InputError
         The file is missing, is no TOML, or does not describe a run.
     """
-    path = Path(path)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    # A date such as 2026-99-99 and a number of 5,000 digits are plain ValueErrors.
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no TOML file: {error}") from error
+    values = read_toml(path)
     values.update({name: value for name, value in overrides.items() if value is not None})
     return TrainingConfig.from_dict(values, str(path))
 

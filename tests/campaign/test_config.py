@@ -118,7 +118,7 @@ def test_what_is_wrong_is_said_in_one_line(values, message):
     assert str(caught.value).count("c.toml") == 1
 
 
-@pytest.mark.parametrize("data", [b"a = ", b"\xff\xfe", b"a = " + b"[" * 5000])
+@pytest.mark.parametrize("data", [b"a = ", b"\xff\xfe", b"a = " + b"[" * 5000, b"out = 2026-02-30"])
 def test_a_file_that_is_no_toml_is_refused(tmp_path, data):
     (tmp_path / "c.toml").write_bytes(data)
     with pytest.raises(InputError, match="is no TOML"):
