@@ -1,12 +1,15 @@
 """Conditions on backbones, each a Denoiser made of a Denoiser, so that they nest and compose."""
 
+from protdiff.conditioning.conditioner import Conditioner, Scene
 from protdiff.conditioning.excluded_volume import ExcludedVolume, relieve_overlaps
 from protdiff.conditioning.motif import MotifTerm, PosedMotif, condition_on_motifs
 
 __all__ = [
+    "Conditioner",
     "ExcludedVolume",
     "MotifTerm",
     "PosedMotif",
+    "Scene",
     "condition_on_motifs",
     "relieve_overlaps",
 ]
