@@ -4,9 +4,12 @@ import importlib.util
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from protdiff.model import load_checkpoint, save_checkpoint
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 BENCHMARK = SCRIPTS / "benchmark.py"
@@ -163,3 +166,29 @@ def test_sampler_cost_draws_its_figure(load_script, tmp_path):
     backbones.append((script.Cell("dormand-prince", "karras", None), {"failed": "too stiff"}))
     assert script.draw(tmp_path / "figure.png", analytic, backbones, (0.01, 0.001))
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_released_weights_tell_of_all_parts_of_their_training(
+    tmp_path, tiny_weights, capsys, load_script
+):
+    release = load_script("release_weights")
+    run = tmp_path / "run"
+    run.mkdir()
+    model = load_checkpoint(tiny_weights)
+    card = {"lengths": [40, 60], "steps": 20, "samples": 160, "training_seconds": 9}
+    card |= {"initial_weights": "others"}
+    save_checkpoint(run / "weights.safetensors", replace(model, metadata=card))
+    (run / "config.json").write_text('{"secondary_structure": 0.5}')
+    log = "step,samples,seconds,held_out,held_out_0-1,links\n"
+    (run / "log.csv").write_text(log + "10,80,4,.2,.3,1\n20,160,9,,,\n")
+    earlier = tmp_path / "earlier.csv"
+    earlier.write_text(log + "5,40,2.4,.4,.5,1\n7,56,3.4,,,\n")
+    out = tmp_path / "released.safetensors"
+    words = ["--description", "tiny", "--hardware", "none", "--out", str(out)]
+    assert release.main([str(run), "--earlier", str(earlier), *words]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert load_checkpoint(out).metadata == printed
+    assert (printed["steps"], printed["samples"], printed["training_seconds"]) == (27, 216, 12)
+    assert printed["held_out_loss"] == {"held_out": 0.2, "held_out_0-1": 0.3}
+    assert release.main([str(run), *words]) == 2
+    assert "exists" in capsys.readouterr().err
