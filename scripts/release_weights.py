@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 r"""Make released weights of a training run: its averaged weights, with the whole card.
 
-    python scripts/release_weights.py runs/final --earlier docs/models/protdiff-base-log.csv \\
-        --description "backbones of 40-128 residues" --hardware "one CPU core" \\
+    python scripts/release_weights.py runs/final --earlier docs/models/protdiff-base-log.csv \
+        --description "backbones of 40-128 residues" --hardware "one CPU core" \
         --out protdiff/weights/protdiff-base.safetensors
 
 A run that began from other weights saw less than its weights did; ``--earlier`` names the logs of
