@@ -56,6 +56,13 @@ def scaffold(
         str | None,
         typer.Option(help="Motif residues whose amino acid is free, as A163-168,A171."),
     ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            help="Segments that are rigid bodies of their own, as 'A16-35;A52-71'.",
+            show_default="one body, or as the contig has it",
+        ),
+    ] = None,
     weights: options.Weights = DEFAULT_WEIGHTS,
     device: options.Device = "auto",
     batch_size: options.BatchSize = None,
@@ -111,6 +118,7 @@ def scaffold(
         total_length=total_length,
         method=method,
         redesignable=redesignable,
+        groups=groups,
     )
     run_and_report(
         load(weights, device),

@@ -115,6 +115,7 @@ class Designer:
         total_length: LengthRange | None = None,
         method: str = DEFAULT_METHOD,
         redesignable: str | None = None,
+        groups: str | None = None,
         batch_size: int | None = None,
         progress: bool = False,
         on_progress: OnProgress | None = None,
@@ -138,6 +139,9 @@ class Designer:
         redesignable
             Motif residues whose amino acid is free, such as ``"A163-168,A171"``; their positions
             are held all the same.
+        groups
+            Which segments are rigid bodies of their own, such as ``"A16-35;A52-71"``; as the
+            contig has it (``A16-35#1/10/A52-71#2``) without it, and one body if it says nothing.
 
         Returns
         -------
@@ -159,6 +163,7 @@ class Designer:
             total_length=total_length,
             method=method,
             redesignable=redesignable,
+            groups=groups,
         )
         return self._collect(task, num, batch_size, progress, on_progress)
 

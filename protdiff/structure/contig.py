@@ -79,11 +79,15 @@ class MotifSegment:
         The segment's place in the text.
     places
         Where they stand in the structure, once the contig is resolved against one.
+    group
+        The name of the rigid group it belongs to. Segments of one group keep their places relative
+        to each other, those of different groups do not.
     """
 
     residues: ResidueRange
     position: int
     places: tuple[int, ...] | None = None
+    group: str = ""
 
     @property
     def length(self) -> int | None:
@@ -98,7 +102,7 @@ class MotifSegment:
         return None if first[1] or last[1] else last[0] - first[0] + 1
 
     def __str__(self) -> str:
-        return str(self.residues)
+        return f"{self.residues}#{self.group}" if self.group else str(self.residues)
 
 
 Segment = DesignedSegment | MotifSegment
@@ -158,6 +162,17 @@ class Layout:
                     )
                 places.extend(segment.motif.places)
         return np.array(places, dtype=np.int64)
+
+    @property
+    def motif_groups(self) -> NDArray[np.int64]:
+        """(motif residue,) the number of each residue's rigid group, from 1 as they come."""
+        numbers: dict[str, int] = {}
+        groups = [np.zeros(0, np.int64)]
+        for segment in self.segments:
+            if segment.motif is not None:
+                number = numbers.setdefault(segment.motif.group, len(numbers) + 1)
+                groups.append(np.full(segment.length, number))
+        return np.concatenate(groups)
 
     @property
     def chain_breaks(self) -> tuple[int, ...]:

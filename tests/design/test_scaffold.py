@@ -87,6 +87,17 @@ def test_the_motif_is_exact_and_mapped(designer, source, unconditional, tmp_path
         assert line["contig"] == "5-15/A110-119/5-15/A131-135/5-15"
 
 
+def test_groups_are_set_each_by_itself_and_told(designer, source, unconditional):
+    task = make_task(source, groups="A110-119;A131-135")
+    design = next(designer.make(task, [0]))
+    assert len(design.extra["group_rmsds"]) == 2
+    assert design.extra["motif_rmsd"] == max(design.extra["group_rmsds"]) < 2e-3
+    assert parse_contig(design.extra["layout"]).resolve(source).motif_segments[0].group == "1"
+    one = make_task(source).plan(0).motif
+    assert one.measure_rmsd(design.backbone.coordinates) > 1.0
+    assert task.describe() != make_task(source).describe()
+
+
 def test_the_designed_part_is_the_sampler_s(designer, source, unconditional):
     task = make_task(source)
     design = next(designer.make(task, [0]))
@@ -138,6 +149,8 @@ def test_another_motif_is_another_run(designer, source, unconditional, tmp_path)
         ("10/A110-119/30", {"method": "hope"}, "no scaffolding method"),
         ("10/A110-119/30", {"settings": SamplingSettings(handedness="D")}, "L-protein"),
         ("10/A110-119/30", {"redesignable": "B5"}, "B"),
+        ("10/A110-119/30", {"groups": "A110-112"}, "divide the segment"),
+        ("10/A110-119/30/A119-121", {}, "A119 is used twice"),
     ],
 )
 def test_what_cannot_be_built_is_refused_before_sampling(source, contig, options, message):
