@@ -39,7 +39,7 @@ def group_segments(contig: Contig, backbone: Backbone, text: str) -> Contig:
     ------
     InputError
         A residue is not there; a segment is in two groups or in one by a part of it; a group has no
-        segment.
+        segment, or segments of several files.
     """
     owner: dict[int, int] = {}
     pieces = text.split(";")
@@ -79,4 +79,6 @@ def group_segments(contig: Contig, backbone: Backbone, text: str) -> Contig:
                 f"group {number}, {piece.strip()}, holds no segment of the contig {contig.text}; "
                 "name segments that are in it"
             )
-    return replace(contig, chains=chains)
+    grouped = replace(contig, chains=chains)
+    grouped.check_groups()
+    return grouped

@@ -178,6 +178,23 @@ def test_the_python_interface_takes_a_file_or_a_backbone(designer, source, uncon
     assert np.abs(first.coordinates - from_file.coordinates).max() < 0.01
 
 
+def test_motifs_of_several_files_are_bodies_of_their_own(designer, source, tmp_path):
+    other = source.select(slice(5, 40), name="other")
+    (design,) = designer.scaffold(
+        [source, other], "5-10/source.A110-119/8/other.A131-135/5-10", total_length=40, steps=2
+    ).designs
+    assert len(design.extra["group_rmsds"]) == 2
+    assert design.extra["motif_rmsd"] < 2e-3
+    labels = [pair["from"] for pair in design.extra["motif_map"]]
+    assert labels[0] == "source.A110"
+    assert labels[-1] == "other.A135"
+    # Their first pose to each other, which was that of one structure, is not kept.
+    one = make_task(source, "5/A110-119/8/A131-135/12", total_length=40).plan(0).motif
+    places = design.backbone.motif_mask.argmax()
+    shifted = np.roll(design.backbone.coordinates, 5 - places, axis=0)
+    assert one.measure_rmsd(shifted) > 1.0
+
+
 def test_the_methods_are_those_of_the_conditioners():
     assert set(METHODS) == set(motif.METHODS)
 
