@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from protdiff.conditioning.conditioner import Conditioner
 from protdiff.design.design_set import DesignSet, Interrupted
 from protdiff.design.engine import Design, DesignTask, OnProgress, make_designs
 from protdiff.design.generate import Generation
@@ -60,10 +61,11 @@ class Designer:
 
     def generate(
         self,
-        length: LengthRange = 100,
+        length: LengthRange | None = None,
         num: int = 1,
         seed: int = 0,
         *,
+        conditioners: Sequence[Conditioner] = (),
         batch_size: int | None = None,
         progress: bool = False,
         on_progress: OnProgress | None = None,
@@ -74,11 +76,16 @@ class Designer:
         Parameters
         ----------
         length
-            Residues, or (shortest, longest): each design then draws its own length.
+            Residues, or (shortest, longest): each design then draws its own length. With a
+            symmetry it is the length of one chain. Without it 100, or the length of the structure
+            that designs start from.
         num
             How many.
         seed
             Design k of a seed is the same backbone whatever ``num`` and ``batch_size`` are.
+        conditioners
+            What is asked of the designs, from :mod:`protdiff.conditioning` or of one's own:
+            ``[Symmetry("C3"), SecondaryStructure("mainly-beta")]``. All hold at once.
         batch_size
             Most designs to sample at once.
         progress
@@ -102,7 +109,7 @@ class Designer:
             The user interrupted it. The designs of the batches that were done are in the
             exception; it is a ``KeyboardInterrupt``.
         """
-        task = Generation(length, seed, make_settings(settings))
+        task = Generation(length, seed, make_settings(settings), tuple(conditioners))
         return self._collect(task, num, batch_size, progress, on_progress)
 
     def scaffold(
@@ -115,6 +122,7 @@ class Designer:
         total_length: LengthRange | None = None,
         method: str = DEFAULT_METHOD,
         redesignable: str | None = None,
+        conditioners: Sequence[Conditioner] = (),
         batch_size: int | None = None,
         progress: bool = False,
         on_progress: OnProgress | None = None,
@@ -138,6 +146,8 @@ class Designer:
         redesignable
             Motif residues whose amino acid is free, such as ``"A163-168,A171"``; their positions
             are held all the same.
+        conditioners
+            What else is asked of the designs.
 
         Returns
         -------
@@ -159,6 +169,7 @@ class Designer:
             total_length=total_length,
             method=method,
             redesignable=redesignable,
+            conditioners=tuple(conditioners),
         )
         return self._collect(task, num, batch_size, progress, on_progress)
 
