@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from protdiff.structure import Backbone, build_backbone, write_backbone
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 BENCHMARK = SCRIPTS / "benchmark.py"
@@ -163,3 +166,69 @@ def test_sampler_cost_draws_its_figure(load_script, tmp_path):
     backbones.append((script.Cell("dormand-prince", "karras", None), {"failed": "too stiff"}))
     assert script.draw(tmp_path / "figure.png", analytic, backbones, (0.01, 0.001))
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.fixture
+def write_helices(tmp_path):
+    """Return a function that writes a run of ideal helices, and of designs without a file."""
+
+    def write(num=3, without=()):
+        folder = tmp_path / "run"
+        folder.mkdir()
+        lines = []
+        for index in range(num):
+            x = build_backbone(np.full(40, -62.0), -42.0)
+            file = f"design_{index:04d}.pdb"
+            write_backbone(folder / file, Backbone.from_coordinates(x))
+            lines.append({"index": index, "file": file, "length": 40})
+        for change in without:
+            lines.append({"index": len(lines), "file": None, "length": 40, **change})
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (folder / "manifest.jsonl").write_text(text)
+        return folder
+
+    return write
+
+
+def test_the_panel_knows_helices_for_what_they_are(load_script, write_helices, tmp_path, capsys):
+    script = load_script("panel")
+    # One more was no protein at all, and one was kept out by the user: the first counts.
+    folder = write_helices(3, without=[{}, {"rejected": ["clashing"]}])
+    out = ["--aligner", "biotite", "--out", str(tmp_path / "out")]
+    assert script.main([str(folder), *out]) == 0
+    (found,) = json.loads((tmp_path / "out" / "panel.json").read_text())
+    figures = {row["quantity"]: (row["figure"], row["holds"]) for row in found["targets"]}
+    assert figures["unbroken"] == (0.75, False)
+    assert figures["all_helix"] == (0.75, False)
+    assert figures["links"] == (1.0, True)
+    assert figures["n_ca_c_sd"][0] < 0.1  # ideal angles, but for the digits of the file
+    assert figures["strand"] == (0.0, False)
+    assert figures["clusters_per_design"] == (pytest.approx(1 / 3, abs=1e-4), False)
+    assert figures["nearest_known_tm"] == (None, None)
+    assert found["rejected"] == 1
+    table = capsys.readouterr().out
+    assert (tmp_path / "out" / "panel.md").read_text() in table
+    assert "run: 4 designs" in table
+    held = sum(holds is True for _, holds in figures.values())
+    assert f"| targets that hold |  | {held} of {len(script.TARGETS) - 2} |" in table
+
+
+def test_the_panel_compares_with_known_structures(load_script, write_helices, tmp_path, capsys):
+    script = load_script("panel")
+    folder = write_helices(2)
+    aligned = ["--aligner", "biotite", "--novelty-num", "1"]
+    assert script.main([str(folder), "--reference", str(folder), *aligned]) == 0
+    (line,) = [row for row in capsys.readouterr().out.splitlines() if "chain, largest" in row]
+    assert "**1.000 no**" in line  # each of them is known
+    assert script.main([str(tmp_path)]) == 2
+    assert "holds no manifest.jsonl" in capsys.readouterr().err
+
+
+def test_targets_are_as_wide_as_they_say(load_script):
+    targets = {target.name: target for target in load_script("panel").TARGETS}
+    assert str(targets["n_ca_c"]) == "109.9–111.9"
+    assert str(targets["n_ca_c_sd"]) == "≤ 4.5"
+    for name, good, bad in (("links", 0.99, 0.989), ("clashes", 0.5, 0.51), ("n_ca_c", 110, 112)):
+        assert targets[name].holds(good) is True
+        assert targets[name].holds(bad) is False
+    assert targets["links"].holds(float("nan")) is None
