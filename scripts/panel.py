@@ -141,34 +141,28 @@ def compare_with_training(
     }
 
 
-def measure_folder(
-    folder: Path, options: argparse.Namespace, references: Sequence[Reference]
-) -> dict[str, Any]:
-    """Measure a run folder: the summary of ``protdiff evaluate`` over all its designs."""
+def measure_run(
+    folder: Path, aligner: Aligner, *, most: int | None = None, workers: int = 1, quiet: bool = True
+) -> Evaluation:
+    """Measure a run folder: the summary of ``protdiff evaluate``, over all its designs.
+
+    Diversity is that of the first ``most`` designs, of all without it.
+    """
     if not (folder / MANIFEST).is_file():
         raise InputError(f"{folder} holds no {MANIFEST}; give folders of protdiff generate")
-    found = measure_all(find_sources([folder], None), quiet=options.quiet)
+    found = measure_all(find_sources([folder], None), quiet=quiet)
     if found.unreadable:
         path, problem = found.unreadable[0]
         raise InputError(f"{path} cannot be read ({problem}); make the designs again")
     lost, rejected = find_lost(folder)
     if rejected:
-        print(f"panel: {folder}: {rejected} designs that --filter kept out are not counted")
+        found.notes.append(f"{rejected} designs that --filter kept out are not counted")
     found.summary |= summarise_quality([*(one.quality for one in found.designs), *lost])
     found.summary["structured"] = found.summary["helix"] + found.summary["strand"]
-    aligner = get_aligner(options.aligner)
     # A part shares the summary of the whole, and adds to it.
-    add_diversity(
-        replace(found, designs=found.designs[: options.diversity_num]),
-        aligner,
-        threshold=CLUSTER_THRESHOLD,
-        workers=options.workers,
-        quiet=options.quiet,
-    )
-    if references:
-        part = replace(found, designs=found.designs[: options.novelty_num])
-        compare_with_training(part, references, aligner, options)
-    return {"summary": found.summary, "facts": found.facts, "rejected": rejected}
+    part = replace(found, designs=found.designs[:most])
+    add_diversity(part, aligner, threshold=CLUSTER_THRESHOLD, workers=workers, quiet=quiet)
+    return found
 
 
 def write_table(columns: Sequence[tuple[str, dict[str, float]]]) -> str:
@@ -190,9 +184,9 @@ def write_table(columns: Sequence[tuple[str, dict[str, float]]]) -> str:
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
-def to_json(folder: Path, measured: dict[str, Any]) -> dict[str, Any]:
+def to_json(folder: Path, found: Evaluation) -> dict[str, Any]:
     """Return what was measured of a folder, and each target with its figure, as JSON knows them."""
-    summary = measured["summary"]
+    summary = found.summary
     targets = []
     for target in TARGETS:
         figure = summary.get(target.name, math.nan)
@@ -205,7 +199,13 @@ def to_json(folder: Path, measured: dict[str, Any]) -> dict[str, Any]:
             }
         )
     plain = {name: to_number(value) for name, value in summary.items()}
-    return {"folder": str(folder), **measured, "summary": plain, "targets": targets}
+    return {
+        "folder": str(folder),
+        "targets": targets,
+        "summary": plain,
+        "facts": found.facts,
+        "notes": found.notes,
+    }
 
 
 def to_number(value: float) -> float | None:
@@ -218,19 +218,31 @@ def run(options: argparse.Namespace) -> str:
     references: list[Reference] = []
     if options.reference is not None:
         references = load_references(options.reference, [], quiet=options.quiet)
-    measured = [measure_folder(folder, options, references) for folder in options.folders]
-    columns = []
-    for folder, found in zip(options.folders, measured, strict=True):
-        summary = found["summary"]
-        columns.append((f"{folder.name}: {summary['designs']:.0f} designs", summary))
+    aligner = get_aligner(options.aligner)
+    several = {"workers": options.workers, "quiet": options.quiet}
+    measured = []
+    for folder in options.folders:
+        found = measure_run(folder, aligner, most=options.diversity_num, **several)
+        for note in found.notes:
+            print(f"panel: {folder}: {note}", file=sys.stderr)
+        if references:
+            part = replace(found, designs=found.designs[: options.novelty_num])
+            compare_with_training(part, references, aligner, options)
+        measured.append(found)
+    columns = [
+        (f"{folder.name}: {found.summary['designs']:.0f} designs", found.summary)
+        for folder, found in zip(options.folders, measured, strict=True)
+    ]
     text = write_table(columns)
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
         with write_atomically(options.out / "panel.md", overwrite=True) as temporary:
             temporary.write_text(text, encoding="utf-8")
-        found = [to_json(*pair) for pair in zip(options.folders, measured, strict=True)]
+        pairs = zip(options.folders, measured, strict=True)
         with write_atomically(options.out / "panel.json", overwrite=True) as temporary:
-            temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            temporary.write_text(
+                json.dumps([to_json(*pair) for pair in pairs], indent=1), encoding="utf-8"
+            )
     return text
 
 
