@@ -70,6 +70,8 @@ def scaffold(
     trajectory: options.Trajectory = False,
     cbeta: options.CBeta = False,
     residue_name: options.ResidueName = "GLY",
+    filter: options.Filter = None,
+    max_draws: options.MaxDraws = None,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     json: options.Json = False,
@@ -92,13 +94,14 @@ def scaffold(
         secondary_structure=secondary_structure,
     )
     # What can be wrong with the input shows before torch is imported, which takes seconds.
+    from protdiff.cli.designs import read_filter, run_and_report
     from protdiff.structure import parse_contig, read_backbone
 
+    asked = read_filter(filter, num, max_draws, motif=True)
     parsed = parse_contig(contig)
     source = read_backbone(motif, model=model, strict=strict)
     parsed.resolve(source)
 
-    from protdiff.cli.designs import run_and_report
     from protdiff.design.designer import load
     from protdiff.design.run import OutputSettings
     from protdiff.design.scaffold import Scaffolding
@@ -118,6 +121,8 @@ def scaffold(
         out,
         num,
         output=OutputSettings(format.value, trajectory, cbeta, residue_name),
+        filter=asked,
+        max_draws=max_draws,
         batch_size=batch_size,
         overwrite=overwrite,
         dry_run=dry_run,
