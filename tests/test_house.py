@@ -16,6 +16,7 @@ import protdiff
 PACKAGE = Path(protdiff.__file__).parent
 FLOORS = {
     "errors": -1,  # everything may raise
+    "fields": 0,
     "files": 0,
     "lazy": 0,
     "toml": 0,

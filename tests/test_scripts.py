@@ -10,9 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from protdiff.evaluation.novelty import Reference
 from protdiff.model import load_checkpoint, save_checkpoint
 from protdiff.structure import Backbone, build_backbone, write_backbone
+from protdiff.training.dataset import BackboneDataset
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 BENCHMARK = SCRIPTS / "benchmark.py"
@@ -20,6 +23,8 @@ BENCHMARK = SCRIPTS / "benchmark.py"
 
 @pytest.fixture
 def load_script(monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPTS)  # where a script finds another
+
     def load(name):
         spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
         module = importlib.util.module_from_spec(spec)
@@ -354,3 +359,158 @@ def test_load_test_cuts_off_a_line_that_a_kill_tore(load_test, tmp_path):
     )
     assert load_test.read_looks(path) == [load_test.Look(1, 3.0, 2.5, 7, 80.5, 300.0, 310.0)]
     assert path.read_bytes().endswith(b"310.0\n")
+
+
+def helix(length):
+    return build_backbone(np.full(length, -62.0), -42.0)
+
+
+@pytest.fixture
+def write_helices(tmp_path):
+    """Return a function that writes a run of ideal helices, and of designs without a file."""
+
+    def write(num=3, without=()):
+        folder = tmp_path / "run"
+        folder.mkdir()
+        lines = []
+        for index in range(num):
+            file = f"design_{index:04d}.pdb"
+            write_backbone(folder / file, Backbone.from_coordinates(helix(40)))
+            lines.append({"index": index, "file": file, "length": 40})
+        for change in without:
+            lines.append({"index": len(lines), "file": None, "length": 40, **change})
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (folder / "manifest.jsonl").write_text(text)
+        return folder
+
+    return write
+
+
+def test_the_panel_knows_helices_for_what_they_are(load_script, write_helices, tmp_path, capsys):
+    script = load_script("panel")
+    # One more was no protein at all, and one was kept out by the user: the first counts.
+    folder = write_helices(3, without=[{}, {"rejected": ["clashing"]}])
+    out = ["--aligner", "biotite", "--out", str(tmp_path / "out")]
+    assert script.main([str(folder), *out]) == 0
+    (found,) = json.loads((tmp_path / "out" / "panel.json").read_text())
+    figures = {row["quantity"]: (row["figure"], row["holds"]) for row in found["targets"]}
+    assert figures["unbroken"] == (0.75, False)
+    assert figures["all_helix"] == (0.75, False)
+    assert figures["links"] == (1.0, True)
+    assert figures["n_ca_c_sd"][0] < 0.1  # ideal angles, but for the digits of the file
+    assert figures["strand"] == (0.0, False)
+    assert figures["clusters_per_design"] == (pytest.approx(1 / 3, abs=1e-4), False)
+    assert figures["nearest_known_tm"] == (None, None)
+    assert found["notes"] == ["1 designs that --filter kept out are not counted"]
+    table = capsys.readouterr().out
+    assert (tmp_path / "out" / "panel.md").read_text() in table
+    assert "run: 4 designs" in table
+    held = sum(holds is True for _, holds in figures.values())
+    assert f"| targets that hold |  | {held} of {len(script.TARGETS) - 2} |" in table
+
+
+def test_the_panel_compares_with_known_structures(load_script, write_helices, tmp_path, capsys):
+    script = load_script("panel")
+    folder = write_helices(2)
+    aligned = ["--aligner", "biotite", "--novelty-num", "1"]
+    assert script.main([str(folder), "--reference", str(folder), *aligned]) == 0
+    (line,) = [row for row in capsys.readouterr().out.splitlines() if "chain, largest" in row]
+    assert "**1.000 no**" in line  # each of them is known
+    assert script.main([str(tmp_path)]) == 2
+    assert "holds no manifest.jsonl" in capsys.readouterr().err
+
+
+def test_targets_are_as_wide_as_they_say(load_script):
+    targets = {target.name: target for target in load_script("panel").TARGETS}
+    assert str(targets["n_ca_c"]) == "109.9–111.9"
+    assert str(targets["n_ca_c_sd"]) == "≤ 4.5"
+    for name, good, bad in (("links", 0.99, 0.989), ("clashes", 0.5, 0.51), ("n_ca_c", 110, 112)):
+        assert targets[name].holds(good) is True
+        assert targets[name].holds(bad) is False
+    assert targets["links"].holds(float("nan")) is None
+
+
+def test_the_temperature_curve_goes_on_where_it_was(load_script, tiny_weights, tmp_path, capsys):
+    script = load_script("temperature")
+    tiny = ["--weights", str(tiny_weights), "--device", "cpu", "--length", "30", "--num", "2"]
+    knobs = ["--temperatures", "0.5", "1", "--step-scale", "1", "--step-scales", "1", "1.1"]
+    arguments = [*tiny, *knobs, "--steps", "2", "--out", str(tmp_path)]
+    assert script.main(arguments) == 0
+    table = capsys.readouterr().out
+    assert table == (tmp_path / "temperature.md").read_text()
+    rows = json.loads((tmp_path / "temperature.json").read_text())
+    cells = [(row["temperature"], row["step_scale"]) for row in rows]
+    assert cells == [(0.5, 1), (1, 1), (1, 1.1)]  # what both knobs have in common is made once
+    manifests = sorted(tmp_path.glob("*/manifest.jsonl"))
+    assert [path.parent.name for path in manifests] == ["t0.5_s1", "t1_s1", "t1_s1.1"]
+    assert all(len(path.read_text().splitlines()) == 2 for path in manifests)
+    before = [path.stat().st_mtime_ns for path in manifests]
+    assert script.main(arguments) == 0
+    assert [path.stat().st_mtime_ns for path in manifests] == before
+    assert script.main([*arguments, "--seed", "1"]) == 2
+    assert "other settings" in capsys.readouterr().err
+
+
+def make_walks(lengths, seed):
+    rng = np.random.default_rng(seed)
+    steps = torch.tensor(rng.normal(size=(sum(lengths), 3, 3)), dtype=torch.float32)
+    return BackboneDataset(
+        steps.reshape(-1, 3).cumsum(0).reshape(-1, 3, 3),
+        torch.cat([1 + torch.arange(n) // 5 % 3 for n in lengths]).byte(),
+        torch.tensor([0, *np.cumsum(lengths)]),
+        torch.arange(len(lengths)),
+        tuple(f"walk{seed}_{k}" for k in range(len(lengths))),
+    )
+
+
+def test_memorisation_compares_like_with_like(load_script):
+    script = load_script("memorisation")
+    held_out, training = make_walks([40, 50, 60, 41], 0), make_walks([60, 90, 41, 52, 40, 90], 1)
+    chosen, partners = script.choose_pairs(held_out, training, 4)
+    assert len(set(partners)) == len(set(chosen)) == 4
+    # A residue more weighs less than another structure, so that lengths are near, not equal.
+    assert held_out.lengths[chosen].tolist() == [40, 41, 50, 60]
+    assert max(training.lengths[partners].tolist()) <= 60
+
+
+def test_memorisation_sees_what_a_network_knows_by_heart(load_script, tiny_model, monkeypatch):
+    script = load_script("memorisation")
+    data = make_walks([40, 44, 41], 0)
+    arguments = (tiny_model, data, [0, 1, 2], [0.1, 4.0])
+    one, three = (script.measure_deviations(*arguments, seed=0, batch_size=size) for size in (1, 3))
+    # The noise of a chain is its own; what is left is rounding.
+    assert np.abs(one - three).max() < 1e-3
+    # A network that knows nothing leaves the noise, of which three coordinates make an atom's.
+    monkeypatch.setattr(
+        script.NoisyBatch,
+        "denoise",
+        lambda batch, *_: [batch.clean + batch.noise_ratio[:, None, None, None] * batch.noise],
+    )
+    left = script.measure_deviations(*arguments, seed=0, batch_size=2)
+    atoms = 3 * data.lengths[:, None].numpy()
+    sigma = np.array([0.1, 4.0]) * np.sqrt(3)
+    # The root of a mean of squares of 3 n standard normal numbers.
+    assert (np.abs(left / sigma - 1) < 5 / np.sqrt(6 * atoms)).all()
+    monkeypatch.setattr(script.NoisyBatch, "denoise", lambda batch, *_: [batch.clean])
+    assert script.measure_deviations(*arguments, seed=0, batch_size=2).max() == 0
+
+
+def test_memorisation_prints_its_tables(
+    load_script, tiny_weights, write_helices, tmp_path, monkeypatch, capsys
+):
+    script = load_script("memorisation")
+    parts = make_walks([30, 31], 1), make_walks([31, 30], 0)
+    monkeypatch.setattr(script, "load_dataset", lambda *_: parts)
+    run = write_helices(2)
+    monkeypatch.setattr(script, "load_references", lambda *_, **__: [Reference("known", helix(40))])
+    common = ["anything", "--weights", str(tiny_weights), "--device", "cpu", "--levels", "1", "4"]
+    more = ["--designs", str(run), "--out", str(tmp_path / "found.json"), "--quiet"]
+    assert script.main([*common, *more]) == 0
+    table = capsys.readouterr().out
+    assert "| design_0000.pdb | known | 1.000 |" in table
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert [len(row["rmsd"]) for row in found["held_out"] + found["seen"]] == [2] * 4
+    gap = np.mean([a["rmsd"][0] for a in found["held_out"]]) - np.mean(
+        [b["rmsd"][0] for b in found["seen"]]
+    )
+    assert f"| {gap:+.3f} ±" in table

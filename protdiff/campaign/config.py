@@ -46,12 +46,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from protdiff.campaign.design_filter import DesignFilter, has_motif_numbers
-from protdiff.campaign.fields import check_keys, read_fields
+from protdiff.design.filter import DesignFilter, has_motif_numbers
 from protdiff.design.samplers import DEFAULT_METHOD, METHODS, check_name
 from protdiff.design.settings import SamplingSettings
 from protdiff.design.weights import DEFAULT_WEIGHTS
 from protdiff.errors import InputError
+from protdiff.fields import check_keys, read_fields
 from protdiff.structure.lengths import LengthRange, parse_length
 from protdiff.toml import read_toml
 

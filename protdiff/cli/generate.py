@@ -45,6 +45,8 @@ def generate(
     trajectory: options.Trajectory = False,
     cbeta: options.CBeta = False,
     residue_name: options.ResidueName = "GLY",
+    filter: options.Filter = None,
+    max_draws: options.MaxDraws = None,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     json: options.Json = False,
@@ -69,12 +71,13 @@ def generate(
         secondary_structure=secondary_structure,
     )
     # What can be wrong with the input shows before torch is imported, which takes seconds.
+    from protdiff.cli.designs import read_filter, run_and_report
     from protdiff.structure import parse_length
 
     parse_length(length)
+    asked = read_filter(filter, num, max_draws)
     find_weights(weights)
 
-    from protdiff.cli.designs import run_and_report
     from protdiff.design.designer import load
     from protdiff.design.generate import Generation
     from protdiff.design.run import OutputSettings
@@ -87,6 +90,8 @@ def generate(
         out,
         num,
         output=output,
+        filter=asked,
+        max_draws=max_draws,
         batch_size=batch_size,
         overwrite=overwrite,
         dry_run=dry_run,

@@ -18,10 +18,12 @@ __all__ = [
     "Device",
     "DryRun",
     "ExcludedVolume",
+    "Filter",
     "Format",
     "Grid",
     "Hand",
     "Json",
+    "MaxDraws",
     "Num",
     "Out",
     "OutputFormat",
@@ -132,6 +134,26 @@ Grid = Annotated[
     ),
 ]
 
+Filter = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter",
+        help="Draw until --num designs meet a condition, and keep only those: pass (every quick "
+        "check), or a number of the quality, as strand>=0.2; several with commas, or repeated.",
+        rich_help_panel=OUTPUT,
+        show_default="keep all",
+    ),
+]
+MaxDraws = Annotated[
+    int | None,
+    typer.Option(
+        "--max-draws",
+        min=1,
+        help="Most designs to draw for --filter.",
+        rich_help_panel=OUTPUT,
+        show_default="10 times --num",
+    ),
+]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")]
 Format = Annotated[
     OutputFormat, typer.Option(help="Format of the structure files.", rich_help_panel=OUTPUT)

@@ -88,6 +88,8 @@ def scaffold(
     trajectory: options.Trajectory = False,
     cbeta: options.CBeta = False,
     residue_name: options.ResidueName = "GLY",
+    filter: options.Filter = None,
+    max_draws: options.MaxDraws = None,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     json: options.Json = False,
@@ -110,6 +112,7 @@ def scaffold(
         secondary_structure=secondary_structure,
     )
     # What can be wrong with the input shows before torch is imported, which takes seconds.
+    from protdiff.cli.designs import read_filter, run_and_report
     from protdiff.structure import (
         join_backbones,
         parse_contig,
@@ -118,7 +121,7 @@ def scaffold(
     )
 
     length: LengthRange | None = total_length
-
+    asked = read_filter(filter, num, max_draws, motif=True)
     if contig is None:
         problem = read_genie2_problem(motif[0])
         parsed = problem.contig
@@ -128,7 +131,6 @@ def scaffold(
     source = join_backbones([read_backbone(path, model=model, strict=strict) for path in motif])
     parsed.resolve(source)
 
-    from protdiff.cli.designs import run_and_report
     from protdiff.design.designer import load
     from protdiff.design.run import OutputSettings
     from protdiff.design.scaffold import Scaffolding
@@ -149,6 +151,8 @@ def scaffold(
         out,
         num,
         output=OutputSettings(format.value, trajectory, cbeta, residue_name),
+        filter=asked,
+        max_draws=max_draws,
         batch_size=batch_size,
         overwrite=overwrite,
         dry_run=dry_run,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import torch
 from protdiff.conditioning.conditioner import Conditioner
 from protdiff.design.design_set import DesignSet, Interrupted
 from protdiff.design.engine import Design, DesignTask, OnProgress, make_designs
+from protdiff.design.filter import DesignFilter, as_filter, iterate_rounds, limit_draws
 from protdiff.design.generate import Generation
 from protdiff.design.progress import show_progress
 from protdiff.design.run import OutputSettings, RunTask, describe_run, make_record
@@ -72,6 +74,8 @@ class Designer:
         seed: int = 0,
         *,
         conditioners: Sequence[Conditioner] = (),
+        filter: DesignFilter | str | Sequence[str] | None = None,
+        max_draws: int | None = None,
         batch_size: int | None = None,
         progress: bool = False,
         on_progress: OnProgress | None = None,
@@ -92,6 +96,14 @@ class Designer:
         conditioners
             What is asked of the designs, from :mod:`protdiff.conditioning` or of one's own:
             ``[Symmetry("C3"), SecondaryStructure("mainly-beta")]``. All hold at once.
+        filter
+            Draw until ``num`` designs meet it, and keep only those: ``"pass"`` for every quick
+            check, conditions on numbers of the quality, as ``"pass, strand>=0.2"``, or a
+            :class:`~protdiff.design.filter.DesignFilter`. The set's ``drawn`` says how many
+            were drawn.
+        max_draws
+            How many are drawn at most; 10 times ``num`` without it. The set is smaller than
+            ``num``, with a warning, where that is too few.
         batch_size
             Most designs to sample at once.
         progress
@@ -116,7 +128,8 @@ class Designer:
             exception; it is a ``KeyboardInterrupt``.
         """
         task = Generation(length, seed, make_settings(settings), tuple(conditioners))
-        return self._collect(task, num, batch_size, progress, on_progress)
+        asked = as_filter(filter)
+        return self._collect(task, num, asked, max_draws, batch_size, progress, on_progress)
 
     def scaffold(
         self,
@@ -130,6 +143,8 @@ class Designer:
         redesignable: str | None = None,
         groups: str | None = None,
         conditioners: Sequence[Conditioner] = (),
+        filter: DesignFilter | str | Sequence[str] | None = None,
+        max_draws: int | None = None,
         batch_size: int | None = None,
         progress: bool = False,
         on_progress: OnProgress | None = None,
@@ -144,7 +159,7 @@ class Designer:
             ``5TPN.A163-181``, and each is a rigid body of its own.
         contig
             What is given and what is made, such as ``"10-40/A163-181/10-40"``.
-        num, seed, batch_size, progress, on_progress, **settings
+        num, seed, filter, max_draws, batch_size, progress, on_progress, **settings
             As in :meth:`generate`.
         total_length
             Residues of the whole design, a number or a range; any that the contig allows without
@@ -183,7 +198,8 @@ class Designer:
             groups=groups,
             conditioners=tuple(conditioners),
         )
-        return self._collect(task, num, batch_size, progress, on_progress)
+        asked = as_filter(filter, motif=True)
+        return self._collect(task, num, asked, max_draws, batch_size, progress, on_progress)
 
     def log_likelihood(
         self, backbone: str | Path | Backbone, *, handedness: Handedness = "L", **settings: Any
@@ -274,11 +290,24 @@ class Designer:
         self,
         task: RunTask,
         num: int,
+        filter: DesignFilter | None,
+        max_draws: int | None,
         batch_size: int | None,
         progress: bool,
         on_progress: OnProgress | None,
     ) -> DesignSet:
-        found: list[Design] = []
+        found: dict[int, tuple[Design, dict[str, Any]]] = {}
+        kept: set[int] = set()
+
+        def make_set() -> DesignSet:
+            pairs = [found[index] for index in sorted(kept)]
+            run = describe_run(self.model, task, OutputSettings(), filter)
+            return DesignSet(
+                [design for design, _ in pairs], [line for _, line in pairs], run, drawn=len(found)
+            )
+
+        most = limit_draws(num, max_draws) if num > 0 else 0
+        rounds = iterate_rounds(num, most, lambda drawn: len(kept)) if filter else [range(num)]
         with ExitStack() as stack:
             reports = [] if on_progress is None else [on_progress]
             if progress:
@@ -289,18 +318,23 @@ class Designer:
                     each(amount)
 
             try:
-                for design in self.make(
-                    task, range(num), batch_size=batch_size, on_progress=report
-                ):
-                    found.append(design)
+                for indices in rounds:
+                    for design in self.make(
+                        task, indices, batch_size=batch_size, on_progress=report
+                    ):
+                        record = make_record(self.model, task, design, None)
+                        found[design.index] = design, record
+                        if filter is None or not filter.find_faults(record):
+                            kept.add(design.index)
             except KeyboardInterrupt:
-                raise Interrupted(self._make_set(task, found), num) from None
-        return self._make_set(task, found)
-
-    def _make_set(self, task: RunTask, designs: Sequence[Design]) -> DesignSet:
-        ordered = sorted(designs, key=lambda design: design.index)
-        records = [make_record(self.model, task, design, None) for design in ordered]
-        return DesignSet(ordered, records, describe_run(self.model, task, OutputSettings()))
+                raise Interrupted(make_set(), num) from None
+        if len(kept) < num:
+            warnings.warn(
+                f"{len(kept)} of {len(found)} designs drawn meet the filter, and {num} are wanted; "
+                "give a larger max_draws",
+                stacklevel=3,
+            )
+        return make_set()
 
     def make(
         self,

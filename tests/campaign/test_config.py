@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from protdiff.campaign import Campaign, DesignFilter, load_campaign
-from protdiff.campaign.design_filter import NUMBERS
+from protdiff.design.filter import NUMBERS
 from protdiff.design.settings import SamplingSettings
 from protdiff.errors import InputError
 
