@@ -32,6 +32,9 @@ _MAY_CHANGE = frozenset(
         "panel_length",
         "log_every",
         "device",
+        "devices",
+        "nodes",
+        "accumulate",
         "threads",
         "compile",
         "precision",
@@ -54,7 +57,7 @@ class TrainingConfig:
     lengths
         Shortest and longest chain to train on.
     residues_per_batch
-        Residues of a batch, padding included.
+        Residues of the batch of a step, padding included: of all processes and parts together.
     steps
         Length of the whole run.
     warmup_steps, decay_steps
@@ -86,7 +89,11 @@ class TrainingConfig:
     panel_designs, panel_length
         Structures sampled for the quality panel.
     device, threads
-        ``auto``, ``cpu``, ``cuda``; CPU threads (0: torch's choice).
+        ``auto``, ``cpu``, ``cuda``; CPU threads of a process (0: torch's choice).
+    devices, nodes
+        Processes on each machine, each with a GPU of its own; machines. They share each batch.
+    accumulate
+        Parts of a batch that a process computes one after the other, to save memory.
     compile
         Compile the network with ``torch.compile``.
     precision
@@ -122,6 +129,9 @@ class TrainingConfig:
     panel_designs: int = 8
     panel_length: int = 80
     device: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+    accumulate: int = 1
     threads: int = 0
     compile: bool = False
     precision: str = "float32"
@@ -130,7 +140,8 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         """Check the values that would otherwise fail late or silently."""
-        for name in ("residues_per_batch", "steps", "log_every", "checkpoint_every"):
+        at_least_one = ("residues_per_batch", "steps", "devices", "nodes", "accumulate")
+        for name in (*at_least_one, "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} = {getattr(self, name)}; expected at least 1")
         for name in ("self_condition", "motif", "secondary_structure"):
