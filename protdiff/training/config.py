@@ -64,6 +64,8 @@ class TrainingConfig:
         The learning rate rises over the first, is constant, and falls to zero over the last steps.
     learning_rate, weight_decay, clip_norm
         Of the optimiser.
+    muon
+        Muon for the matrices; if not, AdamW for all.
     ema
         Decay of the exponential moving average of the weights, which is what is released.
     self_condition
@@ -85,7 +87,7 @@ class TrainingConfig:
         spent, ``steps`` and ``decay_steps`` are set so that the learning rate falls to zero in the
         rest; 0: ``steps`` alone decides.
     log_every, checkpoint_every, evaluate_every, panel_every
-        In steps.
+        In steps; the last two may be 0, for the end alone.
     panel_designs, panel_length
         Structures sampled for the quality panel.
     device, threads
@@ -112,6 +114,7 @@ class TrainingConfig:
     decay_steps: int = 4_000
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
+    muon: bool = True
     clip_norm: float = 1.0
     ema: float = 0.999
     self_condition: float = 0.5
@@ -157,7 +160,7 @@ class TrainingConfig:
             if getattr(self, name) < 0:
                 raise InputError(f"{name} = {getattr(self, name)}; expected at least 0")
         for name, value in self.network.to_dict().items():
-            if not 0 < value <= _LARGEST_SIZE:
+            if not (isinstance(value, bool) or 0 < value <= _LARGEST_SIZE):
                 raise InputError(
                     f"{name} = {value}; expected a size above 0, up to {_LARGEST_SIZE}"
                 )

@@ -69,6 +69,8 @@ class MuonWithAdamW(torch.optim.Optimizer):
         Of Muon, in Nesterov's form.
     betas, epsilon
         Of AdamW.
+    muon
+        If not, AdamW takes the matrices too.
     """
 
     def __init__(
@@ -79,13 +81,15 @@ class MuonWithAdamW(torch.optim.Optimizer):
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.99),
         epsilon: float = 1e-8,
+        *,
+        muon: bool = True,
     ) -> None:
         matrices = [layer.weight for layer in module.modules() if isinstance(layer, nn.Linear)]
         known = {id(matrix) for matrix in matrices}
         others = [p for p in module.parameters() if id(p) not in known]
         super().__init__(
             [
-                {"params": matrices, "muon": True, "weight_decay": weight_decay},
+                {"params": matrices, "muon": muon, "weight_decay": weight_decay},
                 {"params": others, "muon": False, "weight_decay": 0.0},
             ],
             {"lr": learning_rate, "momentum": momentum, "betas": betas, "eps": epsilon},
@@ -146,6 +150,8 @@ class MuonWithAdamW(torch.optim.Optimizer):
         torch._foreach_sqrt_(sizes)
         torch._foreach_add_(sizes, group["eps"])
         rates = [-group["lr"] / (1 - first**step) for step in steps]
+        if group["weight_decay"]:
+            torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
         torch._foreach_addcdiv_(parameters, means, sizes, rates)
 
 

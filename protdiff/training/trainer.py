@@ -15,8 +15,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -36,6 +35,7 @@ from protdiff.training.folder import hold_folder
 from protdiff.training.held_out import NOISE_EDGES, HeldOutLoss
 from protdiff.training.interrupt import defer_interrupt
 from protdiff.training.log import TrainingLog
+from protdiff.training.machine import compile_network, use_cpu
 from protdiff.training.objective import get_denoising_losses
 from protdiff.training.optimizer import MuonWithAdamW
 from protdiff.training.panel import PANEL_COLUMNS, measure_panel
@@ -50,7 +50,6 @@ __all__ = [
     "Trainer",
     "check_continues",
     "train",
-    "use_cpu",
 ]
 
 STATE = "state.safetensors"
@@ -107,7 +106,9 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.network = _make_network(config).to(self.device)
         self.average = WeightAverage(self.network, config.ema)
-        self.optimizer = MuonWithAdamW(self.network, config.learning_rate, config.weight_decay)
+        self.optimizer = MuonWithAdamW(
+            self.network, config.learning_rate, config.weight_decay, muon=config.muon
+        )
         self.progress = Progress()
         if self.state_path.exists():
             self._resume()
@@ -248,9 +249,9 @@ class Trainer:
                     )
                     self._set_end(bar)
                 config = self.config
-                every = [config.log_every, config.evaluate_every or config.log_every]
+                every = [config.log_every, config.evaluate_every]
                 if config.panel_designs:
-                    every.append(config.panel_every or config.log_every)
+                    every.append(config.panel_every)
                 if stop or any(_is_due(config, step, steps) for steps in every):
                     self._report(recent, clock, bar)
                     recent = []
@@ -329,7 +330,8 @@ class _Clock:
 
 
 def _is_due(config: TrainingConfig, step: int, every: int) -> bool:
-    return step == config.steps or step % max(every, 1) == 0
+    """Whether something is due every so many steps, and at the end; 0: at the end alone."""
+    return step == config.steps or (every > 0 and step % every == 0)
 
 
 def check_continues(config: TrainingConfig, values: dict[str, Any], folder: Path) -> TrainingConfig:
@@ -384,37 +386,6 @@ def train(
         if processes.is_first:
             raise
         raise SystemExit(1) from None  # what is wrong, the first one says
-
-
-@contextmanager
-def use_cpu(threads: int) -> Iterator[None]:
-    """Set the number of threads, and flush denormals, which small activations run into on CPUs."""
-    before = torch.get_num_threads()
-    if threads:
-        torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
-        torch.set_num_threads(before)
-
-
-def compile_network(network: ScoreNetwork) -> Any:
-    """Compile a network for each shape of a batch that it meets.
-
-    torch gives up on a function after eight shapes, and a run has one for each length bucket, with
-    and without motif and previous estimate.
-    """
-    import torch._dynamo
-
-    limit = 512
-    settings = torch._dynamo.config
-    name = "recompile_limit" if hasattr(settings, "recompile_limit") else "cache_size_limit"
-    setattr(settings, name, max(limit, getattr(settings, name)))
-    accumulated = f"accumulated_{name}"
-    setattr(settings, accumulated, max(limit, getattr(settings, accumulated)))
-    return torch.compile(network, dynamic=False)
 
 
 def _make_network(config: TrainingConfig) -> ScoreNetwork:

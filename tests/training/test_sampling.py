@@ -1,5 +1,6 @@
 """What a step draws, and what the optimiser makes of it."""
 
+import copy
 import dataclasses
 import math
 
@@ -202,8 +203,20 @@ def test_adamw_part_is_torchs():
     module = nn.LayerNorm(7)
     reference = nn.LayerNorm(7)
     mine = MuonWithAdamW(module, 0.05)
+    assert_steps_agree(module, reference, mine, decay=0.0)
+
+
+def test_without_muon_all_is_torchs_adamw():
+    torch.manual_seed(0)
+    module = nn.Linear(7, 7, bias=False)
+    reference = copy.deepcopy(module)
+    mine = MuonWithAdamW(module, 0.05, 0.1, muon=False)
+    assert_steps_agree(module, reference, mine, decay=0.1)
+
+
+def assert_steps_agree(module, reference, mine, decay):
     theirs = torch.optim.AdamW(
-        reference.parameters(), lr=0.05, betas=(0.9, 0.99), eps=1e-8, weight_decay=0.0
+        reference.parameters(), lr=0.05, betas=(0.9, 0.99), eps=1e-8, weight_decay=decay
     )
     for _ in range(5):
         x = torch.randn(4, 7)

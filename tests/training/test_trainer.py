@@ -17,9 +17,9 @@ from protdiff.errors import CheckpointError, InputError
 from protdiff.model import load_checkpoint
 from protdiff.training import Trainer, TrainingConfig, train
 from protdiff.training.folder import hold_folder
+from protdiff.training.machine import use_cpu
 from protdiff.training.schedule import get_learning_rate, set_end
 from protdiff.training.state import Progress
-from protdiff.training.trainer import use_cpu
 
 
 def rows(folder):
