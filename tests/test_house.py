@@ -49,6 +49,7 @@ SINGLE_IMPORTERS = {
     "typer": "cli",
     "rich": "cli",
     "ray": "campaign",
+    "lightning_fabric": "training",
 }
 # Parsers and tools that judge what we write must not be what we write with.
 NOT_IN_THE_PACKAGE = {"gemmi", "tmtools", "pytest", "scipy", "pandas"}

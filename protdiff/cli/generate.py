@@ -30,6 +30,7 @@ def generate(
     batch_size: options.BatchSize = None,
     sampler: options.Sampler = DEFAULTS.sampler,
     steps: options.Steps = DEFAULTS.steps,
+    fast: options.Fast = False,
     temperature: options.Temperature = DEFAULTS.temperature,
     step_scale: options.StepScale = DEFAULTS.step_scale,
     grid: options.Grid = DEFAULTS.grid,
@@ -60,6 +61,7 @@ def generate(
 
     Example: protdiff generate --length 60-128 --num 32 --out designs
     """
+    del fast  # it has set the defaults of the others
     settings = SamplingSettings(
         sampler=sampler,
         steps=steps,

@@ -79,6 +79,7 @@ def scaffold(
     batch_size: options.BatchSize = None,
     sampler: options.Sampler = DEFAULTS.sampler,
     steps: options.Steps = DEFAULTS.steps,
+    fast: options.Fast = False,
     temperature: options.Temperature = DEFAULTS.temperature,
     step_scale: options.StepScale = DEFAULTS.step_scale,
     grid: options.Grid = DEFAULTS.grid,
@@ -102,6 +103,7 @@ def scaffold(
 
     Example: protdiff scaffold 5TPN.pdb --contig 10-40/A163-181/10-40 --total-length 75
     """
+    del fast  # it has set the defaults of the others
     settings = SamplingSettings(
         sampler=sampler,
         steps=steps,

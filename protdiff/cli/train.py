@@ -48,6 +48,15 @@ def train(
     device: Annotated[
         str | None, typer.Option(help="auto, cpu or cuda.", show_default="the run's")
     ] = None,
+    devices: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="GPUs of each machine, or processes on a CPU.", show_default="the run's"
+        ),
+    ] = None,
+    nodes: Annotated[
+        int | None, typer.Option(min=1, help="Machines.", show_default="the run's")
+    ] = None,
     dry_run: options.DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -57,9 +66,14 @@ def train(
 
     The same command continues a run that was stopped, exactly.
 
+    With --devices and --nodes several processes share each batch and make the same run
+    (protdiff[distributed]); on several nodes the command is given on each, by srun or torchrun.
+
     Example: protdiff train --preset cpu --data prepared.safetensors
     """
     from protdiff.training.config import load_config
+    from protdiff.training.plan import plan_training
+    from protdiff.training.processes import start_processes
     from protdiff.training.trainer import train as run_training
 
     loaded = load_config(
@@ -70,20 +84,24 @@ def train(
         steps=steps,
         minutes=minutes,
         device=device,
+        devices=devices,
+        nodes=nodes,
     )
     if dry_run:
-        from protdiff.training.plan import plan_training
-
         print_plan(plan_training(loaded), json=json, quiet=quiet)
         return
+    if loaded.devices * loaded.nodes > 1:
+        plan_training(loaded)  # what is wrong shows before there are several to say so
+    processes = start_processes(loaded.device, loaded.devices, loaded.nodes)
+    quiet = quiet or not processes.is_first
     try:
         with show_bar("training", quiet=quiet, unit="steps") as bar:
-            weights = run_training(loaded, bar=bar)
+            weights = run_training(loaded, bar=bar, processes=processes)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"the run is saved in {loaded.out}; the same command continues it"
         ) from None
-    if json:
+    if json and processes.is_first:
         print_json({"weights": str(weights), "folder": loaded.out})
     elif not quiet:
         typer.echo(f"weights are in {weights}")

@@ -32,6 +32,9 @@ _MAY_CHANGE = frozenset(
         "panel_length",
         "log_every",
         "device",
+        "devices",
+        "nodes",
+        "accumulate",
         "threads",
         "compile",
         "precision",
@@ -54,13 +57,15 @@ class TrainingConfig:
     lengths
         Shortest and longest chain to train on.
     residues_per_batch
-        Residues of a batch, padding included.
+        Residues of the batch of a step, padding included: of all processes and parts together.
     steps
         Length of the whole run.
     warmup_steps, decay_steps
         The learning rate rises over the first, is constant, and falls to zero over the last steps.
     learning_rate, weight_decay, clip_norm
         Of the optimiser.
+    muon
+        Muon for the matrices; if not, AdamW for all.
     ema
         Decay of the exponential moving average of the weights, which is what is released.
     self_condition
@@ -82,11 +87,15 @@ class TrainingConfig:
         spent, ``steps`` and ``decay_steps`` are set so that the learning rate falls to zero in the
         rest; 0: ``steps`` alone decides.
     log_every, checkpoint_every, evaluate_every, panel_every
-        In steps.
+        In steps; the last two may be 0, for the end alone.
     panel_designs, panel_length
         Structures sampled for the quality panel.
     device, threads
-        ``auto``, ``cpu``, ``cuda``; CPU threads (0: torch's choice).
+        ``auto``, ``cpu``, ``cuda``; CPU threads of a process (0: torch's choice).
+    devices, nodes
+        Processes on each machine, each with a GPU of its own; machines. They share each batch.
+    accumulate
+        Parts of a batch that a process computes one after the other, to save memory.
     compile
         Compile the network with ``torch.compile``.
     precision
@@ -105,6 +114,7 @@ class TrainingConfig:
     decay_steps: int = 4_000
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
+    muon: bool = True
     clip_norm: float = 1.0
     ema: float = 0.999
     self_condition: float = 0.5
@@ -122,6 +132,9 @@ class TrainingConfig:
     panel_designs: int = 8
     panel_length: int = 80
     device: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+    accumulate: int = 1
     threads: int = 0
     compile: bool = False
     precision: str = "float32"
@@ -130,7 +143,8 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         """Check the values that would otherwise fail late or silently."""
-        for name in ("residues_per_batch", "steps", "log_every", "checkpoint_every"):
+        at_least_one = ("residues_per_batch", "steps", "devices", "nodes", "accumulate")
+        for name in (*at_least_one, "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} = {getattr(self, name)}; expected at least 1")
         for name in ("self_condition", "motif", "secondary_structure"):
@@ -146,7 +160,7 @@ class TrainingConfig:
             if getattr(self, name) < 0:
                 raise InputError(f"{name} = {getattr(self, name)}; expected at least 0")
         for name, value in self.network.to_dict().items():
-            if not 0 < value <= _LARGEST_SIZE:
+            if not (isinstance(value, bool) or 0 < value <= _LARGEST_SIZE):
                 raise InputError(
                     f"{name} = {value}; expected a size above 0, up to {_LARGEST_SIZE}"
                 )

@@ -16,9 +16,10 @@ from safetensors.torch import load_file
 from protdiff.errors import CheckpointError, InputError
 from protdiff.model import load_checkpoint
 from protdiff.training import Trainer, TrainingConfig, train
+from protdiff.training.folder import hold_folder
+from protdiff.training.machine import use_cpu
 from protdiff.training.schedule import get_learning_rate, set_end
 from protdiff.training.state import Progress
-from protdiff.training.trainer import hold_folder, use_cpu
 
 
 def rows(folder):
@@ -101,6 +102,28 @@ def test_another_configuration_is_refused(config):
     with pytest.raises(InputError, match=r"learning_rate: 0\.001 became 0\.002"):
         Trainer(dataclasses.replace(config, learning_rate=2e-3))
     Trainer(dataclasses.replace(config, steps=100, minutes=3.0))
+
+
+def test_an_interrupt_waits_for_the_step(config, tmp_path):
+    """Ctrl-C in the middle of a step leaves the state that the step would have left anyway."""
+    whole = dataclasses.replace(config, out=str(tmp_path / "whole"), panel_designs=0)
+    train(whole)
+    stopped = dataclasses.replace(config, panel_designs=0)
+    trainer, step = Trainer(stopped), Trainer.step
+
+    def step_and_interrupt():
+        if trainer.progress.step == 2:
+            signal.raise_signal(signal.SIGINT)
+        return step(trainer)
+
+    trainer.step = step_and_interrupt
+    with use_cpu(1), pytest.raises(KeyboardInterrupt):
+        trainer.run()
+    assert Trainer(stopped).progress.step == 3
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    train(stopped)
+    one, other = (load_file(tmp_path / folder / "state.safetensors") for folder in ("whole", "run"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_a_run_has_one_process(config, tmp_path):
