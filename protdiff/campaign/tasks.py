@@ -22,6 +22,7 @@ from protdiff.structure import join_backbones, parse_contig, read_backbone
 __all__ = ["RECORD", "check_campaign", "derive_job_seed", "make_task", "open_record"]
 
 RECORD = "campaign.json"
+LONGEST_VALUE = 200
 MOST_NAMED = 5
 """So many differences are named when a campaign is refused."""
 
@@ -122,8 +123,9 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(record, dict) and isinstance(record["jobs"], dict):
-            return record
+        jobs = record["jobs"] if isinstance(record, dict) else None
+        if isinstance(jobs, dict) and all(isinstance(job, dict) for job in jobs.values()):
+            return dict(record)
     except (OSError, ValueError, KeyError, RecursionError):
         pass
     raise InputError(f"{path} is damaged; restore it, or start again with --overwrite")
@@ -175,4 +177,9 @@ def _find_differences(existing: Mapping[str, Any], record: Mapping[str, Any]) ->
 
 
 def _word(key: str, before: Any, now: Any) -> str:
-    return f"{key} {json.dumps(before)}, now {json.dumps(now)}"
+    return f"{key} {_shorten(before)}, now {_shorten(now)}"
+
+
+def _shorten(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."

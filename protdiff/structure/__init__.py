@@ -44,6 +44,7 @@ from protdiff.structure.read import (
     read_backbone,
     read_backbones,
     read_models,
+    read_trajectory,
 )
 from protdiff.structure.residues import StructureWarning
 from protdiff.structure.screen import ChainFilter
@@ -91,6 +92,7 @@ __all__ = [
     "read_models",
     "read_motifbench_problems",
     "read_protein_mpnn",
+    "read_trajectory",
     "rmsd",
     "sample_motif",
     "select_residues",

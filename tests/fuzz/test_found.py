@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from protdiff.campaign.config import load_campaign
+from protdiff.campaign.tasks import RECORD, _word, read_record
 from protdiff.cli.designs import print_records
 from protdiff.cli.display import summarise_records
 from protdiff.cli.failure import _one_line
@@ -30,6 +31,7 @@ from protdiff.structure.selection import parse_selection
 from protdiff.toml import read_toml
 from protdiff.training.config import load_config
 from protdiff.training.dataset import load_dataset
+from protdiff.training.log import TrainingLog
 from protdiff.training.prepare import prepare_dataset
 from protdiff.training.state import read_progress
 
@@ -347,3 +349,34 @@ def test_a_training_state_that_does_not_say_how_far_it_was(tmp_path, ours):
     (tmp_path / "state.safetensors").write_bytes(struct.pack("<Q", len(text)) + text)
     with pytest.raises(CheckpointError):
         read_progress(tmp_path / "state.safetensors")
+
+
+# Campaigns and logs.
+
+
+@pytest.mark.parametrize("length", [10**30, (2, 10**5000), (10**9, 2)])
+def test_lengths_that_no_generator_draws(length):
+    with pytest.raises(InputError, match="nine digits"):
+        parse_length(length)
+
+
+@pytest.mark.parametrize("jobs", [{"a": 3}, {"a": [1]}, {"a": None}, [], 3, None])
+def test_a_campaign_whose_record_is_spoilt(tmp_path, jobs):
+    (tmp_path / RECORD).write_text(json.dumps({"seed": 0, "jobs": jobs}))
+    with pytest.raises(InputError, match="is damaged"):
+        read_record(tmp_path)
+
+
+def test_differences_of_campaigns_are_told_in_short():
+    text = _word("weights", "x" * 3000, "y")
+    assert len(text) < 300
+    assert text.endswith('..., now "y"')
+
+
+@pytest.mark.parametrize("spoilt", [b"\xff\xfe,1\n", b'"' + b"x" * 200_000, b"\0\n", b'3,"\n'])
+def test_a_log_that_is_spoilt_keeps_what_can_be_read(tmp_path, spoilt):
+    (tmp_path / "log.csv").write_bytes(b"step,loss\n10,0.5\n" + spoilt)
+    TrainingLog(tmp_path / "log.csv", ("step", "loss"), 15).append({"step": 16, "loss": 0.25})
+    lines = (tmp_path / "log.csv").read_text().splitlines()
+    assert lines[:2] == ["step,loss", "10,0.5"]
+    assert lines[-1] == "16,0.25"
