@@ -1,12 +1,15 @@
 """A conditioner of one's own: proteins whose two ends meet, as for a circular permutation.
 
 A conditioner is a subclass of ``Conditioner``. ``describe`` says what it asks for, which is kept
-with the designs, and ``make_term`` gives a log-likelihood of the denoised mean; there is no sampler,
-no noise and no network in it. It works with every sampler and beside every other conditioner. Run
-this file to see the distance of the ends with and without it; on the command line it is
+with the designs, and ``make_term`` gives a log-likelihood of the denoised mean; there is no
+sampler, no noise and no network in it. It works with every sampler and beside every other
+conditioner. Run this file to see the distance of the ends with and without it; on the command line
+it is
 
     PYTHONPATH=docs/examples protdiff generate --conditioner custom_conditioner:EndsMeet
 """
+
+from typing import Any
 
 from torch import Tensor
 
@@ -18,13 +21,14 @@ from protdiff.diffusion.guidance import Estimate, LikelihoodTerm
 class EndsMeet(Conditioner, LikelihoodTerm):
     """The first and the last CA are ``distance`` Å apart, give or take 1 Å."""
 
-    def __init__(self, distance: float = 8.0) -> None:
-        self.distance = distance
+    distance = 8.0
 
-    def describe(self) -> dict[str, float | str]:
+    def describe(self) -> dict[str, Any]:
+        """Return what is kept with the designs."""
         return {"kind": "ends meet", "distance": self.distance}
 
     def make_term(self, scene: Scene) -> LikelihoodTerm:
+        """Return the condition as a likelihood: itself."""
         self.scale = scene.scale  # Å in a model unit
         return self
 

@@ -1,8 +1,17 @@
 r"""A potential of the user's own: any differentiable function of coordinates in Å.
 
-With an energy E and a temperature T, the condition is Boltzmann's,
-:math:`\log p(y \mid x_t) = -E(D(x_t)) / T`, on the denoised mean, from the noise at which that is
-anything like a structure. Units of E and T are the user's; that of length is Å.
+With an energy E and a temperature T, the condition is Boltzmann's, :math:`p(y \mid x_0) \propto
+e^{-E(x_0) / T}`. Units of E and T are the user's; that of length is Å.
+
+Of the denoised mean D it is known up to the posterior variance :math:`v_t` only, and the condition
+is the wider for it. For the square of a residual, :math:`E/T = r^2/2`, the law of r given
+:math:`x_t` is :math:`N(r(D), 1 + v_t |\nabla r|^2)` to first order, and since
+:math:`|\nabla E|^2/T^2 = 2 |\nabla r|^2 E/T`,
+
+.. math:: \log p(y \mid x_t) = -\frac{E(D)/T}{1 + v_t |\nabla E|^2 / (2 E T)},
+
+which holds for any energy that is positive, with no residual to be named: however steep it is, no
+step goes further than to where it would vanish. Where an energy is negative it is taken as it is.
 """
 
 from __future__ import annotations
@@ -18,9 +27,10 @@ import torch
 from torch import Tensor
 
 from protdiff.conditioning.conditioner import Conditioner, Scene
-from protdiff.diffusion.guidance import LikelihoodTerm, Potential
+from protdiff.diffusion.guidance import Estimate, LikelihoodTerm
 from protdiff.errors import InputError
 from protdiff.model import DIFFUSED_ATOMS
+from protdiff.structure import Backbone
 
 __all__ = ["Energy", "UserPotential"]
 
@@ -93,42 +103,68 @@ class UserPotential(Conditioner):
                 f"the potential {self.name} failed on coordinates {tuple(tried.shape)} in Å "
                 f"({type(error).__name__}: {error})"
             ) from error
-        self._check_shape(energies, 2)
+        self.check_shape(energies, 2)
         if not energies.requires_grad:
             raise InputError(
                 f"the potential {self.name} cannot be differentiated; compute it of the "
                 "coordinates by torch's functions, without detach() or numpy"
             )
         (forces,) = torch.autograd.grad(energies[0], tried)
+        if not bool(forces.isfinite().all()):
+            raise InputError(f"the potential {self.name} has forces that are not finite")
         if bool(forces[1].any()):
             raise InputError(
                 f"the potential {self.name} mixes designs of a batch; the energy of each may "
                 "depend on its own coordinates only"
             )
-        if not bool(forces.isfinite().all()):
-            raise InputError(f"the potential {self.name} has forces that are not finite")
 
     def make_term(self, scene: Scene) -> LikelihoodTerm:
-        """Return −E(Å) / T, of the denoised mean."""
-        scale = scene.scale
-
-        def measure(denoised: Tensor) -> Tensor:
-            energies = self.energy(denoised * scale)
-            self._check_shape(energies, len(denoised))
-            return energies
-
-        term: LikelihoodTerm = Potential(measure, self.temperature)
+        """Return the energy of the denoised mean as a likelihood."""
+        term = _EnergyTerm(self, scene.scale)
         if math.isinf(self.largest_noise):
             return term
-        return term.within(0.0, self.largest_noise / scale)
+        return term.within(0.0, self.largest_noise / scene.scale)
 
-    def _check_shape(self, energies: object, batch: int) -> None:
+    def measure(self, backbone: Backbone) -> dict[str, Any]:
+        """Return the energy of a finished design."""
+        if not backbone.is_finite:
+            return {}
+        atoms = torch.from_numpy(backbone.coordinates[None, :, : len(DIFFUSED_ATOMS)].copy())
+        return {f"potential {self.name}": round(float(self.energy(atoms)[0]), 4)}
+
+    def check_shape(self, energies: object, batch: int) -> None:
+        """Refuse energies that are not one for each design of a batch."""
         if not isinstance(energies, Tensor) or energies.shape != (batch,):
             shape = tuple(energies.shape) if isinstance(energies, Tensor) else type(energies)
             raise InputError(
                 f"the potential {self.name} gave {shape} for a batch of {batch}; give a tensor of "
                 f"shape ({batch},), the energy of each design"
             )
+
+
+class _EnergyTerm(LikelihoodTerm):
+    """A potential on the denoised mean, widened by what the noise still hides."""
+
+    def __init__(self, potential: UserPotential, scale: float) -> None:
+        self.potential = potential
+        self.scale = scale
+
+    def __call__(self, estimate: Estimate) -> Tensor:
+        """Return the log-likelihood of each design, ``(batch,)``."""
+        with torch.enable_grad():
+            mean = estimate.denoised.detach().requires_grad_()
+            energies = self._measure(mean)
+            (gradient,) = torch.autograd.grad(energies.sum(), mean)
+        slope = gradient.flatten(1).square().sum(dim=1)
+        # The widening is held still, as a term's own variance is.
+        widening = estimate.isotropic_variance().to(slope) * slope / (2 * energies.detach())
+        widening = torch.where(energies > 0, widening, 0.0)
+        return -self._measure(estimate.denoised) / (1 + widening)
+
+    def _measure(self, denoised: Tensor) -> Tensor:
+        energies = self.potential.energy(denoised * self.scale)
+        self.potential.check_shape(energies, len(denoised))
+        return energies / self.potential.temperature
 
 
 def _find_function(energy: Energy | str) -> tuple[str, Energy]:
