@@ -47,9 +47,9 @@ def make_task(campaign: Campaign, job: Job) -> RunTask:
     """
     seed = derive_job_seed(campaign.seed, job.name)
     try:
-        if job.length is not None:
-            return Generation(job.length, seed, job.sampling)
-        assert job.motif is not None
+        conditioners = job.conditions.make()
+        if job.motif is None:
+            return Generation(job.length, seed, job.sampling, conditioners)
         assert job.contig is not None
         return Scaffolding(
             read_backbone(job.motif, model=job.model, strict=job.strict),
@@ -59,6 +59,7 @@ def make_task(campaign: Campaign, job: Job) -> RunTask:
             total_length=job.total_length,
             method=job.method,
             redesignable=job.redesignable,
+            conditioners=conditioners,
         )
     except InputError as error:
         raise InputError(f"job {job.name}: {error}") from error

@@ -8,7 +8,15 @@ from pathlib import Path
 from protdiff.design.samplers import GRID_NAMES, METHODS, SAMPLER_NAMES
 from protdiff.design.weights import list_weights
 
-__all__ = ["complete_grid", "complete_method", "complete_sampler", "complete_weights"]
+__all__ = [
+    "complete_grid",
+    "complete_method",
+    "complete_sampler",
+    "complete_symmetry",
+    "complete_weights",
+]
+
+_USUAL_SYMMETRIES = ("C2", "C3", "C4", "C5", "C6", "D2", "D3", "D4")
 
 
 def _complete(names: Iterable[str]) -> Callable[[str], list[str]]:
@@ -21,6 +29,7 @@ def _complete(names: Iterable[str]) -> Callable[[str], list[str]]:
 complete_sampler = _complete(SAMPLER_NAMES)
 complete_grid = _complete(GRID_NAMES)
 complete_method = _complete(METHODS)
+complete_symmetry = _complete(_USUAL_SYMMETRIES)
 
 
 def complete_weights(incomplete: str) -> list[str]:

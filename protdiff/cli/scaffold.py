@@ -10,6 +10,7 @@ import typer
 from protdiff.cli import options
 from protdiff.cli.completion import complete_method
 from protdiff.cli.failure import explain_failures
+from protdiff.design.conditions import ConditionOptions
 from protdiff.design.samplers import DEFAULT_METHOD, METHODS
 from protdiff.design.settings import SamplingSettings
 from protdiff.design.weights import DEFAULT_WEIGHTS
@@ -56,6 +57,8 @@ def scaffold(
         str | None,
         typer.Option(help="Motif residues whose amino acid is free, as A163-168,A171."),
     ] = None,
+    potential: options.Potential = None,
+    conditioner: options.Conditioner = None,
     weights: options.Weights = DEFAULT_WEIGHTS,
     device: options.Device = "auto",
     batch_size: options.BatchSize = None,
@@ -91,6 +94,7 @@ def scaffold(
         excluded_volume=excluded_volume,
         secondary_structure=secondary_structure,
     )
+    asked = ConditionOptions(potential=tuple(potential or ()), conditioner=tuple(conditioner or ()))
     # What can be wrong with the input shows before torch is imported, which takes seconds.
     from protdiff.structure import parse_contig, read_backbone
 
@@ -111,6 +115,7 @@ def scaffold(
         total_length=total_length,
         method=method,
         redesignable=redesignable,
+        conditioners=asked.make(),
     )
     run_and_report(
         load(weights, device),
