@@ -11,7 +11,8 @@ TOML: ``[base]`` for all, ``[variants.NAME]`` for one of them, each with the key
 Each finished variant is a line of ``OUT/ablation.jsonl``: change, steps, samples, seconds, held-out
 loss by noise level, panel. What is there is not made again and a run that was killed goes on, so
 the same command may be given until all is done; ``--report`` prints what is there.
-``OUT/ablation.md`` holds the table. Processor seconds are counted because a machine may be busy with other work.
+``OUT/ablation.md`` holds the table. Processor seconds are counted because a machine may be busy
+with other work.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@
     num = 500
     length = "60-100"           # or 80, or [60, 100]
     temperature = 0.9           # any field of SamplingSettings, for this job
+    symmetry = "C3"             # also: start (a file), noise, potential, conditioner
 
     [[job]]
     name = "site"
@@ -46,6 +47,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from protdiff.design.conditions import ConditionOptions
 from protdiff.design.filter import DesignFilter, has_motif_numbers
 from protdiff.design.samplers import DEFAULT_METHOD, METHODS, check_name
 from protdiff.design.settings import SamplingSettings
@@ -62,6 +64,7 @@ __all__ = ["Campaign", "Job", "load_campaign"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SAMPLING = tuple(entry.name for entry in dataclasses.fields(SamplingSettings))
+_CONDITIONS = tuple(entry.name for entry in dataclasses.fields(ConditionOptions))
 _OUTPUT = ("format", "trajectory", "cbeta", "residue_name")
 MOST_DESIGNS = 1_000_000
 MOST_PER_CHUNK = 10_000
@@ -86,6 +89,8 @@ class Job:
         How the motif's file is read.
     sampling
         How to sample.
+    conditions
+        What is asked of the designs.
     filter
         Which designs to keep.
 
@@ -107,6 +112,7 @@ class Job:
     model: int = 1
     strict: bool = False
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
+    conditions: ConditionOptions = field(default_factory=ConditionOptions)
     filter: DesignFilter = field(default_factory=DesignFilter)
 
     def __post_init__(self) -> None:
@@ -117,10 +123,12 @@ class Job:
             )
         if not 1 <= self.num <= MOST_DESIGNS:
             raise InputError(f"num is {self.num}; give 1 to {MOST_DESIGNS}")
-        if (self.length is None) == (self.motif is None):
-            raise InputError("give either length, or motif and contig")
+        has_length = self.length is not None or self.conditions.start is not None
+        if has_length == (self.motif is not None):
+            raise InputError("give either length, or motif and contig, or start")
         if self.length is not None:
             parse_length(self.length)
+        if self.motif is None:
             self._refuse_motif_keys()
         elif self.contig is None:
             raise InputError("a motif needs a contig, as 10-40/A163-181/10-40")
@@ -274,8 +282,9 @@ def load_campaign(path: str | Path, **overrides: Any) -> Campaign:
 def _make_job(
     table: Mapping[str, Any], sampling: Mapping[str, Any], asked: Mapping[str, Any], where: str
 ) -> Job:
-    own = [e.name for e in dataclasses.fields(Job) if e.name not in ("sampling", "filter")]
-    check_keys(table, [*own, *_SAMPLING, "filter"], where)
+    made = ("sampling", "conditions", "filter")
+    own = [entry.name for entry in dataclasses.fields(Job) if entry.name not in made]
+    check_keys(table, [*own, *_SAMPLING, *_CONDITIONS, "filter"], where)
     missing = [name for name in ("name", "num") if name not in table]
     if missing:
         raise InputError(f"{where}: {' and '.join(missing)} must be given")
@@ -283,9 +292,14 @@ def _make_job(
     chosen = {**sampling, **{k: v for k, v in table.items() if k in _SAMPLING}}
     filtered = {**asked, **_get_table(table, "filter", where)}
     asked_of_it = DesignFilter.from_dict(filtered, f"{where} filter")
+    conditions = {k: v for k, v in table.items() if k in _CONDITIONS}
     with _named(where):
-        settings = SamplingSettings(**read_fields(SamplingSettings, chosen, where))
-        return Job(**fields, sampling=settings, filter=asked_of_it)
+        return Job(
+            **fields,
+            sampling=SamplingSettings(**read_fields(SamplingSettings, chosen, where)),
+            conditions=ConditionOptions(**read_fields(ConditionOptions, conditions, where)),
+            filter=asked_of_it,
+        )
 
 
 def _get_table(values: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]:

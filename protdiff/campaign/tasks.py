@@ -48,8 +48,9 @@ def make_task(campaign: Campaign, job: Job) -> RunTask:
     """
     seed = derive_job_seed(campaign.seed, job.name)
     try:
+        conditioners = job.conditions.make()
         if job.length is not None:
-            return Generation(job.length, seed, job.sampling)
+            return Generation(job.length, seed, job.sampling, conditioners)
         assert job.contig is not None
         sources = [
             read_backbone(file, model=job.model, strict=job.strict) for file in job.motif_files
@@ -62,6 +63,7 @@ def make_task(campaign: Campaign, job: Job) -> RunTask:
             total_length=job.total_length,
             method=job.method,
             redesignable=job.redesignable,
+            conditioners=conditioners,
         )
     except InputError as error:
         raise InputError(f"job {job.name}: {error}") from error

@@ -14,8 +14,11 @@ __all__ = [
     "complete_method",
     "complete_preset",
     "complete_sampler",
+    "complete_symmetry",
     "complete_weights",
 ]
+
+_USUAL_SYMMETRIES = ("C2", "C3", "C4", "C5", "C6", "D2", "D3", "D4")
 
 
 def _complete(names: Iterable[str]) -> Callable[[str], list[str]]:
@@ -29,6 +32,7 @@ complete_sampler = _complete(SAMPLER_NAMES)
 complete_grid = _complete(GRID_NAMES)
 complete_method = _complete(METHODS)
 complete_preset = _complete(list_presets())
+complete_symmetry = _complete(_USUAL_SYMMETRIES)
 
 
 def complete_weights(incomplete: str) -> list[str]:

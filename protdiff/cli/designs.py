@@ -172,7 +172,9 @@ def print_records(records: Sequence[Mapping[str, Any]]) -> None:
     """Print a short table of designs."""
     has_motif = any("motif_rmsd" in record for record in records)
     columns = ["design", "length", "helix", "strand", "Rg (Å)", "links", "Ramach.", "clashes"]
+    has_start = any("rmsd_to_start" in record for record in records)
     columns += ["motif (Å)"] if has_motif else []
+    columns += ["from start (Å)"] if has_start else []
     rows = []
     for record in records[:MOST_ROWS]:
         quality = get_quality(record)
@@ -181,6 +183,7 @@ def print_records(records: Sequence[Mapping[str, Any]]) -> None:
         for name in ("helix", "strand", "rg", "links", "ramachandran", "clashes"):
             row.append(format_number(quality.get(name), 1 if name in ("rg", "clashes") else 2))
         row += [format_number(record.get("motif_rmsd"), 3)] if has_motif else []
+        row += [format_number(record.get("rmsd_to_start"), 1)] if has_start else []
         failed = quality.get("failed", [])
         rows.append([*row, ", ".join(map(str, failed)) or VERDICT_GOOD])
     print_table([*columns, "verdict"], rows)

@@ -9,6 +9,7 @@ import typer
 
 from protdiff.cli import options
 from protdiff.cli.failure import explain_failures
+from protdiff.design.conditions import ConditionOptions
 from protdiff.design.settings import SamplingSettings
 from protdiff.design.weights import DEFAULT_WEIGHTS, find_weights
 
@@ -20,10 +21,21 @@ DEFAULTS = SamplingSettings()
 @explain_failures
 def generate(
     length: Annotated[
-        str, typer.Option("--length", "-l", help="Residues: 100, or 60-128 for a mixture.")
-    ] = "100",
+        str | None,
+        typer.Option(
+            "--length",
+            "-l",
+            help="Residues: 100, or 60-128 for a mixture; with --symmetry, of one chain.",
+            show_default="100, or that of the structure given by --from",
+        ),
+    ] = None,
     num: options.Num = 8,
     seed: options.Seed = 0,
+    symmetry: options.Symmetry = None,
+    start: options.From = None,
+    noise: options.Noise = None,
+    potential: options.Potential = None,
+    conditioner: options.Conditioner = None,
     out: options.Out = Path("designs"),
     weights: options.Weights = DEFAULT_WEIGHTS,
     device: options.Device = "auto",
@@ -54,7 +66,7 @@ def generate(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Generate protein backbones from noise.
+    """Generate protein backbones from noise, or from a structure made noisy.
 
     Each design is written to the folder the moment it is done, with a line in manifest.jsonl. The
     same command again makes what is missing.
@@ -76,15 +88,24 @@ def generate(
     from protdiff.cli.designs import read_filter, run_and_report
     from protdiff.structure import parse_length
 
-    parse_length(length)
+    conditions = ConditionOptions(
+        symmetry=symmetry,
+        start=None if start is None else str(start),
+        noise=noise,
+        potential=tuple(potential or ()),
+        conditioner=tuple(conditioner or ()),
+    )
     asked = read_filter(filter, num, max_draws)
+    if length is not None:
+        parse_length(length)
+    conditions.start_backbone  # noqa: B018 - which reads it
     find_weights(weights)
 
     from protdiff.design.designer import load
     from protdiff.design.generate import Generation
     from protdiff.design.run import OutputSettings
 
-    task = Generation(length, seed, settings)
+    task = Generation(length, seed, settings, conditions.make())
     output = OutputSettings(format.value, trajectory, cbeta, residue_name)
     run_and_report(
         load(weights, device),

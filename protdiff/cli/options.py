@@ -8,12 +8,19 @@ from typing import Annotated
 
 import typer
 
-from protdiff.cli.completion import complete_grid, complete_sampler, complete_weights
+from protdiff.cli.completion import (
+    complete_grid,
+    complete_sampler,
+    complete_symmetry,
+    complete_weights,
+)
+from protdiff.design.conditions import DEFAULT_NOISE
 from protdiff.design.samplers import FAST, GRID_NAMES, SAMPLER_NAMES
 
 __all__ = [
     "BatchSize",
     "CBeta",
+    "Conditioner",
     "Debug",
     "Device",
     "DryRun",
@@ -21,14 +28,17 @@ __all__ = [
     "Fast",
     "Filter",
     "Format",
+    "From",
     "Grid",
     "Hand",
     "Json",
     "MaxDraws",
+    "Noise",
     "Num",
     "Out",
     "OutputFormat",
     "Overwrite",
+    "Potential",
     "Quiet",
     "ResidueName",
     "Sampler",
@@ -36,6 +46,7 @@ __all__ = [
     "Seed",
     "StepScale",
     "Steps",
+    "Symmetry",
     "Temperature",
     "Trajectory",
     "Weights",
@@ -56,7 +67,7 @@ class Hand(StrEnum):
     D = "D"
 
 
-SAMPLING, OUTPUT, GENERAL = "Sampling", "Output", "General"
+CONDITIONS, SAMPLING, OUTPUT, GENERAL = "Conditions", "Sampling", "Output", "General"
 
 Num = Annotated[int, typer.Option("--num", "-n", min=1, help="How many designs.")]
 Seed = Annotated[
@@ -173,6 +184,56 @@ Fast = Annotated[
         rich_help_panel=SAMPLING,
         callback=_set_fast,
         is_eager=True,
+    ),
+]
+Symmetry = Annotated[
+    str | None,
+    typer.Option(
+        help="Copies of one chain, placed by a point group: C2, C3, ... for a ring, D2, D3, ... "
+        "for two rings face to face. --length is then the length of ONE chain: 40 with C3 makes "
+        "three chains of 40, 120 residues.",
+        rich_help_panel=CONDITIONS,
+        autocompletion=complete_symmetry,
+        show_default=False,
+    ),
+]
+From = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        metavar="FILE",
+        help="Start from this structure, made noisy, instead of from noise alone; the designs have "
+        "its length, chains and breaks.",
+        rich_help_panel=CONDITIONS,
+        show_default=False,
+    ),
+]
+Noise = Annotated[
+    float | None,
+    typer.Option(
+        help="With --from: the share of the steps that are left to do, above 0 and up to 1. "
+        "Little keeps the structure, 1 all but forgets it.",
+        rich_help_panel=CONDITIONS,
+        show_default=str(DEFAULT_NOISE),
+    ),
+]
+Potential = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MODULE:FUNCTION",
+        help="An energy of one's own, in units of kT, to be low: a Python function of N, CA, C in "
+        "Å, (batch, residue, 3, 3), that gives (batch,). May be given several times.",
+        rich_help_panel=CONDITIONS,
+        show_default=False,
+    ),
+]
+Conditioner = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MODULE:OBJECT",
+        help="A conditioner of one's own, a class or an instance. May be given several times.",
+        rich_help_panel=CONDITIONS,
+        show_default=False,
     ),
 ]
 

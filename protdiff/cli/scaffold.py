@@ -10,6 +10,7 @@ import typer
 from protdiff.cli import options
 from protdiff.cli.completion import complete_method
 from protdiff.cli.failure import explain_failures
+from protdiff.design.conditions import ConditionOptions
 from protdiff.design.samplers import DEFAULT_METHOD, METHODS
 from protdiff.design.settings import SamplingSettings
 from protdiff.design.weights import DEFAULT_WEIGHTS
@@ -74,6 +75,8 @@ def scaffold(
             show_default="one body, or as the contig has it",
         ),
     ] = None,
+    potential: options.Potential = None,
+    conditioner: options.Conditioner = None,
     weights: options.Weights = DEFAULT_WEIGHTS,
     device: options.Device = "auto",
     batch_size: options.BatchSize = None,
@@ -113,6 +116,9 @@ def scaffold(
         excluded_volume=excluded_volume,
         secondary_structure=secondary_structure,
     )
+    conditions = ConditionOptions(
+        potential=tuple(potential or ()), conditioner=tuple(conditioner or ())
+    )
     # What can be wrong with the input shows before torch is imported, which takes seconds.
     from protdiff.cli.designs import read_filter, run_and_report
     from protdiff.structure import (
@@ -146,6 +152,7 @@ def scaffold(
         method=method,
         redesignable=redesignable,
         groups=groups,
+        conditioners=conditions.make(),
     )
     run_and_report(
         load(weights, device),

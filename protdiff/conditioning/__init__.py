@@ -4,16 +4,22 @@ from protdiff.conditioning.compose import Conditions
 from protdiff.conditioning.conditioner import Conditioner, Scene
 from protdiff.conditioning.excluded_volume import ExcludedVolume, relieve_overlaps
 from protdiff.conditioning.motif import MotifTerm, PosedMotif, condition_on_motifs
+from protdiff.conditioning.partial_diffusion import PartialDiffusion
+from protdiff.conditioning.potential import UserPotential
 from protdiff.conditioning.secondary_structure import SecondaryStructure
+from protdiff.conditioning.symmetry import Symmetry
 
 __all__ = [
     "Conditioner",
     "Conditions",
     "ExcludedVolume",
     "MotifTerm",
+    "PartialDiffusion",
     "PosedMotif",
     "Scene",
     "SecondaryStructure",
+    "Symmetry",
+    "UserPotential",
     "condition_on_motifs",
     "relieve_overlaps",
 ]

@@ -1,10 +1,17 @@
-"""Conditioners as a design task holds them."""
+"""Conditioners as users of commands and campaigns ask for them, and as a design task holds them.
+
+:class:`ConditionOptions` is the one place where an option becomes a conditioner. What can be wrong
+with an option shows without torch.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from protdiff.design.samplers import find_object
 from protdiff.design.secondary_structure import (
     SecondaryStructureRequest,
     parse_secondary_structure,
@@ -14,9 +21,85 @@ from protdiff.errors import InputError
 if TYPE_CHECKING:
     from protdiff.conditioning.conditioner import Conditioner
     from protdiff.design.settings import SamplingSettings
+    from protdiff.structure import Backbone
     from protdiff.structure.chain_layout import ChainLayout
 
-__all__ = ["choose_secondary_structure", "describe_conditioners", "lay_out_chains"]
+DEFAULT_NOISE = 0.4
+
+__all__ = [
+    "DEFAULT_NOISE",
+    "ConditionOptions",
+    "choose_secondary_structure",
+    "describe_conditioners",
+    "lay_out_chains",
+]
+
+
+@dataclass(frozen=True)
+class ConditionOptions:
+    """What is asked of designs, in the plain values of options and of configuration files.
+
+    Parameters
+    ----------
+    symmetry
+        A point group: ``"C3"``, ``"D2"``. The length is then that of one chain.
+    start
+        The file of a structure to start from.
+    noise
+        The share of the steps that are left from there; 0.4, if not given.
+    potential
+        Places of functions of coordinates in Å, ``"module:function"``.
+    conditioner
+        Places of conditioners of one's own, ``"module:object"``.
+
+    Raises
+    ------
+    InputError
+        A value is out of its range, or goes with another that is not there.
+    """
+
+    symmetry: str | None = None
+    start: str | None = None
+    noise: float | None = None
+    potential: tuple[str, ...] = ()
+    conditioner: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.symmetry is not None:
+            from protdiff.structure.point_group import parse_point_group
+
+            parse_point_group(self.symmetry)
+        if self.noise is not None and self.start is None:
+            raise InputError("a noise goes with a structure to start from, and there is none")
+        if self.noise is not None and not 0.0 < self.noise <= 1.0:
+            raise InputError(f"noise is {self.noise}; give a share of the steps above 0, up to 1")
+
+    @cached_property
+    def start_backbone(self) -> Backbone | None:
+        """The structure to start from, read when it is first asked for."""
+        from protdiff.structure import read_backbone
+
+        return None if self.start is None else read_backbone(self.start)
+
+    def make(self) -> tuple[Conditioner, ...]:
+        """Make the conditioners.
+
+        Raises
+        ------
+        InputError
+            A file or a place cannot be used.
+        """
+        from protdiff.conditioning import Conditioner, PartialDiffusion, Symmetry, UserPotential
+
+        made: list[Conditioner] = []
+        if self.symmetry is not None:
+            made.append(Symmetry(self.symmetry))
+        if self.start_backbone is not None:
+            noise = DEFAULT_NOISE if self.noise is None else self.noise
+            made.append(PartialDiffusion(self.start_backbone, noise))
+        made += [UserPotential(place) for place in self.potential]
+        made += [find_object("conditioner", place, Conditioner) for place in self.conditioner]
+        return tuple(made)
 
 
 def describe_conditioners(conditioners: Sequence[Conditioner]) -> dict[str, Any]:

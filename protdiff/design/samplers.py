@@ -26,6 +26,7 @@ __all__ = [
     "GRID_NAMES",
     "SAMPLER_NAMES",
     "check_name",
+    "find_object",
     "is_adaptive",
     "make_grid",
     "make_sampler",
@@ -81,7 +82,7 @@ def make_sampler(name: str) -> Sampler:
     if ":" not in name:
         check_name("sampler", name, SAMPLER_NAMES)
         name = f"protdiff.diffusion.sampler:{_SAMPLERS[name]}"
-    found: Sampler = _find("sampler", name, Sampler)
+    found: Sampler = find_object("sampler", name, Sampler)
     return found
 
 
@@ -95,7 +96,7 @@ def make_grid(name: str) -> TimeGrid:
     from protdiff.diffusion import CosineGrid, KarrasGrid, LogSNRGrid, TimeGrid, UniformGrid
 
     if ":" in name:
-        found: TimeGrid = _find("time grid", name, TimeGrid)
+        found: TimeGrid = find_object("time grid", name, TimeGrid)
         return found
     check_name("time grid", name, GRID_NAMES)
     grids: dict[str, TimeGrid] = {
@@ -111,7 +112,7 @@ def make_grid(name: str) -> TimeGrid:
     return grids[name]
 
 
-def _find(kind: str, place: str, base: type) -> Any:
+def find_object(kind: str, place: str, base: type) -> Any:
     """Import what a place names, ``module:object``, and make it if it is a class.
 
     Raises

@@ -52,7 +52,12 @@ from protdiff.diffusion.sde import (
     Transition,
 )
 from protdiff.diffusion.simulate import simulate
-from protdiff.diffusion.subspace import CentredSubspace, FullSpace, Subspace
+from protdiff.diffusion.subspace import (
+    CentredSubspace,
+    FullSpace,
+    Subspace,
+    SymmetricSubspace,
+)
 from protdiff.diffusion.temperature import ScaledScore
 from protdiff.diffusion.time_grid import (
     ConstantGrid,
@@ -116,6 +121,7 @@ __all__ = [
     "StochasticHeun",
     "SubVPSDE",
     "Subspace",
+    "SymmetricSubspace",
     "TimeGrid",
     "TraceEstimator",
     "Trajectory",

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from protdiff.errors import InputError
 
-__all__ = ["CentredSubspace", "FullSpace", "Subspace"]
+__all__ = ["CentredSubspace", "FullSpace", "Subspace", "SymmetricSubspace"]
 
 
 class Subspace(ABC):
@@ -124,3 +124,56 @@ class CentredSubspace(Subspace):
         atoms = (self.atoms * self._residues.clamp(min=1)).reshape(-1, *(1,) * (x.ndim - 1)).to(x)
         x = x * mask
         return x - mask * x.sum(tuple(range(1, x.ndim - 1)), keepdim=True) / atoms
+
+
+class SymmetricSubspace(Subspace):
+    r"""Centred clouds of equal parts of which a group of rotations makes each from the first.
+
+    The g elements of the group, R_0 = 1 first, say where the g parts of a cloud stand,
+    :math:`x_k = R_k x_0`. The projection turns every part back, averages, and turns forth again,
+
+    .. math::  (P x)_k = R_k \frac{1}{g} \sum_j R_j^{-1} x_j .
+
+    Parameters
+    ----------
+    rotations
+        ``(g, 3, 3)``, a group of proper rotations, the identity first.
+    shape
+        ``(batch, residue, atom, 3)``; the residues are those of the g parts one after the other.
+
+    References
+    ----------
+    Watson et al. (2023), De novo design of protein structure and function with RFdiffusion
+    (symmetric noise and symmetric estimates); Ingraham et al. (2023), Illuminating protein space
+    with a programmable generative model (symmetry as a projection of the sampled state).
+
+    Examples
+    --------
+    >>> half_turn = torch.diag(torch.tensor([-1.0, -1.0, 1.0]))
+    >>> subspace = SymmetricSubspace(torch.stack([torch.eye(3), half_turn]), (1, 2, 1, 3))
+    >>> subspace.project(torch.tensor([[[[1.0, 2.0, 5.0]], [[3.0, 0.0, 5.0]]]]))[0, :, 0].tolist()
+    [[-1.0, 1.0, 0.0], [1.0, -1.0, 0.0]]
+    """
+
+    def __init__(self, rotations: Tensor, shape: tuple[int, ...]) -> None:
+        if shape[1] % len(rotations):
+            raise InputError(f"{shape[1]} residues do not divide into {len(rotations)} equal parts")
+        self.rotations = rotations
+        self.shape = tuple(shape)
+
+    @property
+    def dimension(self) -> Tensor:
+        """3 n L of one part, less the translations that every element keeps, ``(batch,)``."""
+        batch, residues, atoms, _ = self.shape
+        one_part = 3 * atoms * residues // len(self.rotations)
+        # The mean of a group's rotations projects on what none of them moves; its trace counts it.
+        kept = int(self.rotations.diagonal(dim1=1, dim2=2).sum(1).mean().round())
+        return torch.full((batch,), one_part - kept)
+
+    def project(self, x: Tensor) -> Tensor:
+        """Centre and make symmetric, ``(batch, residue, atom, 3)``."""
+        rotations = self.rotations.to(x)
+        x = x - x.mean(dim=(1, 2), keepdim=True)
+        parts = x.unflatten(1, (len(rotations), -1))
+        mean = torch.einsum("kij,bklai->blaj", rotations, parts) / len(rotations)
+        return torch.einsum("kij,blaj->bklai", rotations, mean).flatten(1, 2)

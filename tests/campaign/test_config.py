@@ -137,3 +137,22 @@ def test_a_limit_holds_where_it_says(limit, inside, outside, name):
     assert asked.find_faults({"quality": {name: inside, "failed": ["broken"]}}) == []
     assert asked.find_faults({"quality": {name: outside, "failed": []}}) == [name]
     assert asked.find_faults({"quality": {name: None, "failed": []}}) == [name]
+
+
+def test_jobs_ask_for_conditions(tmp_path):
+    jobs = [
+        {"name": "rings", "num": 2, "length": 16, "symmetry": "C3"},
+        {"name": "near", "num": 2, "start": "x.pdb", "noise": 0.3},
+        {"name": "free", "num": 2, "length": 40, "potential": ["math:sin"]},
+    ]
+    rings, near, free = Campaign.from_dict({"job": jobs}).jobs
+    assert (rings.conditions.symmetry, near.conditions.noise) == ("C3", 0.3)
+    assert free.conditions.potential == ("math:sin",)
+    for change, message in (
+        ({"symmetry": "C1"}, "there is no symmetry"),
+        ({"noise": 0.3}, "goes with a structure"),
+        ({"symetry": "C3"}, "did you mean 'symmetry'"),
+        ({"start": "x.pdb", "motif": "y.pdb", "contig": "5/A1-9/5"}, "or start"),
+    ):
+        with pytest.raises(InputError, match=message):
+            Campaign.from_dict({"job": [{"name": "a", "num": 1, "length": 40, **change}]})

@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 from hostile.harness import Target
 from hostile.mutations import json_values, mutated, mutated_json
 from protdiff.campaign.config import Campaign, Job, load_campaign
-from protdiff.campaign.design_filter import DesignFilter
 from protdiff.campaign.status import read_status
 from protdiff.campaign.tasks import RECORD, make_task, open_record
 from protdiff.cli.failure import CONDITION_MET
 from protdiff.cli.main import app
 from protdiff.design import read_designs
+from protdiff.design.filter import DesignFilter
 from protdiff.design.run_folder import MANIFEST, SETTINGS, TRAJECTORIES
 from protdiff.design.settings import SamplingSettings
 from protdiff.errors import InputError

@@ -1,0 +1,137 @@
+"""Conditions on the command line: options become conditioners, and mistakes one line."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from protdiff.structure import read_backbone, superimpose
+
+MODULE = """
+from protdiff.conditioning import Conditioner
+
+def far(x):
+    return (x[:, 0, 1] - x[:, -1, 1]).norm(dim=-1) / 10
+
+class Silent(Conditioner):
+    def describe(self):
+        return {"kind": "silent"}
+"""
+
+
+@pytest.fixture
+def generate(run, tiny_weights, tmp_path, monkeypatch):
+    """Return a function that generates with the tiny weights into ``tmp_path/out``."""
+    (tmp_path / "own.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    common = ("--weights", tiny_weights, "--steps", 3, "--step-scale", 1, "--num", 1)
+    return lambda *more: run("generate", *common, "--out", tmp_path / "out", *more)
+
+
+def read_settings(tmp_path):
+    return json.loads((tmp_path / "out" / "run.json").read_text())
+
+
+def test_symmetry(generate, tmp_path):
+    result = generate("--length", 16, "--symmetry", "d2")
+    assert result.exit_code == 0, result.output
+    design = read_backbone(tmp_path / "out" / "design_0000.pdb")
+    assert len(design) == 64
+    assert design.chains == ("A", "B", "C", "D")
+    settings = read_settings(tmp_path)
+    assert settings["length"] == 16
+    assert settings["conditioners"] == [{"kind": "symmetry", "group": "D2"}]
+    again = generate("--length", 16, "--symmetry", "D2", "--num", 2, "--json")
+    assert [record["length"] for record in json.loads(again.stdout)] == [64, 64]
+
+
+def test_partial_diffusion(generate, helix_file, tmp_path):
+    result = generate("--from", helix_file, "--noise", 0.3)
+    assert result.exit_code == 0, result.output
+    assert "from start (Å)" in result.stdout
+    (line,) = (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()
+    design, start = read_backbone(tmp_path / "out" / "design_0000.pdb"), read_backbone(helix_file)
+    moved = superimpose(design.coordinates[:, :3], start.coordinates[:, :3]).rmsd
+    assert json.loads(line)["rmsd_to_start"] == pytest.approx(moved, abs=2e-3)
+    (asked,) = read_settings(tmp_path)["conditioners"]
+    assert (asked["start"], asked["noise"]) == ("helix", 0.3)
+
+
+def test_one_s_own_potential_and_conditioner(generate, tmp_path):
+    options = ("--length", 40, "--potential", "own:far", "--conditioner", "own:Silent")
+    result = generate(*options)
+    assert result.exit_code == 0, result.output
+    potential, silent = read_settings(tmp_path)["conditioners"]
+    assert potential["function"] == "own:far"
+    assert silent == {"kind": "silent"}
+
+
+def test_without_conditions_nothing_is_said_of_them(generate, tmp_path):
+    assert generate("--length", 40).exit_code == 0
+    assert "conditioners" not in read_settings(tmp_path)
+    assert read_settings(tmp_path)["length"] == 40
+
+
+def test_a_file_of_options(generate, helix_file, tmp_path):
+    config = tmp_path / "options.toml"
+    config.write_text(f'[generate]\nfrom = "{helix_file}"\nnoise = 0.5\npotential = ["own:far"]\n')
+    plan = json.loads(generate("--config", config, "--dry-run", "--json").stdout)
+    assert plan["lengths"] == [40]
+    assert [one["kind"] for one in plan["conditioners"]] == ["partial diffusion", "potential"]
+
+
+def test_scaffolds_take_what_makes_sense_for_them(
+    run, generate, tiny_weights, helix_file, tmp_path
+):
+    contig = ("--contig", "10-20/A5-14/10-20", "--total-length", 40, "--num", 1)
+    common = ("--weights", tiny_weights, "--steps", 2, "--step-scale", 1, "--out", tmp_path / "s")
+    result = run("scaffold", helix_file, *contig, *common, "--potential", "own:far")
+    assert result.exit_code == 0, result.output
+    settings = json.loads((tmp_path / "s" / "run.json").read_text())
+    assert [one["kind"] for one in settings["conditioners"]] == ["potential"]
+    line = json.loads((tmp_path / "s" / "manifest.jsonl").read_text())
+    assert line["motif_rmsd"] < 0.01
+    assert np.isfinite(line["potential own:far"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--symmetry", "C1"], "there is no symmetry 'C1'"),
+        (["--symmetry", "icosahedral"], "there is no symmetry"),
+        (["--symmetry", "C6", "--length", "100"], "designs of 600 residues are asked for"),
+        (["--from", "nowhere.pdb"], "nowhere.pdb"),
+        (["--noise", "0.4"], "there is none"),
+        (["--from", "HELIX", "--noise", "1.5"], "above 0, up to 1"),
+        (["--from", "HELIX", "--length", "60"], "has 40 residues, and designs of 60"),
+        (["--from", "HELIX", "--symmetry", "C2"], "has 40 residues, and designs of 80"),
+        (["--potential", "own:nothing"], "no potential 'own:nothing'"),
+        (["--potential", "own:Silent"], "potential own:Silent"),
+        (["--conditioner", "own:far"], "is no conditioner"),
+        (["--conditioner", "own:none"], "the conditioner 'own:none' cannot be made"),
+    ],
+)
+@pytest.mark.parametrize("dry", [True, False])
+def test_mistakes_are_one_line_before_anything_is_made(
+    generate, helix_file, tmp_path, options, message, dry
+):
+    options = [str(helix_file) if option == "HELIX" else option for option in options]
+    result = generate(*options, *["--dry-run"] * dry)
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("protdiff: error: ")
+    assert message in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_wrong_symmetry_needs_no_torch():
+    code = (
+        "import sys\n"
+        "from protdiff.design.conditions import ConditionOptions\n"
+        "try:\n    ConditionOptions(symmetry='C0')\n"
+        "except Exception as error:\n    print(error, 'torch' in sys.modules)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip().endswith("False")
