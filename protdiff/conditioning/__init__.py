@@ -1,14 +1,18 @@
 """Conditions on backbones, each a Denoiser made of a Denoiser, so that they nest and compose."""
 
 from protdiff.conditioning.conditioner import Conditioner, Scene
+from protdiff.conditioning.contacts import Contacts
 from protdiff.conditioning.excluded_volume import ExcludedVolume, relieve_overlaps
 from protdiff.conditioning.motif import MotifTerm, PosedMotif, condition_on_motifs
+from protdiff.conditioning.radius_of_gyration import RadiusOfGyration
 
 __all__ = [
     "Conditioner",
+    "Contacts",
     "ExcludedVolume",
     "MotifTerm",
     "PosedMotif",
+    "RadiusOfGyration",
     "Scene",
     "condition_on_motifs",
     "relieve_overlaps",
