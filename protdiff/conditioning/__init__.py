@@ -3,6 +3,7 @@
 from protdiff.conditioning.conditioner import Conditioner, Scene
 from protdiff.conditioning.excluded_volume import ExcludedVolume, relieve_overlaps
 from protdiff.conditioning.motif import MotifTerm, PosedMotif, condition_on_motifs
+from protdiff.conditioning.unindexed import UnindexedMotif
 
 __all__ = [
     "Conditioner",
@@ -10,6 +11,7 @@ __all__ = [
     "MotifTerm",
     "PosedMotif",
     "Scene",
+    "UnindexedMotif",
     "condition_on_motifs",
     "relieve_overlaps",
 ]
