@@ -14,6 +14,7 @@ from protdiff.design.conditions import ConditionOptions
 from protdiff.design.samplers import DEFAULT_METHOD, METHODS
 from protdiff.design.settings import SamplingSettings
 from protdiff.design.weights import DEFAULT_WEIGHTS
+from protdiff.errors import InputError
 
 if TYPE_CHECKING:
     from protdiff.structure.lengths import LengthRange
@@ -42,6 +43,13 @@ def scaffold(
             show_default="the REMARK 999 header of a Genie 2 problem",
         ),
     ] = None,
+    unindexed: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead of a contig: motif segments whose order and places are found, as "
+            "A93-97,A118-120; needs --length.",
+        ),
+    ] = None,
     num: options.Num = 8,
     seed: options.Seed = 0,
     out: options.Out = Path("designs"),
@@ -49,6 +57,7 @@ def scaffold(
         str | None,
         typer.Option(
             "--total-length",
+            "--length",
             help="Residues of the whole design, as 75 or 50-75.",
             show_default="any that the contig allows",
         ),
@@ -130,30 +139,49 @@ def scaffold(
 
     length: LengthRange | None = total_length
     asked = read_filter(filter, num, max_draws, motif=True)
-    if contig is None:
-        problem = read_genie2_problem(motif[0])
-        parsed = problem.contig
-        length = total_length or problem.total_length
-    else:
+    if unindexed is not None:
+        if contig is not None or total_length is None:
+            raise InputError("--unindexed goes with --length, and not with --contig")
+        parsed = parse_contig(unindexed)
+    elif contig is not None:
         parsed = parse_contig(contig)
+    else:
+        problem = read_genie2_problem(motif[0])
+        parsed, length = problem.contig, total_length or problem.total_length
     source = join_backbones([read_backbone(path, model=model, strict=strict) for path in motif])
     parsed.resolve(source)
 
     from protdiff.design.designer import load
-    from protdiff.design.run import OutputSettings
+    from protdiff.design.run import OutputSettings, RunTask
     from protdiff.design.scaffold import Scaffolding
+    from protdiff.design.unindexed import UnindexedScaffolding
 
-    task = Scaffolding(
-        source,
-        parsed,
-        seed,
-        settings,
-        total_length=length,
-        method=method,
-        redesignable=redesignable,
-        groups=groups,
-        conditioners=conditions.make(),
-    )
+    task: RunTask
+    if unindexed is None:
+        task = Scaffolding(
+            source,
+            parsed,
+            seed,
+            settings,
+            total_length=length,
+            method=method,
+            redesignable=redesignable,
+            groups=groups,
+            conditioners=conditions.make(),
+        )
+    else:
+        assert length is not None
+        task = UnindexedScaffolding(
+            source,
+            parsed,
+            length,
+            seed,
+            settings,
+            method=method,
+            redesignable=redesignable,
+            groups=groups,
+            conditioners=conditions.make(),
+        )
     run_and_report(
         load(weights, device),
         task,

@@ -10,6 +10,7 @@ from protdiff.conditioning.potential import UserPotential
 from protdiff.conditioning.radius_of_gyration import RadiusOfGyration
 from protdiff.conditioning.secondary_structure import SecondaryStructure
 from protdiff.conditioning.symmetry import Symmetry
+from protdiff.conditioning.unindexed import UnindexedMotif
 
 __all__ = [
     "Conditioner",
@@ -23,6 +24,7 @@ __all__ = [
     "Scene",
     "SecondaryStructure",
     "Symmetry",
+    "UnindexedMotif",
     "UserPotential",
     "condition_on_motifs",
     "relieve_overlaps",

@@ -20,6 +20,7 @@ from protdiff.design.progress import show_progress
 from protdiff.design.run import OutputSettings, RunTask, describe_run, make_record
 from protdiff.design.scaffold import DEFAULT_METHOD, Scaffolding
 from protdiff.design.settings import Handedness, SamplingSettings, get_sign
+from protdiff.design.unindexed import UnindexedScaffolding
 from protdiff.design.weights import DEFAULT_WEIGHTS, find_weights
 from protdiff.errors import InputError
 from protdiff.structure import (
@@ -134,10 +135,11 @@ class Designer:
     def scaffold(
         self,
         motif: str | Path | Backbone | Sequence[str | Path | Backbone],
-        contig: str | Contig,
+        contig: str | Contig | None = None,
         num: int = 1,
         seed: int = 0,
         *,
+        unindexed: str | Contig | None = None,
         total_length: LengthRange | None = None,
         method: str = DEFAULT_METHOD,
         redesignable: str | None = None,
@@ -161,6 +163,9 @@ class Designer:
             What is given and what is made, such as ``"10-40/A163-181/10-40"``.
         num, seed, filter, max_draws, batch_size, progress, on_progress, **settings
             As in :meth:`generate`.
+        unindexed
+            Instead of a contig: motif segments whose order and places are found in sampling, such
+            as ``"A93-97,A118-120,A198-200"``. It needs ``total_length``.
         total_length
             Residues of the whole design, a number or a range; any that the contig allows without
             it.
@@ -187,17 +192,37 @@ class Designer:
         Interrupted
             As in :meth:`generate`.
         """
-        task = Scaffolding(
-            _join(motif),
-            contig if isinstance(contig, Contig) else parse_contig(contig),
-            seed,
-            make_settings(settings),
-            total_length=total_length,
-            method=method,
-            redesignable=redesignable,
-            groups=groups,
-            conditioners=tuple(conditioners),
-        )
+        if (contig is None) == (unindexed is None):
+            raise InputError("give either a contig, as 10-40/A163-181/10-40, or unindexed residues")
+        source, chosen = _join(motif), make_settings(settings)
+        task: RunTask
+        if contig is not None:
+            task = Scaffolding(
+                source,
+                _parse(contig),
+                seed,
+                chosen,
+                total_length=total_length,
+                method=method,
+                redesignable=redesignable,
+                groups=groups,
+                conditioners=tuple(conditioners),
+            )
+        else:
+            assert unindexed is not None
+            if total_length is None:
+                raise InputError("an unindexed motif needs a total_length, as 75 or (60, 90)")
+            task = UnindexedScaffolding(
+                source,
+                _parse(unindexed),
+                total_length,
+                seed,
+                chosen,
+                method=method,
+                redesignable=redesignable,
+                groups=groups,
+                conditioners=tuple(conditioners),
+            )
         asked = as_filter(filter, motif=True)
         return self._collect(task, num, asked, max_draws, batch_size, progress, on_progress)
 
@@ -387,6 +412,10 @@ def _join(motif: str | Path | Backbone | Sequence[str | Path | Backbone]) -> Bac
     return join_backbones(
         [source if isinstance(source, Backbone) else read_backbone(source) for source in sources]
     )
+
+
+def _parse(contig: str | Contig) -> Contig:
+    return contig if isinstance(contig, Contig) else parse_contig(contig)
 
 
 def make_settings(settings: dict[str, Any]) -> SamplingSettings:

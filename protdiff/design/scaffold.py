@@ -143,44 +143,65 @@ class Scaffolding:
     def finish(
         self, plan: Plan, coordinates: NDArray[np.float32]
     ) -> tuple[Backbone, dict[str, Any]]:
-        """Set the input's motif, each group as a rigid body, on the sampled one.
-
-        Sampling brings the motif to within a fraction of an Å of the input's geometry; the user
-        asked for the input's geometry itself.
-        """
+        """Set the input's motif on the sampled one."""
         assert isinstance(plan, ScaffoldPlan)
-        motif = plan.motif
-        exact = coordinates
-        rmsds = sampled = None
-        if np.isfinite(coordinates).all():
-            sampled = motif.measure_group_rmsds(coordinates)
-            exact = motif.set_into(coordinates)
-            rmsds = motif.measure_group_rmsds(exact)
-        backbone = motif.apply(exact, name=f"design_{plan.index:04d}")
-        free = motif.motif_positions[motif.redesignable_mask] + 1
-        return backbone, {
-            "contig": self.contig.text,
-            "layout": str(motif.layout),
-            "asked": plan.secondary.to_dict(),
-            "motif_map": motif.motif_map(),
-            "redesignable": free.tolist(),
-            "motif_rmsd": None if rmsds is None else round(max(rmsds), 4),
-            "group_rmsds": None if rmsds is None else [round(rmsd, 4) for rmsd in rmsds],
-            "quality": {"motif_rmsd_sampled": None if sampled is None else round(max(sampled), 4)},
-        }
+        return finish_scaffold(plan, plan.motif, coordinates, self.contig.text)
 
     def describe(self) -> dict[str, Any]:
         """Return what the designs depend on."""
-        coordinates = np.round(self.source.coordinates, 3).tobytes()
         total = None if self.total_length is None else list(parse_length(self.total_length))
         return {
             "task": "scaffold",
             "contig": self.contig.text,
             "motif": self.source.name,
-            "motif_sha256": hashlib.sha256(coordinates).hexdigest(),
+            "motif_sha256": hash_motif(self.source),
             "total_length": total,
             "method": self.method,
             "redesignable": self.redesignable,
             "groups": self.groups,
             **describe_conditioners(self.conditioners),
         }
+
+
+def finish_scaffold(
+    plan: Plan, motif: Motif, coordinates: NDArray[np.float32], contig: str
+) -> tuple[Backbone, dict[str, Any]]:
+    """Set the input's motif, each group as a rigid body, on the sampled one, and describe it.
+
+    Sampling brings the motif to within a fraction of an Å of the input's geometry; the user asked
+    for the input's geometry itself.
+
+    Parameters
+    ----------
+    plan
+        What was to be made.
+    motif
+        The motif and its place in the design.
+    coordinates
+        (residue, 3, 3), as sampled, in Å.
+    contig
+        As the user wrote it.
+    """
+    exact = coordinates
+    rmsds = sampled = None
+    if np.isfinite(coordinates).all():
+        sampled = motif.measure_group_rmsds(coordinates)
+        exact = motif.set_into(coordinates)
+        rmsds = motif.measure_group_rmsds(exact)
+    backbone = motif.apply(exact, name=f"design_{plan.index:04d}")
+    free = motif.motif_positions[motif.redesignable_mask] + 1
+    return backbone, {
+        "contig": contig,
+        "layout": str(motif.layout),
+        "asked": plan.secondary.to_dict(),
+        "motif_map": motif.motif_map(),
+        "redesignable": free.tolist(),
+        "motif_rmsd": None if rmsds is None else round(max(rmsds), 4),
+        "group_rmsds": None if rmsds is None else [round(rmsd, 4) for rmsd in rmsds],
+        "quality": {"motif_rmsd_sampled": None if sampled is None else round(max(sampled), 4)},
+    }
+
+
+def hash_motif(source: Backbone) -> str:
+    """Return what tells the structure of a motif from others: a hash of its positions."""
+    return hashlib.sha256(np.round(source.coordinates, 3).tobytes()).hexdigest()

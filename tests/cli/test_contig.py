@@ -67,3 +67,16 @@ def test_a_header_is_a_contig(run, helix_file, tiny_weights, tmp_path):
     assert facts["contig"] == "5-20/A2-9#A/10-25/A12-15#B"
     assert set(facts["lengths"]) <= set(range(40, 45))
     assert run("scaffold", helix_file, "--dry-run").exit_code == 2
+
+
+def test_unindexed_motifs_need_a_length(run, helix_file, tiny_weights):
+    fixed = ("scaffold", helix_file, "--unindexed", "A3-8,A20-23", "--weights", tiny_weights)
+    result = run(*fixed, "--length", 40, "--dry-run", "--json", "--num", 2)
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)
+    assert facts["lengths"] == [40, 40]
+    assert facts["unindexed"] == "A3-8,A20-23"
+    for wrong in ((), ("--length", 40, "--contig", "10/A3-8/20")):
+        refused = run(*fixed, *wrong, "--dry-run")
+        assert refused.exit_code == 2
+        assert "--unindexed goes with --length" in refused.stderr

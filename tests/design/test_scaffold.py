@@ -156,6 +156,19 @@ def test_what_cannot_be_built_is_refused_before_sampling(source, contig, options
         make_task(source, contig, **options)
 
 
+def test_a_motif_does_not_run_over_a_chain_break(source):
+    broken = source.select(np.delete(np.arange(60), [12, 13]))  # A113 and A114
+    with pytest.raises(InputError, match="A110-119 of source runs over a chain break"):
+        make_task(broken, "10/A110-119/30")
+
+
+def test_too_long_a_design_is_refused_before_anything_is_written(designer, source, tmp_path):
+    task = make_task(source, "0-9/A110-119/500-600", total_length=None)
+    with pytest.raises(InputError, match="510 to 619 residues are asked for; the network makes"):
+        run_designs(designer, task, tmp_path / "out", 1)
+    assert not (tmp_path / "out").exists()
+
+
 def test_too_short_a_design_is_refused_before_anything_is_written(designer, source, tmp_path):
     task = make_task(source, "0-9/A110-119/0-9", total_length=None)
     with pytest.raises(InputError, match="10 to 28 residues are asked for"):
