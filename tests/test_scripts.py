@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from protdiff.structure import Backbone, build_backbone, write_backbone
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 BENCHMARK = SCRIPTS / "benchmark.py"
@@ -163,3 +166,101 @@ def test_sampler_cost_draws_its_figure(load_script, tmp_path):
     backbones.append((script.Cell("dormand-prince", "karras", None), {"failed": "too stiff"}))
     assert script.draw(tmp_path / "figure.png", analytic, backbones, (0.01, 0.001))
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+MOTIFS = """\
+name\tfile\tcontig\ttotal_length\tredesignable_residues
+one\thelix.pdb\t10-20,A3-14,10-20\t40-44\tA3-5
+two\thelix.pdb\t15,A3-8,5,A20-25,10-20\t45\t
+"""
+
+
+@pytest.fixture
+def benchmark_motifs(load_script, tiny_weights, tmp_path):
+    """Run the script on two problems and the tiny model; returns the code and the rows."""
+    helix = Backbone.from_coordinates(build_backbone([-62.0] * 30, -42.0))
+    write_backbone(tmp_path / "motifs" / "helix.pdb", helix)
+    (tmp_path / "motifs" / "problems.tsv").write_text(MOTIFS)
+    script = load_script("benchmark_motifs")
+
+    def run(*arguments):
+        fixed = ["--weights", str(tiny_weights), "--device", "cpu", "--out", str(tmp_path / "out")]
+        fixed += ["--steps", "2", "--num", "2"]
+        code = script.main([str(tmp_path / "motifs"), *fixed, *map(str, arguments)])
+        report = tmp_path / "out" / "benchmark.json"
+        return code, json.loads(report.read_text())["rows"] if report.exists() else []
+
+    run.script = script
+    return run
+
+
+def test_motif_problems_are_scaffolded_judged_and_gone_on_with(
+    benchmark_motifs, tmp_path, capsys, monkeypatch
+):
+    methods = ("--method", "replacement", "amortized")
+    code, rows = benchmark_motifs(*methods, "--problems", "one")
+    assert code == 0
+    assert [(row["problem"], row["method"]) for row in rows] == [
+        ("one", "replacement"),
+        ("one", "amortized"),
+    ]
+    for row in rows:
+        assert row["designs"] == 2
+        assert row["motif_rmsd"] < 0.01
+        assert 0 <= row["unique_good"] <= row["unique_passing"] <= row["clusters"] <= 2
+        assert row["cpu_seconds"] > 0
+        assert row["times_unconditional"] > 0
+    # What is there is not made again, and other problems join it.
+    before = (tmp_path / "out" / "costs.jsonl").read_text()
+    code, rows = benchmark_motifs(*methods)
+    assert code == 0
+    assert [row["problem"] for row in rows] == ["one", "one", "two", "two"]
+    assert (tmp_path / "out" / "costs.jsonl").read_text().startswith(before)
+    # Nothing changed, so nothing is judged or made.
+    monkeypatch.setattr(benchmark_motifs.script, "judge", None)
+    assert benchmark_motifs(*methods)[1] == rows
+    assert benchmark_motifs("--report", *methods, "--problems", "two")[1][:2] == rows[2:]
+    table = (tmp_path / "out" / "benchmark.md").read_text()
+    assert "| two | amortized | 2 |" in table
+    assert (tmp_path / "out" / "benchmark.csv").read_text().startswith("problem,method,designs")
+    capsys.readouterr()
+
+
+def test_a_motif_benchmark_stops_in_time_and_names_what_is_wrong(benchmark_motifs, capsys):
+    code, rows = benchmark_motifs("--minutes", 0)
+    assert (code, rows) == (0, [])
+    assert "the time is over" in capsys.readouterr().err
+    assert benchmark_motifs("--problems", "three")[0] == 2
+    assert "no problem 'three'" in capsys.readouterr().err
+    assert benchmark_motifs("--method", "magic")[0] == 2
+
+
+def test_a_sound_seam_is_told_from_a_strained_one(load_script):
+    script = load_script("benchmark_motifs")
+    torsions = np.full(12, -62.0), np.full(12, -42.0), np.full(12, 180.0)
+    mask = (np.arange(12) >= 4) & (np.arange(12) < 9)
+    helix = Backbone.from_coordinates(build_backbone(*torsions), motif_mask=mask)
+    assert script.check_seams(helix) == [True, True]
+    x = helix.coordinates.copy()
+    x[9:] += 0.15
+    assert script.check_seams(helix.with_coordinates(x)) == [True, False]
+
+
+def test_a_native_is_denoised_nearer_with_its_own_motif(load_script):
+    """The released weights on two chains that they were not trained on."""
+    testing = pytest.importorskip("tmtools.testing")
+    script = load_script("benchmark_motifs")
+    model = script.load().model
+    paths = [Path(testing.get_pdb_path(name)).with_suffix(".pdb") for name in ("2gtl", "7ok9")]
+    found = {
+        noise: np.array(
+            [
+                script.measure_native(model, native, script.write_native_contig(native), noise)
+                for native in script.iterate_natives(paths)
+            ]
+        )
+        for noise in (1.0, 4.0)
+    }
+    assert (found[1.0][:, 0] < 1.0).all()
+    assert found[1.0][:, 0].mean() < found[1.0][:, 1].mean()
+    assert (found[4.0][:, 0] < 0.96 * found[4.0][:, 1]).all()

@@ -17,7 +17,7 @@ from protdiff.design.seeds import derive_seed
 from protdiff.errors import InputError
 from protdiff.files import write_atomically
 from protdiff.model import BackboneModel
-from protdiff.structure import parse_contig, read_backbone
+from protdiff.structure import join_backbones, parse_contig, read_backbone
 
 __all__ = ["RECORD", "check_campaign", "derive_job_seed", "make_task", "open_record"]
 
@@ -49,10 +49,12 @@ def make_task(campaign: Campaign, job: Job) -> RunTask:
     try:
         if job.length is not None:
             return Generation(job.length, seed, job.sampling)
-        assert job.motif is not None
         assert job.contig is not None
+        sources = [
+            read_backbone(file, model=job.model, strict=job.strict) for file in job.motif_files
+        ]
         return Scaffolding(
-            read_backbone(job.motif, model=job.model, strict=job.strict),
+            join_backbones(sources),
             parse_contig(job.contig),
             seed,
             job.sampling,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from protdiff.design.samplers import DEFAULT_METHOD, METHODS
 from protdiff.design.settings import SamplingSettings
 from protdiff.design.weights import DEFAULT_WEIGHTS
 
+if TYPE_CHECKING:
+    from protdiff.structure.lengths import LengthRange
+
 __all__ = ["scaffold"]
 
 DEFAULTS = SamplingSettings()
@@ -22,14 +25,22 @@ DEFAULTS = SamplingSettings()
 @explain_failures
 def scaffold(
     motif: Annotated[
-        Path, typer.Argument(help="Structure with the motif: PDB, mmCIF or BinaryCIF.")
-    ],
-    contig: Annotated[
-        str,
-        typer.Option(
-            "--contig", "-c", help="What is given and what is made, as 10-40/A163-181/10-40."
+        list[Path],
+        typer.Argument(
+            help="Structure with the motif: PDB, mmCIF or BinaryCIF. Of several, the contig names "
+            "residues as 5TPN.A163-181.",
+            metavar="FILE...",
         ),
     ],
+    contig: Annotated[
+        str | None,
+        typer.Option(
+            "--contig",
+            "-c",
+            help="What is given and what is made, as 10-40/A163-181/10-40.",
+            show_default="the REMARK 999 header of a Genie 2 problem",
+        ),
+    ] = None,
     num: options.Num = 8,
     seed: options.Seed = 0,
     out: options.Out = Path("designs"),
@@ -55,6 +66,13 @@ def scaffold(
     redesignable: Annotated[
         str | None,
         typer.Option(help="Motif residues whose amino acid is free, as A163-168,A171."),
+    ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            help="Segments that are rigid bodies of their own, as 'A16-35;A52-71'.",
+            show_default="one body, or as the contig has it",
+        ),
     ] = None,
     weights: options.Weights = DEFAULT_WEIGHTS,
     device: options.Device = "auto",
@@ -92,10 +110,22 @@ def scaffold(
         secondary_structure=secondary_structure,
     )
     # What can be wrong with the input shows before torch is imported, which takes seconds.
-    from protdiff.structure import parse_contig, read_backbone
+    from protdiff.structure import (
+        join_backbones,
+        parse_contig,
+        read_backbone,
+        read_genie2_problem,
+    )
 
-    parsed = parse_contig(contig)
-    source = read_backbone(motif, model=model, strict=strict)
+    length: LengthRange | None = total_length
+
+    if contig is None:
+        problem = read_genie2_problem(motif[0])
+        parsed = problem.contig
+        length = total_length or problem.total_length
+    else:
+        parsed = parse_contig(contig)
+    source = join_backbones([read_backbone(path, model=model, strict=strict) for path in motif])
     parsed.resolve(source)
 
     from protdiff.cli.designs import run_and_report
@@ -108,9 +138,10 @@ def scaffold(
         parsed,
         seed,
         settings,
-        total_length=total_length,
+        total_length=length,
         method=method,
         redesignable=redesignable,
+        groups=groups,
     )
     run_and_report(
         load(weights, device),

@@ -1,6 +1,7 @@
 r"""Motifs of known shape and unknown pose, as a condition on any denoiser of backbones.
 
-A motif is given by the positions *y* of some residues, up to a rotation and a translation. Three
+A motif is given by the positions *y* of some residues, up to a rotation and a translation; a motif
+of several rigid groups, up to one of each for every group. Three
 ways to hold a design to it, each a Denoiser made of a Denoiser:
 
 - **amortised**: the network itself is told the shape of the motif, as it was in training;
@@ -101,6 +102,9 @@ class PosedMotif:
     residue_index
         ``(batch, residue)``, places along the chain; 0, 1, 2, ... if not given. Nothing follows
         over a chain break.
+    group
+        ``(batch, residue)`` integers, from 1 where ``motif_mask``: residues of one rigid group; all
+        are of one, if not given. Each group has a pose of its own.
     reach
         How many residues follow on either side.
     """
@@ -111,12 +115,14 @@ class PosedMotif:
         positions: Tensor,
         subspace: Subspace,
         *,
+        group: Tensor | None = None,
         residue_index: Tensor | None = None,
         reach: int = 8,
     ) -> None:
         self.motif_mask = motif_mask
         self.positions = positions
         self.subspace = subspace
+        self.group = motif_mask.long() if group is None else group
         if residue_index is None:
             residue_index = torch.arange(motif_mask.shape[1])[None]
         self.following = _get_following(motif_mask, residue_index.to(motif_mask.device), reach)
@@ -124,12 +130,17 @@ class PosedMotif:
     def pose(self, clean: Tensor) -> Tensor:
         """Return the motif in the pose nearest to a clean backbone, ``(batch, residue, atom, 3)``.
 
-        Entries of designed residues mean nothing.
+        Each group has its own. Entries of designed residues mean nothing.
         """
         atoms = clean.shape[2]
-        mask = self.motif_mask[..., None].expand(*self.motif_mask.shape, atoms).flatten(1)
-        posed = align_to(self.positions.flatten(1, 2), clean.flatten(1, 2), mask)
-        return posed.reshape(clean.shape)
+        given, found = self.positions.flatten(1, 2), clean.flatten(1, 2)
+        posed = torch.zeros_like(clean)
+        for number in range(1, int(self.group.max()) + 1):
+            mask = self.group == number
+            points = mask[..., None].expand(*mask.shape, atoms).flatten(1)
+            aligned = align_to(given, found, points).reshape(clean.shape)
+            posed = torch.where(mask[..., None, None], aligned, posed)
+        return posed
 
     def __call__(self, clean: Tensor) -> Tensor:
         """Write the motif into a clean backbone, ``(batch, residue, atom, 3)``."""
@@ -233,19 +244,20 @@ def condition_on_motifs(
     if len(motifs) != len(residue_mask):
         raise InputError(f"{len(motifs)} motifs for a batch of {len(residue_mask)}; give one each")
     count = residue_mask.shape[1]
-    mask = torch.zeros(len(motifs), count, dtype=torch.bool)
+    group = torch.zeros(len(motifs), count, dtype=torch.int64)
     positions = torch.zeros(len(motifs), count, 3, 3)
     residue_index = torch.arange(count).repeat(len(motifs), 1)
     for row, motif in enumerate(motifs):
         places = torch.from_numpy(np.asarray(motif.motif_positions))
-        mask[row, places] = True
+        group[row, places] = torch.from_numpy(np.asarray(motif.groups))
         given = torch.from_numpy(np.asarray(motif.source.coordinates[:, :3], dtype=np.float32))
         # Far from the origin, single precision would be lost on the distance to it.
         positions[row, places] = given - given.mean(dim=(0, 1))
         residue_index[row, : motif.length] = torch.from_numpy(np.asarray(motif.residue_index))
-    mask = mask.to(model.device)
+    group = group.to(model.device)
+    mask = group > 0
     positions = model.from_angstrom(positions).to(model.device)
-    known = MotifInput(mask.long(), positions) if "amortized" in method else None
+    known = MotifInput(group, positions) if "amortized" in method else None
     denoiser: Denoiser = model.denoiser(
         residue_mask,
         residue_index=residue_index,
@@ -255,7 +267,7 @@ def condition_on_motifs(
         secondary_structure=secondary_structure,
     )
     subspace = model.subspace(residue_mask)
-    posed = PosedMotif(mask, positions, subspace, residue_index=residue_index)
+    posed = PosedMotif(mask, positions, subspace, group=group, residue_index=residue_index)
     if conditions is None:
         index = residue_index.to(model.device)
         conditions = Conditions(Scene(model, residue_mask, index, torch.zeros_like(index)))

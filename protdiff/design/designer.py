@@ -20,7 +20,13 @@ from protdiff.design.scaffold import DEFAULT_METHOD, Scaffolding
 from protdiff.design.settings import Handedness, SamplingSettings, get_sign
 from protdiff.design.weights import DEFAULT_WEIGHTS, find_weights
 from protdiff.errors import InputError
-from protdiff.structure import Backbone, Contig, parse_contig, read_backbone
+from protdiff.structure import (
+    Backbone,
+    Contig,
+    join_backbones,
+    parse_contig,
+    read_backbone,
+)
 from protdiff.structure.contig import LengthRange
 
 if TYPE_CHECKING:
@@ -114,7 +120,7 @@ class Designer:
 
     def scaffold(
         self,
-        motif: str | Path | Backbone,
+        motif: str | Path | Backbone | Sequence[str | Path | Backbone],
         contig: str | Contig,
         num: int = 1,
         seed: int = 0,
@@ -123,6 +129,7 @@ class Designer:
         method: str = DEFAULT_METHOD,
         redesignable: str | None = None,
         conditioners: Sequence[Conditioner] = (),
+        groups: str | None = None,
         batch_size: int | None = None,
         progress: bool = False,
         on_progress: OnProgress | None = None,
@@ -133,7 +140,8 @@ class Designer:
         Parameters
         ----------
         motif
-            A structure, or its file.
+            A structure or its file, or several: the contig then names their residues as
+            ``5TPN.A163-181``, and each is a rigid body of its own.
         contig
             What is given and what is made, such as ``"10-40/A163-181/10-40"``.
         num, seed, batch_size, progress, on_progress, **settings
@@ -148,6 +156,9 @@ class Designer:
             are held all the same.
         conditioners
             What else is asked of the designs.
+        groups
+            Which segments are rigid bodies of their own, such as ``"A16-35;A52-71"``; as the
+            contig has it (``A16-35#1/10/A52-71#2``) without it, and one body if it says nothing.
 
         Returns
         -------
@@ -162,7 +173,7 @@ class Designer:
             As in :meth:`generate`.
         """
         task = Scaffolding(
-            motif if isinstance(motif, Backbone) else read_backbone(motif),
+            _join(motif),
             contig if isinstance(contig, Contig) else parse_contig(contig),
             seed,
             make_settings(settings),
@@ -170,6 +181,7 @@ class Designer:
             method=method,
             redesignable=redesignable,
             conditioners=tuple(conditioners),
+            groups=groups,
         )
         return self._collect(task, num, batch_size, progress, on_progress)
 
@@ -334,6 +346,13 @@ class Designer:
         if size < 1:
             raise InputError(f"batch size is {size}; give at least 1")
         return size
+
+
+def _join(motif: str | Path | Backbone | Sequence[str | Path | Backbone]) -> Backbone:
+    sources = [motif] if isinstance(motif, str | Path | Backbone) else motif
+    return join_backbones(
+        [source if isinstance(source, Backbone) else read_backbone(source) for source in sources]
+    )
 
 
 def make_settings(settings: dict[str, Any]) -> SamplingSettings:

@@ -25,7 +25,7 @@ from protdiff.design.seeds import make_layout_generator
 from protdiff.design.settings import SamplingSettings
 from protdiff.diffusion import Denoiser
 from protdiff.errors import InputError
-from protdiff.structure import Backbone, Contig, Motif, superimpose
+from protdiff.structure import Backbone, Contig, Motif, group_segments
 from protdiff.structure.chain_layout import ChainLayout
 from protdiff.structure.contig import LengthRange, parse_length
 
@@ -61,6 +61,9 @@ class Scaffolding:
         Residues whose amino acid is free.
     conditioners
         What else is asked of the designs.
+    groups
+        Which segments are rigid bodies of their own, as ``"A16-35;A52-71"``
+        (:func:`~protdiff.structure.group_segments`); as the contig has it without it.
 
     Raises
     ------
@@ -76,6 +79,7 @@ class Scaffolding:
     method: str = DEFAULT_METHOD
     redesignable: str | None = None
     conditioners: Sequence[Conditioner] = ()
+    groups: str | None = None
 
     def __post_init__(self) -> None:
         check_name("scaffolding method", self.method, METHODS)
@@ -83,13 +87,16 @@ class Scaffolding:
             raise InputError(
                 "a motif of natural amino acids stands in an L-protein; leave handedness at L"
             )
-        object.__setattr__(self, "contig", self.contig.resolve(self.source))
         made_for = [one for one in self.conditioners if one.length is not None]
         if made_for or len(lay_out_chains(1, self.conditioners)) != 1:
             raise InputError(
                 "the contig says which chains there are; a symmetry, or a structure to start "
                 "from, goes with designs that have no motif"
             )
+        contig = self.contig.resolve(self.source)
+        if self.groups is not None:
+            contig = group_segments(contig, self.source, self.groups)
+        object.__setattr__(self, "contig", contig)
         self.plan(0)  # what is wrong with the length or the motif shows here, before any sampling
 
     @property
@@ -136,31 +143,30 @@ class Scaffolding:
     def finish(
         self, plan: Plan, coordinates: NDArray[np.float32]
     ) -> tuple[Backbone, dict[str, Any]]:
-        """Set the input's motif, as a rigid body, on the sampled one.
+        """Set the input's motif, each group as a rigid body, on the sampled one.
 
         Sampling brings the motif to within a fraction of an Å of the input's geometry; the user
         asked for the input's geometry itself.
         """
         assert isinstance(plan, ScaffoldPlan)
         motif = plan.motif
-        exact = coordinates.copy()
+        exact = coordinates
+        rmsds = sampled = None
         if np.isfinite(coordinates).all():
-            given = motif.source.coordinates[:, :3]
-            motion = superimpose(given, coordinates[motif.motif_positions])
-            exact[motif.motif_positions] = motion.apply(given)
-            rmsd: float | None = round(motif.measure_rmsd(exact), 4)
-            drift: float | None = round(motion.rmsd, 4)
-        else:
-            rmsd = drift = None
+            sampled = motif.measure_group_rmsds(coordinates)
+            exact = motif.set_into(coordinates)
+            rmsds = motif.measure_group_rmsds(exact)
         backbone = motif.apply(exact, name=f"design_{plan.index:04d}")
         free = motif.motif_positions[motif.redesignable_mask] + 1
         return backbone, {
             "contig": self.contig.text,
+            "layout": str(motif.layout),
             "asked": plan.secondary.to_dict(),
             "motif_map": motif.motif_map(),
             "redesignable": free.tolist(),
-            "motif_rmsd": rmsd,
-            "quality": {"motif_rmsd_sampled": drift},
+            "motif_rmsd": None if rmsds is None else round(max(rmsds), 4),
+            "group_rmsds": None if rmsds is None else [round(rmsd, 4) for rmsd in rmsds],
+            "quality": {"motif_rmsd_sampled": None if sampled is None else round(max(sampled), 4)},
         }
 
     def describe(self) -> dict[str, Any]:
@@ -175,5 +181,6 @@ class Scaffolding:
             "total_length": total,
             "method": self.method,
             "redesignable": self.redesignable,
+            "groups": self.groups,
             **describe_conditioners(self.conditioners),
         }

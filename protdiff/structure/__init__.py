@@ -20,6 +20,8 @@ from protdiff.structure.geometry import (
     place_oxygen,
     radius_of_gyration,
 )
+from protdiff.structure.groups import group_segments
+from protdiff.structure.join import join_backbones
 from protdiff.structure.lengths import parse_length
 from protdiff.structure.motif import Motif, sample_motif
 from protdiff.structure.problem import (
@@ -75,6 +77,8 @@ __all__ = [
     "find_links",
     "find_structure_files",
     "get_structure_name",
+    "group_segments",
+    "join_backbones",
     "parse_contig",
     "parse_length",
     "parse_selection",
