@@ -48,9 +48,20 @@ ADAPTIVE_SAMPLERS = ("dormand-prince",)
 """They choose steps by the error of the whole batch: their batches are of one design, or it would
 depend on the others. And they reject steps, so their denoiser must have no memory."""
 GRID_NAMES = ("karras", "log-snr", "cosine", "uniform")
-METHODS = ("amortized-guidance", "guidance", "amortized", "replacement")
+METHODS = (
+    "amortized-guidance",
+    "guidance",
+    "amortized",
+    "replacement",
+    "repaint",
+    "twisted-smc",
+)
 """How a motif is imposed on a sampling run."""
 DEFAULT_METHOD = "amortized-guidance"
+DEFAULT_PARTICLES = 4
+HOLDS = ("hard", "soft")
+"""How strictly: to the last noise level, or to the last but a few."""
+DEFAULT_HOLD = "hard"
 
 
 def make_sampler(name: str) -> Sampler:
