@@ -10,12 +10,20 @@ ways to hold a design to it, each a Denoiser made of a Denoiser:
 - **guided**: :math:`D' = D + (\sigma_t^2/\alpha_t) \nabla_{x_t} \log p(y \mid x_t)` with
   :math:`p(y \mid x_t) = N(R D_{motif} + b;\, (v_t + r^2) I)`, the pose again the best one and
   :math:`v_t` the posterior variance of a coordinate, so that the motif is held loosely while the
-  noise is large. The gradient tells the other residues what the motif needs of them.
+  noise is large. The gradient tells the other residues what the motif needs of them. It passes
+  through the network, so it is weighed by the network's own posterior covariance,
+  :math:`\partial D/\partial x_t = (\alpha_t/\sigma_t^2) \mathrm{Cov}[x_0 \mid x_t]`; only how
+  far the motif itself is trusted is taken as isotropic. Moment matching
+  (:class:`~protdiff.diffusion.guidance.MomentMatching`), which would take the covariance there too,
+  costs three or more backward passes an evaluation, and no method here is built on it.
 
 The methods are combinations: every one ends with the projection, ``replacement`` is the
-projection alone. The best pose is found anew at every evaluation, from the denoised mean alone; so
-a rotation or reflection of x_t (the latter with the motif's and the network's handedness) carries
-through.
+projection alone. Two also need a sampling of their own (:mod:`protdiff.design.motif_sampling`):
+``repaint`` walks every step of ``replacement`` back and forth, and ``twisted-smc`` weighs and
+resamples particles that ``guidance`` moves, which corrects what is approximate in it.
+
+The best pose is found anew at every evaluation, from the denoised mean alone; so a rotation or
+reflection of x_t (the latter with the motif's and the network's handedness) carries through.
 
 References
 ----------
@@ -27,7 +35,9 @@ protein structure and function with RFdiffusion" (the task).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,16 +48,37 @@ from protdiff.conditioning.compose import Conditions
 from protdiff.conditioning.conditioner import Scene
 from protdiff.conditioning.excluded_volume import ExcludedVolume
 from protdiff.diffusion import Denoiser, Subspace
-from protdiff.diffusion.guidance import Estimate, LikelihoodTerm, ProjectedMean
+from protdiff.diffusion.guidance import (
+    Estimate,
+    LikelihoodTerm,
+    ProjectedMean,
+)
 from protdiff.errors import InputError
 from protdiff.model import BackboneModel, MotifInput, SecondaryStructureInput
 
 if TYPE_CHECKING:
     from protdiff.structure import Motif
 
-__all__ = ["METHODS", "MotifTerm", "PosedMotif", "align_to", "condition_on_motifs"]
+__all__ = [
+    "METHODS",
+    "MotifConditions",
+    "MotifTerm",
+    "PosedMotif",
+    "align_to",
+    "condition_on_motifs",
+    "make_motif_conditions",
+]
 
-METHODS = ("amortized-guidance", "guidance", "amortized", "replacement")
+METHODS = (
+    "amortized-guidance",
+    "guidance",
+    "amortized",
+    "replacement",
+    "repaint",
+    "twisted-smc",
+)
+_TOLD = ("amortized-guidance", "amortized")  # the network is told the shape of the motif
+_GUIDED = ("amortized-guidance", "guidance", "twisted-smc")
 
 # How exactly the motif is to be held by guidance, in model units (0.1 is 0.8 Å at the usual scale).
 _TOLERANCE = 0.02
@@ -202,6 +233,25 @@ class MotifTerm(LikelihoodTerm):
         return -squared / (2 * variance)
 
 
+@dataclass(frozen=True, eq=False)
+class MotifConditions:
+    """What holds a batch to its motifs, to be put together by a sampling method.
+
+    Attributes
+    ----------
+    denoiser
+        The network's, told of the motif and guided to it as the method has it.
+    posed
+        The projection.
+    volume
+        The excluded volume of that denoiser, which moves no motif; None where it is not wanted.
+    """
+
+    denoiser: Denoiser
+    posed: PosedMotif
+    volume: ExcludedVolume | None
+
+
 def condition_on_motifs(
     model: BackboneModel,
     residue_mask: Tensor,
@@ -213,8 +263,53 @@ def condition_on_motifs(
     excluded_volume: bool = True,
     secondary_structure: SecondaryStructureInput | None = None,
     conditions: Conditions | None = None,
+    free_below: float = 0.0,
 ) -> Denoiser:
     """Make the denoiser of a batch in which each element knows its motif.
+
+    Parameters
+    ----------
+    model, residue_mask, motifs, method, handedness, self_condition, excluded_volume, \
+    secondary_structure, conditions, free_below
+        As in :func:`make_motif_conditions`.
+
+    Raises
+    ------
+    InputError
+        The method does not exist, or the motifs do not fit the batch.
+    """
+    made = make_motif_conditions(
+        model,
+        residue_mask,
+        motifs,
+        method=method,
+        handedness=handedness,
+        self_condition=self_condition,
+        excluded_volume=excluded_volume,
+        secondary_structure=secondary_structure,
+        conditions=conditions,
+        free_below=free_below,
+    )
+    denoiser = made.denoiser if made.volume is None else made.volume
+    if conditions is not None:
+        denoiser = conditions.wrap(denoiser)
+    return ProjectedMean(denoiser, made.posed, noise_floor=free_below / model.scale)
+
+
+def make_motif_conditions(
+    model: BackboneModel,
+    residue_mask: Tensor,
+    motifs: Sequence[Motif],
+    *,
+    method: str = METHODS[0],
+    handedness: float = 1.0,
+    self_condition: bool = True,
+    excluded_volume: bool = True,
+    secondary_structure: SecondaryStructureInput | None = None,
+    conditions: Conditions | None = None,
+    free_below: float = 0.0,
+) -> MotifConditions:
+    """Make what holds a batch to its motifs.
 
     Parameters
     ----------
@@ -233,6 +328,8 @@ def condition_on_motifs(
         As in :meth:`protdiff.model.BackboneModel.denoiser`.
     conditions
         What else is asked of the batch; nothing, if not given.
+    free_below
+        Noise in Å below which neither guidance nor projection holds the motif.
 
     Raises
     ------
@@ -257,7 +354,7 @@ def condition_on_motifs(
     group = group.to(model.device)
     mask = group > 0
     positions = model.from_angstrom(positions).to(model.device)
-    known = MotifInput(group, positions) if "amortized" in method else None
+    known = MotifInput(group, positions) if method in _TOLD else None
     denoiser: Denoiser = model.denoiser(
         residue_mask,
         residue_index=residue_index,
@@ -272,13 +369,20 @@ def condition_on_motifs(
         index = residue_index.to(model.device)
         conditions = Conditions(Scene(model, residue_mask, index, torch.zeros_like(index)))
     coordinates = 9.0 * max(len(motif.source) for motif in motifs)
+    term = MotifTerm(posed).within(free_below / model.scale, math.inf)
     denoiser = conditions.guide(
         denoiser,
-        MotifTerm(posed) if "guidance" in method else None,
+        term if method in _GUIDED else None,
         max_shift=_LARGEST_SHIFT * coordinates**0.5,
     )
+    volume = None
     if excluded_volume:
-        denoiser = ExcludedVolume(
-            denoiser, residue_mask, subspace, scale=model.scale, movable_mask=~mask
+        volume = ExcludedVolume(
+            denoiser,
+            residue_mask,
+            subspace,
+            scale=model.scale,
+            movable_mask=~mask,
+            residue_index=residue_index.to(model.device),
         )
-    return ProjectedMean(conditions.wrap(denoiser), posed)
+    return MotifConditions(denoiser, posed, volume)

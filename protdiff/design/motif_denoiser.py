@@ -28,6 +28,7 @@ def make_motif_denoiser(
     settings: SamplingSettings,
     wanted: Sequence[SecondaryStructure] = (),
     conditions: Conditions | None = None,
+    free_below: float = 0.0,
 ) -> Denoiser:
     """Return the denoiser of a batch in which each element knows its motif.
 
@@ -47,6 +48,8 @@ def make_motif_denoiser(
         Secondary structure asked for, one for each element of the batch; none without it.
     conditions
         What else is asked of the batch; nothing, if not given.
+    free_below
+        Noise in Å below which nothing holds the motif.
     """
     from protdiff.conditioning.motif import condition_on_motifs
 
@@ -60,4 +63,5 @@ def make_motif_denoiser(
         excluded_volume=settings.excluded_volume,
         secondary_structure=make_network_input(wanted, model.device),
         conditions=conditions,
+        free_below=free_below,
     )

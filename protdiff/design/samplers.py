@@ -52,9 +52,20 @@ depend on the others. And they reject steps, so their denoiser must have no memo
 GRID_NAMES = ("karras", "coarse", "log-snr", "cosine", "uniform")
 FAST = {"sampler": "sde-dpm++2m", "steps": 15, "grid": "coarse", "step_scale": 1.3}
 """Sampling in 16 evaluations, a third of the default's; what it loses is in docs/samplers.md."""
-METHODS = ("amortized-guidance", "guidance", "amortized", "replacement")
+METHODS = (
+    "amortized-guidance",
+    "guidance",
+    "amortized",
+    "replacement",
+    "repaint",
+    "twisted-smc",
+)
 """How a motif is imposed on a sampling run."""
 DEFAULT_METHOD = "amortized-guidance"
+DEFAULT_PARTICLES = 4
+HOLDS = ("hard", "soft")
+"""How strictly: to the last noise level, or to the last but a few."""
+DEFAULT_HOLD = "hard"
 
 
 def make_sampler(name: str) -> Sampler:
