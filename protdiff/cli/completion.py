@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from protdiff.design.samplers import GRID_NAMES, METHODS, SAMPLER_NAMES
+from protdiff.design.samplers import GRID_NAMES, HOLDS, METHODS, SAMPLER_NAMES
 from protdiff.design.weights import list_weights
 
-__all__ = ["complete_grid", "complete_method", "complete_sampler", "complete_weights"]
+__all__ = [
+    "complete_grid",
+    "complete_hold",
+    "complete_method",
+    "complete_sampler",
+    "complete_weights",
+]
 
 
 def _complete(names: Iterable[str]) -> Callable[[str], list[str]]:
@@ -21,6 +27,7 @@ def _complete(names: Iterable[str]) -> Callable[[str], list[str]]:
 complete_sampler = _complete(SAMPLER_NAMES)
 complete_grid = _complete(GRID_NAMES)
 complete_method = _complete(METHODS)
+complete_hold = _complete(HOLDS)
 
 
 def complete_weights(incomplete: str) -> list[str]:

@@ -20,9 +20,9 @@ ways to hold a design to it, each a Denoiser made of a Denoiser:
 The methods are combinations: every one ends with the projection, ``replacement`` is the
 projection alone. Two also need a sampling of their own (:mod:`protdiff.design.motif_sampling`):
 ``repaint`` walks every step of ``replacement`` back and forth, and ``twisted-smc`` weighs and
-resamples particles that ``guidance`` moves, which corrects what is approximate in it. The best pose is found anew at every evaluation, from the denoised mean alone; so
-a rotation or reflection of x_t (the latter with the motif's and the network's handedness) carries
-through.
+resamples particles that ``guidance`` moves, which corrects what is approximate in it. The best pose
+is found anew at every evaluation, from the denoised mean alone; so a rotation or reflection of x_t
+(the latter with the motif's and the network's handedness) carries through.
 
 References
 ----------
@@ -263,7 +263,7 @@ def condition_on_motifs(
     secondary_structure: SecondaryStructureInput | None = None,
     conditions: Conditions | None = None,
     free_below: float = 0.0,
-) -> Denoiser:
+) -> ProjectedMean:
     """Make the denoiser of a batch in which each element knows its motif.
 
     Parameters

@@ -16,7 +16,8 @@ from protdiff.design.engine import Design, DesignTask, OnProgress, make_designs
 from protdiff.design.generate import Generation
 from protdiff.design.progress import show_progress
 from protdiff.design.run import OutputSettings, RunTask, describe_run, make_record
-from protdiff.design.scaffold import DEFAULT_METHOD, Scaffolding
+from protdiff.design.samplers import DEFAULT_HOLD, DEFAULT_METHOD, DEFAULT_PARTICLES
+from protdiff.design.scaffold import Scaffolding
 from protdiff.design.settings import Handedness, SamplingSettings, get_sign
 from protdiff.design.weights import DEFAULT_WEIGHTS, find_weights
 from protdiff.errors import InputError
@@ -130,6 +131,8 @@ class Designer:
         redesignable: str | None = None,
         conditioners: Sequence[Conditioner] = (),
         groups: str | None = None,
+        hold: str = DEFAULT_HOLD,
+        particles: int = DEFAULT_PARTICLES,
         batch_size: int | None = None,
         progress: bool = False,
         on_progress: OnProgress | None = None,
@@ -159,6 +162,11 @@ class Designer:
         groups
             Which segments are rigid bodies of their own, such as ``"A16-35;A52-71"``; as the
             contig has it (``A16-35#1/10/A52-71#2``) without it, and one body if it says nothing.
+        hold
+            ``"hard"``: the motif of a design is the input's, to 0.01 Å. ``"soft"`` lets it go at
+            the last noise levels, and says how far it drifted.
+        particles
+            Of each design by ``method="twisted-smc"``, of which one is drawn in the end.
 
         Returns
         -------
@@ -182,6 +190,8 @@ class Designer:
             redesignable=redesignable,
             conditioners=tuple(conditioners),
             groups=groups,
+            hold=hold,
+            particles=particles,
         )
         return self._collect(task, num, batch_size, progress, on_progress)
 
