@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from protdiff.cli import options
-from protdiff.cli.completion import complete_method
+from protdiff.cli.completion import complete_hold, complete_method
 from protdiff.cli.failure import explain_failures
 from protdiff.design.conditions import ConditionOptions
-from protdiff.design.samplers import DEFAULT_METHOD, METHODS
+from protdiff.design.samplers import (
+    DEFAULT_HOLD,
+    DEFAULT_METHOD,
+    DEFAULT_PARTICLES,
+    METHODS,
+)
 from protdiff.design.settings import SamplingSettings
 from protdiff.design.weights import DEFAULT_WEIGHTS
 from protdiff.errors import InputError
@@ -69,6 +74,17 @@ def scaffold(
             autocompletion=complete_method,
         ),
     ] = DEFAULT_METHOD,
+    hold: Annotated[
+        str,
+        typer.Option(
+            help="How strictly: hard keeps the motif of the input to 0.01 Å; soft lets it go at "
+            "the last noise levels and says how far it drifted.",
+            autocompletion=complete_hold,
+        ),
+    ] = DEFAULT_HOLD,
+    particles: Annotated[
+        int, typer.Option(min=1, help="Of each design, by twisted-smc; it takes that many times.")
+    ] = DEFAULT_PARTICLES,
     model: Annotated[int, typer.Option(min=1, help="Which model of an ensemble.")] = 1,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse residues without a full backbone.")
@@ -165,6 +181,8 @@ def scaffold(
             settings,
             total_length=length,
             method=method,
+            hold=hold,
+            particles=particles,
             redesignable=redesignable,
             groups=groups,
             conditioners=conditions.make(),
@@ -178,6 +196,7 @@ def scaffold(
             seed,
             settings,
             method=method,
+            hold=hold,
             redesignable=redesignable,
             groups=groups,
             conditioners=conditions.make(),

@@ -264,7 +264,7 @@ def condition_on_motifs(
     secondary_structure: SecondaryStructureInput | None = None,
     conditions: Conditions | None = None,
     free_below: float = 0.0,
-) -> Denoiser:
+) -> ProjectedMean:
     """Make the denoiser of a batch in which each element knows its motif.
 
     Parameters

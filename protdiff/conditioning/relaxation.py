@@ -9,8 +9,8 @@ coordinates by minimising
 
 over the designed atoms: bonds and, as distances between second neighbours, bond angles and planar
 peptide links, with a flat bottom where natural proteins are; van der Waals overlaps; and a tether
-to the sample. What is sound has no force on it and stays where it was. The energy is one of
-distances, so it turns with the design.
+to the sample. What is sound has no force on it and stays where it was; what is a tangle cannot be
+mended by tenths of an Å, and stays too. The energy is one of distances: it turns with the design.
 
 References
 ----------
@@ -42,6 +42,7 @@ _RESTRAINTS = (
 )
 _SHORTEST_TRANS = 3.4  # Å from CA to CA; a cis link is left alone
 _OVERLAP, _TETHER = 50.0, 0.05  # force constants
+_TANGLED = 3.0  # energy per residue from which on nothing is mended
 _MARGIN = 0.05  # Å beyond the closest approach
 _REACH = 1.5  # Å beyond which a pair is not going to overlap
 _NEAREST = 3  # residues nearer along the chain are held together by their bonds
@@ -77,7 +78,7 @@ def relax_designed(
     start = given - centre
     energy = _Energy(start, torch.from_numpy(motif_mask), torch.from_numpy(residue_index))
     free = torch.from_numpy(~motif_mask)
-    if not bool(free.any()):
+    if not bool(free.any()) or float(energy(start)) > _TANGLED * len(start):
         return np.asarray(coordinates, np.float32)
     with torch.inference_mode(False), torch.enable_grad():
         moves = torch.zeros_like(start[free]).requires_grad_()

@@ -18,7 +18,8 @@ from protdiff.design.filter import DesignFilter, as_filter, iterate_rounds, limi
 from protdiff.design.generate import Generation
 from protdiff.design.progress import show_progress
 from protdiff.design.run import OutputSettings, RunTask, describe_run, make_record
-from protdiff.design.scaffold import DEFAULT_METHOD, Scaffolding
+from protdiff.design.samplers import DEFAULT_HOLD, DEFAULT_METHOD, DEFAULT_PARTICLES
+from protdiff.design.scaffold import Scaffolding
 from protdiff.design.settings import Handedness, SamplingSettings, get_sign
 from protdiff.design.unindexed import UnindexedScaffolding
 from protdiff.design.weights import DEFAULT_WEIGHTS, find_weights
@@ -147,6 +148,8 @@ class Designer:
         conditioners: Sequence[Conditioner] = (),
         filter: DesignFilter | str | Sequence[str] | None = None,
         max_draws: int | None = None,
+        hold: str = DEFAULT_HOLD,
+        particles: int = DEFAULT_PARTICLES,
         batch_size: int | None = None,
         progress: bool = False,
         on_progress: OnProgress | None = None,
@@ -179,6 +182,11 @@ class Designer:
             contig has it (``A16-35#1/10/A52-71#2``) without it, and one body if it says nothing.
         conditioners
             What else is asked of the designs.
+        hold
+            ``"hard"``: the motif of a design is the input's, to 0.01 Å. ``"soft"`` lets it go at
+            the last noise levels, and says how far it drifted.
+        particles
+            Of each design by ``method="twisted-smc"``, of which one is drawn in the end.
 
         Returns
         -------
@@ -207,6 +215,8 @@ class Designer:
                 redesignable=redesignable,
                 groups=groups,
                 conditioners=tuple(conditioners),
+                hold=hold,
+                particles=particles,
             )
         else:
             assert unindexed is not None
@@ -219,6 +229,7 @@ class Designer:
                 seed,
                 chosen,
                 method=method,
+                hold=hold,
                 redesignable=redesignable,
                 groups=groups,
                 conditioners=tuple(conditioners),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -14,9 +14,10 @@ from protdiff.structure import Motif
 
 if TYPE_CHECKING:
     from protdiff.conditioning.compose import Conditions
+    from protdiff.conditioning.motif import MotifConditions
     from protdiff.model import BackboneModel
 
-__all__ = ["make_motif_denoiser"]
+__all__ = ["make_motif_denoiser", "make_motif_parts"]
 
 
 def make_motif_denoiser(
@@ -53,15 +54,43 @@ def make_motif_denoiser(
     """
     from protdiff.conditioning.motif import condition_on_motifs
 
-    return condition_on_motifs(
-        model,
-        residue_mask,
-        motifs,
-        method=method,
-        handedness=settings.sign,
-        self_condition=settings.self_conditioned,
-        excluded_volume=settings.excluded_volume,
-        secondary_structure=make_network_input(wanted, model.device),
-        conditions=conditions,
-        free_below=free_below,
-    )
+    options = _translate(model, method, settings, wanted, conditions)
+    return condition_on_motifs(model, residue_mask, motifs, free_below=free_below, **options)
+
+
+def make_motif_parts(
+    model: BackboneModel,
+    residue_mask: torch.Tensor,
+    *,
+    motifs: Sequence[Motif],
+    method: str,
+    settings: SamplingSettings,
+    wanted: Sequence[SecondaryStructure] = (),
+    conditions: Conditions | None = None,
+) -> MotifConditions:
+    """Return what the denoiser of a batch is made of, for a method that puts it together itself.
+
+    Parameters are those of :func:`make_motif_denoiser`.
+    """
+    from protdiff.conditioning.motif import make_motif_conditions
+
+    options = _translate(model, method, settings, wanted, conditions)
+    return make_motif_conditions(model, residue_mask, motifs, **options)
+
+
+def _translate(
+    model: BackboneModel,
+    method: str,
+    settings: SamplingSettings,
+    wanted: Sequence[SecondaryStructure],
+    conditions: Conditions | None,
+) -> dict[str, Any]:
+    """Return the settings as the conditioners of motifs take them."""
+    return {
+        "method": method,
+        "handedness": settings.sign,
+        "self_condition": settings.self_conditioned,
+        "excluded_volume": settings.excluded_volume,
+        "secondary_structure": make_network_input(wanted, model.device),
+        "conditions": conditions,
+    }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,19 +17,38 @@ from protdiff.design.conditions import (
     describe_conditioners,
     lay_out_chains,
 )
-from protdiff.design.engine import Plan
-from protdiff.design.motif_denoiser import make_motif_denoiser
-from protdiff.design.samplers import DEFAULT_METHOD, METHODS, check_name
+from protdiff.design.engine import Plan, make_scene
+from protdiff.design.motif_denoiser import make_motif_denoiser, make_motif_parts
+from protdiff.design.motif_sampling import (
+    check_method,
+    sample_by_particles,
+    sample_by_repainting,
+)
+from protdiff.design.sample import sample_coordinates
+from protdiff.design.samplers import (
+    DEFAULT_HOLD,
+    DEFAULT_METHOD,
+    DEFAULT_PARTICLES,
+    HOLDS,
+    METHODS,
+    check_name,
+)
 from protdiff.design.secondary_structure import SecondaryStructureRequest
-from protdiff.design.seeds import make_layout_generator
+from protdiff.design.seeds import make_generator, make_layout_generator
+from protdiff.design.setting_in import set_motif_in
 from protdiff.design.settings import SamplingSettings
-from protdiff.diffusion import Denoiser
+from protdiff.diffusion import Denoiser, StepInfo
 from protdiff.errors import InputError
 from protdiff.structure import Backbone, Contig, Motif, group_segments
 from protdiff.structure.chain_layout import ChainLayout
 from protdiff.structure.contig import LengthRange, parse_length
 
+if TYPE_CHECKING:
+    from protdiff.model import BackboneModel
+
 __all__ = ["DEFAULT_METHOD", "METHODS", "Scaffolding"]
+
+SOFT_BELOW = 1.0  # Å of noise under which a soft hold lets go
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +83,11 @@ class Scaffolding:
         (:func:`~protdiff.structure.group_segments`); as the contig has it without it.
     conditioners
         What else is asked of the designs.
+    hold
+        ``"hard"``: the motif of a design is the input's to 0.01 Å. ``"soft"``: it is held down to
+        1 Å of noise, and where it then drifts to is told.
+    particles
+        Of each design by ``twisted-smc``.
 
     Raises
     ------
@@ -80,9 +104,13 @@ class Scaffolding:
     redesignable: str | None = None
     groups: str | None = None
     conditioners: Sequence[Conditioner] = ()
+    hold: str = DEFAULT_HOLD
+    particles: int = DEFAULT_PARTICLES
 
     def __post_init__(self) -> None:
         check_name("scaffolding method", self.method, METHODS)
+        check_name("hold", self.hold, HOLDS)
+        check_method(self.method, self.settings, self.particles)
         if self.settings.handedness != "L":
             raise InputError(
                 "a motif of natural amino acids stands in an L-protein; leave handedness at L"
@@ -138,14 +166,69 @@ class Scaffolding:
             settings=self.settings,
             wanted=[plan.secondary for plan in plans],
             conditions=conditions,
+            free_below=self.free_below,
+        )
+
+    @property
+    def free_below(self) -> float:
+        """The noise in Å below which nothing holds the motif."""
+        return SOFT_BELOW if self.hold == "soft" else 0.0
+
+    def sample(
+        self, model: BackboneModel, plans: Sequence[Plan], callback: Callable[[StepInfo], None]
+    ) -> tuple[NDArray[np.float32], Sequence[dict[str, Any]]]:
+        """Sample a batch as the method has it; of particles, say how they fared."""
+        if self.method == "twisted-smc":
+            return self._sample_by_particles(model, plans, callback)
+        conditions = Conditions(make_scene(model, plans), self.conditioners)
+        denoiser = self.condition(conditions, plans)
+        generators = [make_generator(self.seed, plan.index) for plan in plans]
+        if self.method == "repaint":
+            sampled = sample_by_repainting(
+                conditions,
+                denoiser,
+                generators,
+                self.settings,
+                free_below=self.free_below,
+                callback=callback,
+            )
+        else:
+            sampled = sample_coordinates(
+                conditions, denoiser, generators, self.settings, callback=callback
+            )
+        return sampled, [{} for _ in plans]
+
+    def _sample_by_particles(
+        self, model: BackboneModel, plans: Sequence[Plan], callback: Callable[[StepInfo], None]
+    ) -> tuple[NDArray[np.float32], Sequence[dict[str, Any]]]:
+        # To the network each particle is a design; those of one stand next to one another.
+        each = [plan for plan in plans for _ in range(self.particles)]
+        conditions = Conditions(make_scene(model, each), self.conditioners)
+        return sample_by_particles(
+            conditions,
+            make_motif_parts(
+                model,
+                conditions.scene.residue_mask,
+                motifs=[plan.motif for plan in each if isinstance(plan, ScaffoldPlan)],
+                method=self.method,
+                settings=self.settings,
+                wanted=[plan.secondary for plan in each],
+                conditions=conditions,
+            ),
+            [plan.index for plan in plans],
+            self.seed,
+            self.settings,
+            particles=self.particles,
+            hold=self.hold == "hard",
+            callback=callback,
         )
 
     def finish(
         self, plan: Plan, coordinates: NDArray[np.float32]
     ) -> tuple[Backbone, dict[str, Any]]:
-        """Set the input's motif on the sampled one."""
+        """Set the input's motif on the sampled one, as strictly as is asked for."""
         assert isinstance(plan, ScaffoldPlan)
-        return finish_scaffold(plan, plan.motif, coordinates, self.contig.text)
+        return finish_scaffold(plan, plan.motif, coordinates, self.contig.text, hold=self.hold)
 
     def describe(self) -> dict[str, Any]:
         """Return what the designs depend on."""
@@ -159,17 +242,21 @@ class Scaffolding:
             "method": self.method,
             "redesignable": self.redesignable,
             "groups": self.groups,
+            "hold": self.hold,
+            **({"particles": self.particles} if self.method == "twisted-smc" else {}),
             **describe_conditioners(self.conditioners),
         }
 
 
 def finish_scaffold(
-    plan: Plan, motif: Motif, coordinates: NDArray[np.float32], contig: str
+    plan: Plan,
+    motif: Motif,
+    coordinates: NDArray[np.float32],
+    contig: str,
+    *,
+    hold: str = DEFAULT_HOLD,
 ) -> tuple[Backbone, dict[str, Any]]:
-    """Set the input's motif, each group as a rigid body, on the sampled one, and describe it.
-
-    Sampling brings the motif to within a fraction of an Å of the input's geometry; the user asked
-    for the input's geometry itself.
+    """Set the input's motif on the sampled one, and describe it.
 
     Parameters
     ----------
@@ -181,14 +268,10 @@ def finish_scaffold(
         (residue, 3, 3), as sampled, in Å.
     contig
         As the user wrote it.
+    hold
+        How strictly, one of :data:`~protdiff.design.samplers.HOLDS`.
     """
-    exact = coordinates
-    rmsds = sampled = None
-    if np.isfinite(coordinates).all():
-        sampled = motif.measure_group_rmsds(coordinates)
-        exact = motif.set_into(coordinates)
-        rmsds = motif.measure_group_rmsds(exact)
-    backbone = motif.apply(exact, name=f"design_{plan.index:04d}")
+    backbone, notes = set_motif_in(motif, coordinates, hold=hold, name=f"design_{plan.index:04d}")
     free = motif.motif_positions[motif.redesignable_mask] + 1
     return backbone, {
         "contig": contig,
@@ -196,9 +279,7 @@ def finish_scaffold(
         "asked": plan.secondary.to_dict(),
         "motif_map": motif.motif_map(),
         "redesignable": free.tolist(),
-        "motif_rmsd": None if rmsds is None else round(max(rmsds), 4),
-        "group_rmsds": None if rmsds is None else [round(rmsd, 4) for rmsd in rmsds],
-        "quality": {"motif_rmsd_sampled": None if sampled is None else round(max(sampled), 4)},
+        **notes,
     }
 
 

@@ -27,8 +27,15 @@ from protdiff.design.conditions import (
 from protdiff.design.engine import Plan
 from protdiff.design.motif_denoiser import make_motif_denoiser
 from protdiff.design.sample import make_denoiser
-from protdiff.design.samplers import DEFAULT_METHOD, METHODS, check_name, is_adaptive
-from protdiff.design.scaffold import finish_scaffold, hash_motif
+from protdiff.design.samplers import (
+    DEFAULT_HOLD,
+    DEFAULT_METHOD,
+    HOLDS,
+    METHODS,
+    check_name,
+    is_adaptive,
+)
+from protdiff.design.scaffold import SOFT_BELOW, finish_scaffold, hash_motif
 from protdiff.design.secondary_structure import SecondaryStructureRequest
 from protdiff.design.seeds import make_layout_generator
 from protdiff.design.settings import SamplingSettings
@@ -54,7 +61,7 @@ class UnindexedScaffolding:
         nothing.
     length
         Residues of the design, a number or a range.
-    seed, settings, method, redesignable, groups, conditioners
+    seed, settings, method, hold, redesignable, groups, conditioners
         As in :class:`~protdiff.design.scaffold.Scaffolding`.
     spacing
         The least number of residues between two segments.
@@ -72,6 +79,7 @@ class UnindexedScaffolding:
     seed: int = 0
     settings: SamplingSettings = field(default_factory=SamplingSettings)
     method: str = DEFAULT_METHOD
+    hold: str = DEFAULT_HOLD
     redesignable: str | None = None
     groups: str | None = None
     spacing: int = 2
@@ -79,6 +87,12 @@ class UnindexedScaffolding:
 
     def __post_init__(self) -> None:
         check_name("scaffolding method", self.method, METHODS)
+        check_name("hold", self.hold, HOLDS)
+        if self.method in ("repaint", "twisted-smc"):
+            raise InputError(
+                f"{self.method} samples for a motif of known places, and those of an unindexed one "
+                f"are found on the way; choose another method, such as {DEFAULT_METHOD}"
+            )
         if self.settings.handedness != "L":
             raise InputError(
                 "a motif of natural amino acids stands in an L-protein; leave handedness at L"
@@ -155,6 +169,7 @@ class UnindexedScaffolding:
                 settings=self.settings,
                 wanted=wanted,
                 conditions=conditions,
+                free_below=SOFT_BELOW if self.hold == "soft" else 0.0,
             )
 
         free = make_denoiser(model, residue_mask, self.settings, wanted, conditions)
@@ -170,7 +185,8 @@ class UnindexedScaffolding:
         self, plan: Plan, coordinates: NDArray[np.float32]
     ) -> tuple[Backbone, dict[str, Any]]:
         """Find the motif in the sampled design, and set the input's on it."""
-        return finish_scaffold(plan, self._make_motif(coordinates), coordinates, self.segments.text)
+        motif = self._make_motif(coordinates)
+        return finish_scaffold(plan, motif, coordinates, self.segments.text, hold=self.hold)
 
     def describe(self) -> dict[str, Any]:
         """Return what the designs depend on."""
@@ -181,6 +197,7 @@ class UnindexedScaffolding:
             "motif_sha256": hash_motif(self.source),
             "length": list(self.length_range),
             "method": self.method,
+            "hold": self.hold,
             "redesignable": self.redesignable,
             "groups": self.groups,
             "spacing": self.spacing,
