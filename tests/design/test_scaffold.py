@@ -186,7 +186,10 @@ def test_the_python_interface_takes_a_file_or_a_backbone(designer, source, uncon
     (from_file, _) = designer.scaffold(tmp_path / "motif.cif", parse_contig(contig), **options)
     assert len(first) == len(second) == 40
     assert first.motif_mask.sum() == 10
-    assert np.abs(first.coordinates - from_file.coordinates).max() < 0.01
+    # A file is rounded to 0.001 Å, and to the frame of so small a motif an untrained model's design
+    # is a long lever.
+    size = np.abs(first.coordinates).max()
+    assert np.abs(first.coordinates - from_file.coordinates).max() < 5e-4 * size
 
 
 def test_motifs_of_several_files_are_bodies_of_their_own(designer, source, tmp_path):
