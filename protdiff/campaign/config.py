@@ -22,7 +22,7 @@
     [[job]]
     name = "small"              # the job's folder in `out`
     num = 500
-    length = "60-100"           # or 80, or [60, 100]
+    length = "60-100"           # or 80, [60, 100], "64:2,100:1", "natural"
     temperature = 0.9           # any field of SamplingSettings, for this job
 
     [[job]]
@@ -47,6 +47,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from protdiff.design.filter import DesignFilter, has_motif_numbers
+from protdiff.design.lengths import parse_lengths
 from protdiff.design.samplers import DEFAULT_METHOD, METHODS, check_name
 from protdiff.design.settings import SamplingSettings
 from protdiff.design.weights import DEFAULT_WEIGHTS
@@ -120,7 +121,7 @@ class Job:
         if (self.length is None) == (self.motif is None):
             raise InputError("give either length, or motif and contig")
         if self.length is not None:
-            parse_length(self.length)
+            parse_lengths(self.length)
             self._refuse_motif_keys()
         elif self.contig is None:
             raise InputError("a motif needs a contig, as 10-40/A163-181/10-40")

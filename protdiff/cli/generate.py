@@ -20,7 +20,13 @@ DEFAULTS = SamplingSettings()
 @explain_failures
 def generate(
     length: Annotated[
-        str, typer.Option("--length", "-l", help="Residues: 100, or 60-128 for a mixture.")
+        str,
+        typer.Option(
+            "--length",
+            "-l",
+            help="Residues: 100; 60-128, any of them; 64:2,100 for a mixture with weights; or "
+            "natural, as natural proteins of 40-128 are (natural/40-256 within other limits).",
+        ),
     ] = "100",
     num: options.Num = 8,
     seed: options.Seed = 0,
@@ -72,9 +78,9 @@ def generate(
     )
     # What can be wrong with the input shows before torch is imported, which takes seconds.
     from protdiff.cli.designs import read_filter, run_and_report
-    from protdiff.structure import parse_length
+    from protdiff.design.lengths import parse_lengths
 
-    parse_length(length)
+    parse_lengths(length)
     asked = read_filter(filter, num, max_draws)
     find_weights(weights)
 

@@ -78,7 +78,8 @@ class Designer:
         Parameters
         ----------
         length
-            Residues, or (shortest, longest): each design then draws its own length.
+            Residues, or a law of which each design draws its own length: (shortest, longest),
+            ``"64:2,100:1"``, ``"natural"``; see :mod:`protdiff.design.lengths`.
         num
             How many.
         seed

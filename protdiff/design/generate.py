@@ -11,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from protdiff.design.engine import Plan
+from protdiff.design.lengths import LengthLaw, parse_lengths
 from protdiff.design.sample import Conditioner, make_denoiser
 from protdiff.design.secondary_structure import SecondaryStructureRequest
 from protdiff.design.seeds import make_layout_generator
 from protdiff.design.settings import SamplingSettings
 from protdiff.diffusion import Denoiser
-from protdiff.structure import Backbone, parse_length
+from protdiff.structure import Backbone
 from protdiff.structure.contig import LengthRange
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ class Generation:
     Parameters
     ----------
     length
-        Residues: a number, or the shortest and the longest as ``(60, 128)`` or ``"60-128"``; each
-        design then draws its own length.
+        Residues: a number, or a law of which each design draws its own length: the shortest and
+        the longest as ``(60, 128)`` or ``"60-128"``, a mixture as ``"64:2,100:1"``, or
+        ``"natural"``; see :mod:`protdiff.design.lengths`.
     seed
         Of the run.
     settings
@@ -42,7 +44,7 @@ class Generation:
     Raises
     ------
     InputError
-        The length is neither, or the secondary structure asked for has another.
+        The length is none of these, or the secondary structure asked for has another.
     """
 
     length: LengthRange = 100
@@ -50,14 +52,18 @@ class Generation:
     settings: SamplingSettings = field(default_factory=SamplingSettings)
 
     def __post_init__(self) -> None:
-        shortest, longest = parse_length(self.length)
-        for length in {shortest, longest}:  # states that do not fit show here
+        for length in {*self.length_range}:  # states that do not fit show here
             self.secondary_structure.draw(length, make_layout_generator(self.seed, 0))
 
     @property
     def length_range(self) -> tuple[int, int]:
         """The shortest and the longest design."""
-        return parse_length(self.length)
+        return self.length_law.span
+
+    @property
+    def length_law(self) -> LengthLaw:
+        """How lengths are drawn."""
+        return parse_lengths(self.length)
 
     @property
     def secondary_structure(self) -> SecondaryStructureRequest:
@@ -66,9 +72,8 @@ class Generation:
 
     def plan(self, index: int) -> Plan:
         """Draw the length and the secondary structure of a design."""
-        shortest, longest = self.length_range
         rng = make_layout_generator(self.seed, index)
-        length = int(rng.integers(shortest, longest, endpoint=True))
+        length = self.length_law.draw(rng)
         secondary = self.secondary_structure.draw(length, rng)
         return Plan(index, length, secondary=secondary)
 
@@ -90,6 +95,4 @@ class Generation:
 
     def describe(self) -> dict[str, Any]:
         """Return what the designs depend on."""
-        shortest, longest = self.length_range
-        length = shortest if shortest == longest else [shortest, longest]
-        return {"task": "generate", "length": length}
+        return {"task": "generate", "length": self.length_law.describe()}
