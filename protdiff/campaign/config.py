@@ -22,7 +22,7 @@
     [[job]]
     name = "small"              # the job's folder in `out`
     num = 500
-    length = "60-100"           # or 80, or [60, 100]
+    length = "60-100"           # or 80, [60, 100], "64:2,100:1", "natural"
     temperature = 0.9           # any field of SamplingSettings, for this job
     symmetry = "C3"             # also: start (a file), noise, potential, conditioner
 
@@ -49,6 +49,7 @@ from typing import TYPE_CHECKING, Any
 
 from protdiff.design.conditions import ConditionOptions
 from protdiff.design.filter import DesignFilter, has_motif_numbers
+from protdiff.design.lengths import parse_lengths
 from protdiff.design.samplers import DEFAULT_METHOD, METHODS, check_name
 from protdiff.design.settings import SamplingSettings
 from protdiff.design.weights import DEFAULT_WEIGHTS
@@ -127,7 +128,7 @@ class Job:
         if has_length == (self.motif is not None):
             raise InputError("give either length, or motif and contig, or start")
         if self.length is not None:
-            parse_length(self.length)
+            parse_lengths(self.length)
         if self.motif is None:
             self._refuse_motif_keys()
         elif self.contig is None:

@@ -25,7 +25,9 @@ def generate(
         typer.Option(
             "--length",
             "-l",
-            help="Residues: 100, or 60-128 for a mixture; with --symmetry, of one chain.",
+            help="Residues: 100; 60-128, any of them; 64:2,100 for a mixture with weights; or "
+            "natural, as natural proteins of 40-128 are (natural/40-256 within other limits). With "
+            "--symmetry, of one chain.",
             show_default="100, or that of the structure given by --from",
         ),
     ] = None,
@@ -86,7 +88,7 @@ def generate(
     )
     # What can be wrong with the input shows before torch is imported, which takes seconds.
     from protdiff.cli.designs import read_filter, run_and_report
-    from protdiff.structure import parse_length
+    from protdiff.design.lengths import parse_lengths
 
     conditions = ConditionOptions(
         symmetry=symmetry,
@@ -97,7 +99,7 @@ def generate(
     )
     asked = read_filter(filter, num, max_draws)
     if length is not None:
-        parse_length(length)
+        parse_lengths(length)
     conditions.start_backbone  # noqa: B018 - which reads it
     find_weights(weights)
 

@@ -88,9 +88,10 @@ class Designer:
         Parameters
         ----------
         length
-            Residues, or (shortest, longest): each design then draws its own length. With a
-            symmetry it is the length of one chain. Without it 100, or the length of the structure
-            that designs start from.
+            Residues, or a law of which each design draws its own length: (shortest, longest),
+            ``"64:2,100:1"``, ``"natural"``; see :mod:`protdiff.design.lengths`.
+            With a symmetry it is the length of one chain. Without it 100, or the length of the
+            structure that designs start from.
         num
             How many.
         seed

@@ -17,12 +17,13 @@ from protdiff.design.conditions import (
     lay_out_chains,
 )
 from protdiff.design.engine import Plan
+from protdiff.design.lengths import LengthLaw, parse_lengths
 from protdiff.design.sample import make_denoiser
 from protdiff.design.secondary_structure import SecondaryStructureRequest
 from protdiff.design.seeds import make_layout_generator
 from protdiff.design.settings import SamplingSettings
 from protdiff.diffusion import Denoiser
-from protdiff.structure import Backbone, parse_length
+from protdiff.structure import Backbone
 from protdiff.structure.chain_layout import ChainLayout
 from protdiff.structure.contig import LengthRange
 
@@ -38,9 +39,10 @@ class Generation:
     Parameters
     ----------
     length
-        Residues: a number, or the shortest and the longest as ``(60, 128)`` or ``"60-128"``; each
-        design then draws its own length. With a symmetry it is the length of one chain. Without it
-        the length that a conditioner is made for, or 100.
+        Residues: a number, or a law of which each design draws its own length: the shortest and
+        the longest as ``(60, 128)`` or ``"60-128"``, a mixture as ``"64:2,100:1"``, or
+        ``"natural"``; see :mod:`protdiff.design.lengths`. With a symmetry it is the
+        length of one chain. Without it the length that a conditioner is made for, or 100.
     seed
         Of the run.
     settings
@@ -51,7 +53,7 @@ class Generation:
     Raises
     ------
     InputError
-        The length is neither, or the secondary structure asked for has another.
+        The length is none of these, or the secondary structure asked for has another.
     """
 
     length: LengthRange | None = None
@@ -67,11 +69,15 @@ class Generation:
     @property
     def chain_length_range(self) -> tuple[int, int]:
         """The shortest and the longest chain; a symmetric design has several of it."""
+        return self.length_law.span
+
+    @property
+    def length_law(self) -> LengthLaw:
+        """How the length of a chain is drawn."""
         if self.length is not None:
-            return parse_length(self.length)
+            return parse_lengths(self.length)
         made_for = (one.length for one in self.conditioners if one.length is not None)
-        length = next(made_for, DEFAULT_LENGTH)
-        return length, length
+        return parse_lengths(next(made_for, DEFAULT_LENGTH))
 
     @property
     def length_range(self) -> tuple[int, int]:
@@ -95,9 +101,8 @@ class Generation:
 
     def plan(self, index: int) -> Plan:
         """Draw the length and the secondary structure of a design."""
-        shortest, longest = self.chain_length_range
         rng = make_layout_generator(self.seed, index)
-        return self._draw(int(rng.integers(shortest, longest, endpoint=True)), rng, index)
+        return self._draw(self.length_law.draw(rng), rng, index)
 
     def _draw(self, length: int, rng: np.random.Generator, index: int = 0) -> Plan:
         secondary = self.secondary_structure.draw(length, rng)
@@ -125,6 +130,5 @@ class Generation:
 
     def describe(self) -> dict[str, Any]:
         """Return what the designs depend on."""
-        shortest, longest = self.chain_length_range
-        length = shortest if shortest == longest else [shortest, longest]
+        length = self.length_law.describe()
         return {"task": "generate", "length": length, **describe_conditioners(self.conditioners)}
