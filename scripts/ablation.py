@@ -11,7 +11,7 @@ TOML: ``[base]`` for all, ``[variants.NAME]`` for one of them, each with the key
 Each finished variant is a line of ``OUT/ablation.jsonl``: change, steps, samples, seconds, held-out
 loss by noise level, panel. What is there is not made again and a run that was killed goes on, so
 the same command may be given until all is done; ``--report`` prints what is there.
-``OUT/ablation.md`` holds the table. Processor seconds are counted because a machine may be busy
+``OUT/ablation.md`` holds the table. Processor seconds are counted, because a machine may be busy
 with other work.
 """
 
@@ -173,8 +173,11 @@ def run(options: argparse.Namespace) -> None:
             continue
         change = describe(table["variants"][name])
         result = {"name": name, "change": change, "config": config.to_dict(), "row": make(config)}
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(result) + "\n")
+        with path.open("a+", encoding="utf-8") as file:
+            # A line that was cut off ends here, and not in the next one.
+            file.seek(0)
+            torn = not (file.read() or "\n").endswith("\n")
+            file.write("\n" * torn + json.dumps(result) + "\n")
         done[name] = result
         print(f"{name}: held-out {result['row']['held_out']:.4f}", file=sys.stderr, flush=True)
     text = make_table([done[name] for name in configs if name in done])

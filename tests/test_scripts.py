@@ -71,6 +71,32 @@ def test_benchmark_says_in_a_line_that_a_length_cannot_be_made(tiny_weights, cap
     assert error.count("\n") == 1
 
 
+@pytest.mark.slow
+def test_benchmark_times_training(capsys, load_script):
+    benchmark = load_script("benchmark")
+    arguments = ["--training", "--device", "cpu", "--json", "--lengths", "37", "--steps", "1"]
+    assert benchmark.main([*arguments, "--batch-sizes", "2", "3", "--warm-up", "1"]) == 0
+    lines = json.loads(capsys.readouterr().out)["training"]
+    assert [line["batch"] for line in lines] == [2, 3]
+    for line in lines:
+        seconds = line["milliseconds_per_step"] / 1e3
+        assert line["samples_per_second"] == pytest.approx(line["batch"] / seconds)
+        assert line["peak_megabytes"] > 0
+
+
+def test_benchmark_finds_the_growth(load_script):
+    benchmark = load_script("benchmark")
+    cpu = benchmark.torch.device("cpu")
+
+    def line(length, batch, seconds):
+        return benchmark.Timing(length, batch, 46, 9.9, seconds, 1.0, 1.0, 1.0, 1.0, False)
+
+    lines = [line(100, 1, 1.0), line(128, 1, 2.0), line(512, 1, 16.0), line(512, 8, 12.0)]
+    found = benchmark.get_growth(lines, cpu)
+    assert found == {"exponent": pytest.approx(1.5), "batch_512": pytest.approx(0.75)}
+    assert benchmark.get_growth(lines[:2], cpu) == {}
+
+
 @pytest.fixture
 def sampler_cost(load_script, tiny_weights, tmp_path, monkeypatch):
     """Run the script on the tiny model; what it measured is counted."""

@@ -113,9 +113,8 @@ def make_grid(name: str) -> TimeGrid:
     grids: dict[str, TimeGrid] = {
         # From 320 Å of noise nothing of a protein is left; beyond it steps are wasted.
         "karras": KarrasGrid(noise_ratio_max=40.0),
-        # Few steps: from 80 Å of noise, where nothing is decided yet, to a third of an Å, from
-        # where the last estimate is as good as what more steps would make of it.
-        "coarse": KarrasGrid(noise_ratio_max=10.0, noise_ratio_min=0.04),
+        # From 40 Å, where little of a fold is decided: few steps are better spent below.
+        "coarse": KarrasGrid(noise_ratio_max=5.0),
         "log-snr": LogSNRGrid(),
         "cosine": CosineGrid(),
         "uniform": UniformGrid(),

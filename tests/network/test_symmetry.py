@@ -1,5 +1,7 @@
 """The laws of the network: rotation, reflection, translation, batch order, padding, motif pose."""
 
+import dataclasses
+
 import pytest
 import torch
 from e3nn import o3
@@ -210,6 +212,18 @@ def test_chain_geometry_gives_invariants_and_vectors():
     plain, turned = module(vectors), module(vectors @ turn.mT)
     assert (turned[0] - plain[0]).abs().max() < EXACT
     assert (turned[1] - plain[1] @ turn_vectors(turn, 4).mT).abs().max() < EXACT
+
+
+def test_pairs_that_are_not_refreshed_are_another_map_of_the_same_weights(inputs):
+    config = NetworkConfig(layers=2, scalars=16, vectors=4, hidden=16, heads=2, pair_width=4)
+    torch.manual_seed(0)
+    refreshed = ScoreNetwork(config).double().eval()
+    kept = ScoreNetwork(dataclasses.replace(config, pair_refresh=False)).double().eval()
+    kept.load_state_dict(refreshed.state_dict())
+    turn = -rotation()
+    expected = run(kept, inputs)
+    assert (run(kept, inputs.turned(turn)) - expected @ turn.mT).abs().max() < EXACT
+    assert (run(refreshed, inputs) - expected).abs().max() > 1e-5
 
 
 def test_bfloat16_leaves_geometry_in_single_precision(inputs):

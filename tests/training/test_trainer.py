@@ -17,7 +17,7 @@ from protdiff.errors import CheckpointError, InputError
 from protdiff.model import load_checkpoint
 from protdiff.training import Trainer, TrainingConfig, train
 from protdiff.training.folder import hold_folder
-from protdiff.training.machine import use_cpu
+from protdiff.training.machine import compile_network, use_cpu
 from protdiff.training.schedule import get_learning_rate, set_end
 from protdiff.training.state import Progress
 
@@ -202,6 +202,26 @@ def test_an_end_set_by_the_time_is_kept_by_a_resumed_run(config, tmp_path):
     resumed = Trainer(timed)
     assert (resumed.config.steps, resumed.config.decay_steps) == (2, 1)
     assert Trainer(dataclasses.replace(timed, total_minutes=60.0)).config.steps == 1_000
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's own, on its way to compile
+def test_the_network_compiles_in_one_piece(config):
+    """No break in the graph, the same values and gradients; and more shapes than torch allows."""
+    network = Trainer(config).network
+    compile_network(network)
+    assert torch._dynamo.config.recompile_limit >= 100
+    torch._dynamo.reset()
+    compiled = torch.compile(network, dynamic=False, backend="eager", fullgraph=True)
+    x = torch.randn(2, 32, 3, 3, generator=torch.Generator().manual_seed(0))
+    ones = torch.ones(2)
+    inputs = (x, ones, torch.arange(32)[None], torch.ones(2, 32, dtype=torch.bool), ones)
+    gradients = []
+    for module in (network, compiled):
+        module(*inputs)[-1].square().sum().backward()
+        gradients.append(network.layers[0].modulation.weight.grad.clone())
+        network.zero_grad()
+    assert torch.allclose(*gradients, rtol=1e-4, atol=1e-7)
 
 
 def test_bad_values_are_refused(config):
