@@ -173,7 +173,8 @@ def test_the_python_interface_takes_a_file_or_a_backbone(designer, source, uncon
     (from_file, _) = designer.scaffold(tmp_path / "motif.cif", parse_contig(contig), **options)
     assert len(first) == len(second) == 40
     assert first.motif_mask.sum() == 10
-    assert np.abs(first.coordinates - from_file.coordinates).max() < 0.01
+    # Three decimals of a motif of 10 residues turn its frame by some 1e-4 rad, 150 Å away.
+    assert np.abs(first.coordinates - from_file.coordinates).max() < 0.05
 
 
 def test_motifs_of_several_files_are_bodies_of_their_own(designer, source, tmp_path):
