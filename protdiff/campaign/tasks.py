@@ -61,6 +61,8 @@ def make_task(campaign: Campaign, job: Job) -> RunTask:
             total_length=job.total_length,
             method=job.method,
             redesignable=job.redesignable,
+            hold=job.hold,
+            particles=job.particles,
         )
     except InputError as error:
         raise InputError(f"job {job.name}: {error}") from error
