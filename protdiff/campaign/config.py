@@ -29,7 +29,7 @@
     [[job]]
     name = "site"
     num = 500
-    motif = "5TPN.pdb"          # also: model, strict, method, redesignable
+    motif = "5TPN.pdb"          # also: model, strict, method, hold, particles, redesignable
     contig = "10-40/A163-181/10-40"
     total_length = "50-75"
     filter = { motif_rmsd_sampled = "<=1" }   # beside what [filter] asks
@@ -50,7 +50,14 @@ from typing import TYPE_CHECKING, Any
 from protdiff.design.conditions import ConditionOptions
 from protdiff.design.filter import DesignFilter, has_motif_numbers
 from protdiff.design.lengths import parse_lengths
-from protdiff.design.samplers import DEFAULT_METHOD, METHODS, check_name
+from protdiff.design.samplers import (
+    DEFAULT_HOLD,
+    DEFAULT_METHOD,
+    DEFAULT_PARTICLES,
+    HOLDS,
+    METHODS,
+    check_name,
+)
 from protdiff.design.settings import SamplingSettings
 from protdiff.design.weights import DEFAULT_WEIGHTS
 from protdiff.errors import InputError
@@ -64,6 +71,16 @@ if TYPE_CHECKING:
 __all__ = ["Campaign", "Job", "load_campaign"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_OF_MOTIF = (
+    "contig",
+    "total_length",
+    "method",
+    "redesignable",
+    "hold",
+    "particles",
+    "model",
+    "strict",
+)
 _SAMPLING = tuple(entry.name for entry in dataclasses.fields(SamplingSettings))
 _CONDITIONS = tuple(entry.name for entry in dataclasses.fields(ConditionOptions))
 _OUTPUT = ("format", "trajectory", "cbeta", "residue_name")
@@ -83,7 +100,7 @@ class Job:
         How many designs; with ``until_passing``, how many that pass.
     length
         Residues of designs from nothing, as :class:`~protdiff.design.generate.Generation` has it.
-    motif, contig, total_length, method, redesignable
+    motif, contig, total_length, method, redesignable, hold, particles
         Of designs around a motif, as :class:`~protdiff.design.scaffold.Scaffolding` has them;
         ``motif`` is a file, or several.
     model, strict
@@ -110,6 +127,8 @@ class Job:
     total_length: LengthRange | None = None
     method: str = DEFAULT_METHOD
     redesignable: str | None = None
+    hold: str = DEFAULT_HOLD
+    particles: int = DEFAULT_PARTICLES
     model: int = 1
     strict: bool = False
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
@@ -136,12 +155,12 @@ class Job:
         if self.total_length is not None:
             parse_length(self.total_length)
         check_name("scaffolding method", self.method, METHODS)
+        check_name("hold", self.hold, HOLDS)
 
     def _refuse_motif_keys(self) -> None:
         """Refuse what would be passed over in silence."""
         for entry in dataclasses.fields(self):
-            of_motif = entry.name in ("contig", "total_length", "method", "redesignable", "model")
-            if (of_motif or entry.name == "strict") and getattr(self, entry.name) != entry.default:
+            if entry.name in _OF_MOTIF and getattr(self, entry.name) != entry.default:
                 raise InputError(f"{entry.name} goes with a motif, and there is none")
         if has_motif_numbers(self.filter.limits):
             raise InputError("the filter asks for the RMSD of a motif, and there is none")

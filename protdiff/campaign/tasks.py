@@ -64,6 +64,8 @@ def make_task(campaign: Campaign, job: Job) -> RunTask:
             method=job.method,
             redesignable=job.redesignable,
             conditioners=conditioners,
+            hold=job.hold,
+            particles=job.particles,
         )
     except InputError as error:
         raise InputError(f"job {job.name}: {error}") from error

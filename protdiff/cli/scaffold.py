@@ -77,8 +77,8 @@ def scaffold(
     hold: Annotated[
         str,
         typer.Option(
-            help="How strictly: hard keeps the motif of the input to 0.01 Å; soft lets it go at "
-            "the last noise levels and says how far it drifted.",
+            help="How strictly: hard keeps the input's motif to 0.01 Å; soft lets it go at the "
+            "last noise levels and says how far it drifted.",
             autocompletion=complete_hold,
         ),
     ] = DEFAULT_HOLD,

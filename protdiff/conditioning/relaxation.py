@@ -10,7 +10,8 @@ coordinates by minimising
 over the designed atoms: bonds and, as distances between second neighbours, bond angles and planar
 peptide links, with a flat bottom where natural proteins are; van der Waals overlaps; and a tether
 to the sample. What is sound has no force on it and stays where it was; what is a tangle cannot be
-mended by tenths of an Å, and stays too. The energy is one of distances: it turns with the design.
+mended by tenths of an Å, and stays too. The energy is one of distances, so it turns with the
+design.
 
 References
 ----------

@@ -5,6 +5,7 @@ import pytest
 
 from protdiff.conditioning.compose import Conditions
 from protdiff.design import SamplingSettings, Scaffolding
+from protdiff.design.designer import load
 from protdiff.design.engine import make_scene
 from protdiff.design.motif_denoiser import make_motif_parts
 from protdiff.design.sample import prepare_sampling
@@ -128,3 +129,18 @@ def test_repainting_takes_each_step_twice(designer, source, monkeypatch):
 def test_what_a_method_cannot_do_is_refused(source, options, message):
     with pytest.raises(InputError, match=message):
         make_task(source, **options)
+
+
+@pytest.mark.slow
+def test_the_released_weights_join_a_helix_soundly():
+    """The whole way with the default settings: exact, sound seams, nothing in the motif's place."""
+    helix = Backbone.from_coordinates(
+        build_backbone(np.full(14, -60.0), np.full(14, -45.0)), name="helix"
+    )
+    task = Scaffolding(helix, parse_contig("20/A2-13/20"), total_length=52)
+    designs = list(load().make(task, range(2)))
+    for design in designs:
+        quality = design.extra["quality"]
+        assert design.extra["motif_rmsd"] <= 0.01
+        assert quality["relaxed_by"] < 0.2
+        assert (quality["sound_seams"], quality["motif_clashes"]) == (2, 0)

@@ -96,6 +96,19 @@ def test_what_is_known_is_held_by_every_sampler(sampler):
         torch.testing.assert_close(sample[:, 0], torch.full((10,), 1.2), rtol=0, atol=1e-6)
 
 
+def test_below_its_noise_floor_nothing_is_held():
+    sde = CosineVPSDE()
+    denoiser = GaussianDenoiser(sde, MEAN, COVARIANCE)
+    projected = ProjectedMean(denoiser, KnownCoordinates(MASK, OBSERVED), noise_floor=0.5)
+    x_t = torch.randn(2, 2, generator=torch.Generator().manual_seed(0))
+    above, below = (sde.time_of_noise_ratio(torch.tensor(k).double()) for k in (0.6, 0.4))
+    assert (projected(x_t, above)[:, 0] == 1.2).all()
+    assert (projected(x_t, below) == denoiser(x_t, below)).all()
+    assert (projected.finish(x_t, below) == denoiser.finish(x_t, below)).all()
+    mixed = projected(x_t, torch.stack([above, below]))  # each element has its own noise
+    assert mixed[0, 0] == 1.2 != mixed[1, 0]
+
+
 def test_linear_constraint():
     matrix = torch.tensor([[1.0, 2.0, 0.0], [0.0, 1.0, -1.0]])
     observed = torch.tensor([1.0, 0.5])

@@ -134,8 +134,8 @@ class ProjectedMean(Denoiser):
         return self._project(self.denoiser.finish(x_t, t), t)
 
     def _project(self, mean: Tensor, t: Tensor) -> Tensor:
-        held = expand(self.sde.noise_ratio(t) >= self.noise_floor, mean)
-        return torch.where(held, self.projection(mean), mean)
+        held = expand(self.sde.noise_ratio(t), mean) >= self.noise_floor
+        return torch.where(held.to(mean.device), self.projection(mean), mean)
 
     def reorder(self, indices: Tensor) -> None:
         """Hand the resampling on."""
