@@ -56,7 +56,9 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from protdiff.conditioning.compose import Conditions
 from protdiff.design.designer import resolve_device
+from protdiff.design.engine import Plan, make_scene
 from protdiff.design.sample import make_denoiser, sample_coordinates
 from protdiff.design.samplers import make_sampler
 from protdiff.design.seeds import make_generator
@@ -177,12 +179,12 @@ def _iterate_tensors(values: Any) -> Iterator[Tensor]:
 
 def sample(model: BackboneModel, length: int, batch: int, settings: SamplingSettings) -> None:
     """Sample a batch as ``protdiff generate`` does, and wait for it."""
+    conditions = Conditions(make_scene(model, [Plan(index, length) for index in range(batch)]))
     sample_coordinates(
-        model,
-        length,
+        conditions,
+        make_denoiser(model, conditions.scene.residue_mask, settings),
         [make_generator(0, index) for index in range(batch)],
         settings,
-        condition=lambda residue_mask: make_denoiser(model, residue_mask, settings),
     )
 
 

@@ -1,14 +1,17 @@
 """The scripts run; how fast things are is nobody's business here."""
 
+import dataclasses
 import importlib.util
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from protdiff.model import load_checkpoint, save_checkpoint
 from protdiff.structure import Backbone, build_backbone, write_backbone
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
@@ -168,6 +171,32 @@ def test_sampler_cost_draws_its_figure(load_script, tmp_path):
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_released_weights_tell_of_all_parts_of_their_training(
+    tmp_path, tiny_weights, capsys, load_script
+):
+    release = load_script("release_weights")
+    run = tmp_path / "run"
+    run.mkdir()
+    model = load_checkpoint(tiny_weights)
+    card = {"lengths": [40, 60], "steps": 20, "samples": 160, "training_seconds": 9}
+    card |= {"initial_weights": "others"}
+    save_checkpoint(run / "weights.safetensors", replace(model, metadata=card))
+    (run / "config.json").write_text('{"secondary_structure": 0.5}')
+    log = "step,samples,seconds,held_out,held_out_0-1,links\n"
+    (run / "log.csv").write_text(log + "10,80,4,.2,.3,1\n20,160,9,,,\n")
+    earlier = tmp_path / "earlier.csv"
+    earlier.write_text(log + "5,40,2.4,.4,.5,1\n7,56,3.4,,,\n")
+    out = tmp_path / "released.safetensors"
+    words = ["--description", "tiny", "--hardware", "none", "--out", str(out)]
+    assert release.main([str(run), "--earlier", str(earlier), *words]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert load_checkpoint(out).metadata == printed
+    assert (printed["steps"], printed["samples"], printed["training_seconds"]) == (27, 216, 12)
+    assert printed["held_out_loss"] == {"held_out": 0.2, "held_out_0-1": 0.3}
+    assert release.main([str(run), *words]) == 2
+    assert "exists" in capsys.readouterr().err
+
+
 MOTIFS = """\
 name\tfile\tcontig\ttotal_length\tredesignable_residues
 one\thelix.pdb\t10-20,A3-14,10-20\t40-44\tA3-5
@@ -264,3 +293,64 @@ def test_a_native_is_denoised_nearer_with_its_own_motif(load_script):
     assert (found[1.0][:, 0] < 1.0).all()
     assert found[1.0][:, 0].mean() < found[1.0][:, 1].mean()
     assert (found[4.0][:, 0] < 0.96 * found[4.0][:, 1]).all()
+
+
+@pytest.fixture
+def load_test(load_script):
+    return load_script("load_test")
+
+
+LINUX = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="it reads /proc")
+
+
+@LINUX
+@pytest.mark.slow
+def test_load_test_watches_a_campaign_and_goes_on(load_test, tiny_weights, tmp_path, capsys):
+    arguments = ["--out", str(tmp_path), "--weights", str(tiny_weights), "--steps", "4"]
+    arguments += ["--single", "2", "--length", "30-40", "--every", "0.2"]
+    assert load_test.main([*arguments, "--num", "20"]) == 0
+    first = json.loads((tmp_path / "load.json").read_text())
+    assert first["campaign"]["designs"] == 20
+    assert first["single"]["designs"] == 2
+    assert first["memory"]["peak_mb"] > 50
+    assert (tmp_path / "memory.png").read_bytes().startswith(b"\x89PNG")
+    # What is done is not made again; more is made by a second process, whose looks are added.
+    looks = load_test.read_looks(tmp_path / "memory.csv")
+    assert load_test.main([*arguments, "--num", "20"]) == 0
+    assert load_test.read_looks(tmp_path / "memory.csv") == looks
+    assert load_test.main([*arguments, "--num", "40"]) == 0
+    more = load_test.read_looks(tmp_path / "memory.csv")
+    assert more[: len(looks)] == looks
+    assert (more[-1].process, more[-1].designs) == (2, 40)
+    assert "campaign: 40 designs" in capsys.readouterr().out
+
+
+def test_load_test_finds_a_slope_beside_the_lengths(load_test):
+    looks = [
+        load_test.Look(process, 0.0, 0.0, designs, length, memory, memory)
+        for process, level in ((1, 300.0), (2, 350.0))
+        for designs in range(1000 * (process - 1), 1000 * process + 1, 4)
+        for length in [60 + designs % 500 / 12]  # as a campaign works through a block
+        for memory in [level + 0.003 * designs + 0.5 * length]
+    ]
+    for cold in (*range(50), *range(251, 300)):  # caches fill, which is no slope
+        looks[cold] = dataclasses.replace(looks[cold], rss_mb=100.0)
+    points = load_test.select_points(looks, designs=2000)
+    assert min(point.designs for point in points) >= 200
+    slope, error = load_test.fit_slope(points)
+    assert slope == pytest.approx(3.0, abs=1e-6)  # MB by 1,000 designs
+    assert error < 1e-6
+    rng = load_test.np.random.default_rng(0)
+    noisy = [dataclasses.replace(look, rss_mb=look.rss_mb + rng.normal(0, 5)) for look in looks]
+    slope, error = load_test.fit_slope(load_test.select_points(noisy, designs=2000))
+    assert abs(slope - 3.0) < 4 * error < 20
+
+
+def test_load_test_cuts_off_a_line_that_a_kill_tore(load_test, tmp_path):
+    path = tmp_path / "memory.csv"
+    path.write_text(
+        "process,seconds,cpu_seconds,designs,length,rss_mb,peak_mb\n"
+        "1,3.0,2.5,7,80.5,300.0,310.0\n1,6.0,5."
+    )
+    assert load_test.read_looks(path) == [load_test.Look(1, 3.0, 2.5, 7, 80.5, 300.0, 310.0)]
+    assert path.read_bytes().endswith(b"310.0\n")

@@ -7,8 +7,15 @@ from pathlib import Path
 
 from protdiff.design.samplers import GRID_NAMES, METHODS, SAMPLER_NAMES
 from protdiff.design.weights import list_weights
+from protdiff.training.preset import list_presets
 
-__all__ = ["complete_grid", "complete_method", "complete_sampler", "complete_weights"]
+__all__ = [
+    "complete_grid",
+    "complete_method",
+    "complete_preset",
+    "complete_sampler",
+    "complete_weights",
+]
 
 
 def _complete(names: Iterable[str]) -> Callable[[str], list[str]]:
@@ -21,6 +28,7 @@ def _complete(names: Iterable[str]) -> Callable[[str], list[str]]:
 complete_sampler = _complete(SAMPLER_NAMES)
 complete_grid = _complete(GRID_NAMES)
 complete_method = _complete(METHODS)
+complete_preset = _complete(list_presets())
 
 
 def complete_weights(incomplete: str) -> list[str]:

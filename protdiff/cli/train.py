@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from protdiff.cli import options
+from protdiff.cli.completion import complete_preset
 from protdiff.cli.display import print_json, print_plan, show_bar
 from protdiff.cli.failure import explain_failures
+from protdiff.training.preset import list_presets
 
 __all__ = ["train"]
 
@@ -17,25 +19,34 @@ __all__ = ["train"]
 @explain_failures
 def train(
     config: Annotated[
-        Path, typer.Option("--config", "-c", help="The run's TOML file, see docs/training.md.")
-    ],
+        Path | None,
+        typer.Option("--config", "-c", help="The run's TOML file, see docs/training.md."),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help=f"A run that comes with protdiff: {', '.join(list_presets())}. What --config "
+            "says wins over it, and options over both.",
+            autocompletion=complete_preset,
+        ),
+    ] = None,
     out: Annotated[
         str | None,
-        typer.Option("--out", "-o", help="Folder of the run.", show_default="the file's"),
+        typer.Option("--out", "-o", help="Folder of the run.", show_default="the run's"),
     ] = None,
     data: Annotated[
-        str | None, typer.Option(help="Prepared data.", show_default="the file's")
+        str | None, typer.Option(help="Prepared data.", show_default="the run's")
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(min=1, help="Length of the whole run.", show_default="the file's"),
+        typer.Option(min=1, help="Length of the whole run.", show_default="the run's"),
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option(min=0.0, help="Stop, resumable, after this time.", show_default="the file's"),
+        typer.Option(min=0.0, help="Stop, resumable, after this time.", show_default="the run's"),
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="auto, cpu or cuda.", show_default="the file's")
+        str | None, typer.Option(help="auto, cpu or cuda.", show_default="the run's")
     ] = None,
     dry_run: options.DryRun = False,
     json: options.Json = False,
@@ -46,12 +57,20 @@ def train(
 
     The same command continues a run that was stopped, exactly.
 
-    Example: protdiff train --config base.toml
+    Example: protdiff train --preset cpu --data prepared.safetensors
     """
     from protdiff.training.config import load_config
     from protdiff.training.trainer import train as run_training
 
-    loaded = load_config(config, out=out, data=data, steps=steps, minutes=minutes, device=device)
+    loaded = load_config(
+        config,
+        preset=preset,
+        out=out,
+        data=data,
+        steps=steps,
+        minutes=minutes,
+        device=device,
+    )
     if dry_run:
         from protdiff.training.plan import plan_training
 

@@ -1,7 +1,7 @@
-r"""What every condition on a design is: said in Å and residues, checked early, made of two hooks.
+r"""What every condition on a design is: said in Å and residues, checked early, made of few hooks.
 
 A :class:`Conditioner` is what a user hands over, ``generate(conditioners=[...])``. For each batch
-it is shown the :class:`Scene` and acts through either hook, or both:
+it is shown the :class:`Scene` and acts through either of two hooks, or both:
 
 - :meth:`Conditioner.make_term` gives a likelihood :math:`\log p(y \mid x_t)`. The terms of all
   conditioners add by Bayes' rule and are differentiated together, once an evaluation.
@@ -9,7 +9,12 @@ it is shown the :class:`Scene` and acts through either hook, or both:
   projection, a symmetry, an input of the network.
 
 Neither knows of samplers, and no sampler knows of them; so each works with all of them, and several
-work at once.
+work at once. :class:`~protdiff.conditioning.compose.Conditions` puts them together.
+
+The few that say what a design *is*, before they say how it should be, have four more hooks: how
+many residues there are and in which chains (:meth:`Conditioner.lay_out`), what noise they are made
+of (:meth:`Conditioner.make_noise`), where sampling starts (:meth:`Conditioner.begin`), and what is
+to be told of the finished design (:meth:`Conditioner.measure`).
 """
 
 from __future__ import annotations
@@ -20,9 +25,11 @@ from typing import Any
 
 from torch import Tensor
 
-from protdiff.diffusion import Denoiser
+from protdiff.diffusion import SDE, Denoiser, Noise
 from protdiff.diffusion.guidance import LikelihoodTerm
 from protdiff.model import BackboneModel
+from protdiff.structure import Backbone
+from protdiff.structure.chain_layout import ChainLayout
 
 __all__ = ["Conditioner", "Scene"]
 
@@ -53,9 +60,17 @@ class Scene:
         """Å per model unit."""
         return self.model.scale
 
+    @property
+    def is_unbroken(self) -> bool:
+        """Whether every design is one chain without a break."""
+        return bool((self.residue_index.diff(dim=1) == 1).all())
+
 
 class Conditioner(ABC):
     """A condition on designs, in the user's terms."""
+
+    length: int | None = None
+    """The number of residues that it alone is made for, if there is one."""
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
@@ -77,3 +92,33 @@ class Conditioner(ABC):
     def wrap(self, denoiser: Denoiser, scene: Scene) -> Denoiser:
         """Return the denoiser with the condition imposed; by default as it is."""
         return denoiser
+
+    def lay_out(self, chains: ChainLayout) -> ChainLayout:
+        """Return the chains of a design; by default as they are."""
+        return chains
+
+    def make_noise(self, noise: Noise, scene: Scene) -> Noise:
+        """Return the noise that the designs are made of; by default as it is."""
+        return noise
+
+    def begin(
+        self, sde: SDE, times: Tensor, noise: Noise, scene: Scene
+    ) -> tuple[Tensor, Tensor] | None:
+        """Return where sampling starts and the times that are left; None for the prior.
+
+        Parameters
+        ----------
+        sde
+            The forward process.
+        times
+            ``(steps + 1,)``, those of a run from the prior.
+        noise
+            Where to take noise for ``(batch, residue, 3, 3)``.
+        scene
+            The batch.
+        """
+        return None
+
+    def measure(self, backbone: Backbone) -> dict[str, Any]:
+        """Return what the manifest is to tell of a finished design; by default nothing."""
+        return {}

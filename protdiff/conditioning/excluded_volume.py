@@ -53,6 +53,8 @@ class ExcludedVolume(Denoiser):
         Å per model unit.
     movable_mask
         ``(batch, residue)``, True where a residue may be moved; all, if not given.
+    residue_index
+        ``(batch, residue)``, places along the chain; one unbroken chain, if not given.
     noise_limit
         Largest noise, in Å, at which the estimate is taken for a structure.
     rounds
@@ -67,6 +69,7 @@ class ExcludedVolume(Denoiser):
         *,
         scale: float,
         movable_mask: Tensor | None = None,
+        residue_index: Tensor | None = None,
         noise_limit: float = 2.5,
         rounds: int = 2,
     ) -> None:
@@ -74,6 +77,7 @@ class ExcludedVolume(Denoiser):
         self.denoiser = denoiser
         self.residue_mask = residue_mask
         self.movable_mask = residue_mask if movable_mask is None else movable_mask & residue_mask
+        self.residue_index = residue_index
         self.subspace = subspace
         self.scale = scale
         self.noise_limit = noise_limit
@@ -92,17 +96,26 @@ class ExcludedVolume(Denoiser):
         self.denoiser.reorder(indices)
         self.residue_mask = self.residue_mask[indices]
         self.movable_mask = self.movable_mask[indices]
+        if self.residue_index is not None:
+            self.residue_index = self.residue_index[indices]
 
     def _relieve(self, estimate: Tensor, t: Tensor) -> Tensor:
         if float(self.sde.noise_ratio(t.double()).max()) * self.scale > self.noise_limit:
             return estimate
         positions = estimate * self.scale
         for _ in range(self.rounds):
-            positions = relieve_overlaps(positions, self.residue_mask, self.movable_mask)
+            positions = relieve_overlaps(
+                positions, self.residue_mask, self.movable_mask, self.residue_index
+            )
         return self.subspace.project(positions / self.scale)
 
 
-def relieve_overlaps(positions: Tensor, residue_mask: Tensor, movable_mask: Tensor) -> Tensor:
+def relieve_overlaps(
+    positions: Tensor,
+    residue_mask: Tensor,
+    movable_mask: Tensor,
+    residue_index: Tensor | None = None,
+) -> Tensor:
     """Move overlapping residues apart, one round.
 
     Parameters
@@ -111,6 +124,10 @@ def relieve_overlaps(positions: Tensor, residue_mask: Tensor, movable_mask: Tens
         N, CA, C, ``(batch, residue, 3, 3)``, Å.
     residue_mask, movable_mask
         ``(batch, residue)``: which residues exist, and which of them may move.
+    residue_index
+        ``(batch, residue)``, places along the chain; one unbroken chain, if not given. What stands
+        on two sides of a break is held together by nothing: it is pushed apart, and neither
+        follows the other.
 
     Returns
     -------
@@ -118,13 +135,16 @@ def relieve_overlaps(positions: Tensor, residue_mask: Tensor, movable_mask: Tens
         ``(batch, residue, 3, 3)``.
     """
     batch, count = residue_mask.shape
-    atoms = torch.cat([positions, _place_oxygen(positions)[:, :, None]], dim=2)
+    oxygen = _place_oxygen(positions, residue_index)
+    atoms = torch.cat([positions, oxygen[:, :, None]], dim=2)
     flat = atoms.flatten(1, 2)
     distance = torch.cdist(flat, flat, compute_mode="donot_use_mm_for_euclid_dist")
     limits = positions.new_tensor(_LIMITS) + _MARGIN
     missing = (limits.repeat(count, count) - distance).clamp(min=0)
     place = torch.arange(count, device=positions.device)
-    far = (place[:, None] - place).abs() >= _NEAREST
+    if residue_index is not None:
+        place = residue_index
+    far = (place[..., None] - place[..., None, :]).abs() >= _NEAREST
     pairs = far & residue_mask[:, :, None] & residue_mask[:, None]
     missing = missing * pairs.repeat_interleave(4, 1).repeat_interleave(4, 2)
     # Each atom is asked for half of what is missing, away from the other atom.
@@ -133,18 +153,33 @@ def relieve_overlaps(positions: Tensor, residue_mask: Tensor, movable_mask: Tens
     pushes = pushes.reshape(batch, count, 4, 3).sum(dim=2)
     asked = (missing > 0).sum(-1).reshape(batch, count, 4).sum(dim=2)
     moves = pushes / asked.clamp(min=1)[..., None]
-    kernel = positions.new_tensor(_FOLLOWING).reshape(1, 1, -1)
-    reach = len(_FOLLOWING) // 2
-    spread = nn.functional.conv1d(moves.mT.reshape(-1, 1, count), kernel, padding=reach)
-    share = nn.functional.conv1d((asked > 0).to(moves)[:, None], kernel, padding=reach)
-    moves = spread.reshape(batch, 3, count).mT / share.mT.clamp(min=1)
+    share = _spread((asked > 0).to(moves)[..., None], residue_index)
+    moves = _spread(moves, residue_index) / share.clamp(min=1)
     return positions + (moves * movable_mask[..., None])[:, :, None]
 
 
-def _place_oxygen(positions: Tensor) -> Tensor:
+def _spread(moves: Tensor, residue_index: Tensor | None) -> Tensor:
+    """Let neighbours along the chain follow, ``(batch, residue, any)``."""
+    batch, count, size = moves.shape
+    if residue_index is None:
+        kernel = moves.new_tensor(_FOLLOWING).reshape(1, 1, -1)
+        padding = len(_FOLLOWING) // 2
+        spread = nn.functional.conv1d(moves.mT.reshape(-1, 1, count), kernel, padding=padding)
+        return spread.reshape(batch, size, count).mT
+    weights = moves.new_tensor((*_FOLLOWING[len(_FOLLOWING) // 2 :], 0.0))
+    separation = (residue_index[:, :, None] - residue_index[:, None]).abs()
+    following: Tensor = weights[separation.clamp(max=len(weights) - 1)] @ moves
+    return following
+
+
+def _place_oxygen(positions: Tensor, residue_index: Tensor | None = None) -> Tensor:
     """Return O about where the peptide plane puts it, ``(batch, residue, 3)``."""
     carbon = positions[:, :, 2]
     following = torch.cat([positions[:, 1:, 0], positions[:, -1:, 1]], dim=1)
+    if residue_index is not None:
+        # The last residue of a chain has no plane; away from its own CA is as good as any.
+        linked = nn.functional.pad(residue_index.diff(dim=1) == 1, (0, 1))[..., None]
+        following = torch.where(linked, following, positions[:, :, 1])
     unit = nn.functional.normalize
     outward = unit(carbon - positions[:, :, 1], dim=-1) + unit(carbon - following, dim=-1)
     return carbon + _CARBONYL * unit(outward, dim=-1)

@@ -34,9 +34,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from protdiff.conditioning.compose import Conditions
+from protdiff.conditioning.conditioner import Scene
 from protdiff.conditioning.excluded_volume import ExcludedVolume
 from protdiff.diffusion import Denoiser, Subspace
-from protdiff.diffusion.guidance import Estimate, Guided, LikelihoodTerm, ProjectedMean
+from protdiff.diffusion.guidance import Estimate, LikelihoodTerm, ProjectedMean
 from protdiff.errors import InputError
 from protdiff.model import BackboneModel, MotifInput, SecondaryStructureInput
 
@@ -210,6 +212,7 @@ def condition_on_motifs(
     self_condition: bool = True,
     excluded_volume: bool = True,
     secondary_structure: SecondaryStructureInput | None = None,
+    conditions: Conditions | None = None,
 ) -> Denoiser:
     """Make the denoiser of a batch in which each element knows its motif.
 
@@ -228,6 +231,8 @@ def condition_on_motifs(
         Keep the designed residues off each other and off the motif.
     handedness, self_condition, secondary_structure
         As in :meth:`protdiff.model.BackboneModel.denoiser`.
+    conditions
+        What else is asked of the batch; nothing, if not given.
 
     Raises
     ------
@@ -263,11 +268,17 @@ def condition_on_motifs(
     )
     subspace = model.subspace(residue_mask)
     posed = PosedMotif(mask, positions, subspace, group=group, residue_index=residue_index)
-    if "guidance" in method:
-        coordinates = 9.0 * max(len(motif.source) for motif in motifs)
-        denoiser = Guided(denoiser, MotifTerm(posed), max_shift=_LARGEST_SHIFT * coordinates**0.5)
+    if conditions is None:
+        index = residue_index.to(model.device)
+        conditions = Conditions(Scene(model, residue_mask, index, torch.zeros_like(index)))
+    coordinates = 9.0 * max(len(motif.source) for motif in motifs)
+    denoiser = conditions.guide(
+        denoiser,
+        MotifTerm(posed) if "guidance" in method else None,
+        max_shift=_LARGEST_SHIFT * coordinates**0.5,
+    )
     if excluded_volume:
         denoiser = ExcludedVolume(
             denoiser, residue_mask, subspace, scale=model.scale, movable_mask=~mask
         )
-    return ProjectedMean(denoiser, posed)
+    return ProjectedMean(conditions.wrap(denoiser), posed)

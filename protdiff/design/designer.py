@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from protdiff.conditioning.conditioner import Conditioner
 from protdiff.design.design_set import DesignSet, Interrupted
 from protdiff.design.engine import Design, DesignTask, OnProgress, make_designs
 from protdiff.design.generate import Generation
@@ -67,10 +68,11 @@ class Designer:
 
     def generate(
         self,
-        length: LengthRange = 100,
+        length: LengthRange | None = None,
         num: int = 1,
         seed: int = 0,
         *,
+        conditioners: Sequence[Conditioner] = (),
         batch_size: int | None = None,
         progress: bool = False,
         on_progress: OnProgress | None = None,
@@ -81,11 +83,16 @@ class Designer:
         Parameters
         ----------
         length
-            Residues, or (shortest, longest): each design then draws its own length.
+            Residues, or (shortest, longest): each design then draws its own length. With a
+            symmetry it is the length of one chain. Without it 100, or the length of the structure
+            that designs start from.
         num
             How many.
         seed
             Design k of a seed is the same backbone whatever ``num`` and ``batch_size`` are.
+        conditioners
+            What is asked of the designs, from :mod:`protdiff.conditioning` or of one's own:
+            ``[Symmetry("C3"), SecondaryStructure("mainly-beta")]``. All hold at once.
         batch_size
             Most designs to sample at once.
         progress
@@ -109,7 +116,7 @@ class Designer:
             The user interrupted it. The designs of the batches that were done are in the
             exception; it is a ``KeyboardInterrupt``.
         """
-        task = Generation(length, seed, make_settings(settings))
+        task = Generation(length, seed, make_settings(settings), tuple(conditioners))
         return self._collect(task, num, batch_size, progress, on_progress)
 
     def scaffold(
@@ -124,6 +131,7 @@ class Designer:
         method: str = DEFAULT_METHOD,
         redesignable: str | None = None,
         groups: str | None = None,
+        conditioners: Sequence[Conditioner] = (),
         batch_size: int | None = None,
         progress: bool = False,
         on_progress: OnProgress | None = None,
@@ -154,6 +162,8 @@ class Designer:
         groups
             Which segments are rigid bodies of their own, such as ``"A16-35;A52-71"``; as the
             contig has it (``A16-35#1/10/A52-71#2``) without it, and one body if it says nothing.
+        conditioners
+            What else is asked of the designs.
 
         Returns
         -------
@@ -181,6 +191,7 @@ class Designer:
                 method=method,
                 redesignable=redesignable,
                 groups=groups,
+                conditioners=tuple(conditioners),
             )
         else:
             assert unindexed is not None
@@ -195,6 +206,7 @@ class Designer:
                 method=method,
                 redesignable=redesignable,
                 groups=groups,
+                conditioners=tuple(conditioners),
             )
         return self._collect(task, num, batch_size, progress, on_progress)
 

@@ -16,7 +16,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from protdiff.design.sample import Conditioner, sample_coordinates
+from protdiff.conditioning.compose import Conditions
+from protdiff.conditioning.conditioner import Conditioner, Scene
+from protdiff.design.sample import sample_coordinates
 from protdiff.design.samplers import is_adaptive
 from protdiff.design.secondary_structure import (
     NOTHING_ASKED,
@@ -25,10 +27,11 @@ from protdiff.design.secondary_structure import (
 )
 from protdiff.design.seeds import make_generator
 from protdiff.design.settings import SamplingSettings
-from protdiff.diffusion import StepInfo, Trajectory
+from protdiff.diffusion import Denoiser, StepInfo, Trajectory
 from protdiff.errors import InputError
 from protdiff.evaluation import Quality, measure_quality
 from protdiff.structure import Backbone
+from protdiff.structure.chain_layout import ChainLayout
 
 if TYPE_CHECKING:
     from protdiff.model import BackboneModel
@@ -41,6 +44,7 @@ __all__ = [
     "Plan",
     "make_batches",
     "make_designs",
+    "make_scene",
 ]
 
 OnProgress = Callable[[float], None]
@@ -76,8 +80,8 @@ class Plan:
 
     index: int
     length: int
-    residue_index: NDArray[np.int64] | None = None
-    """(residue,) places along the chain; without it one unbroken chain."""
+    chains: ChainLayout | None = None
+    """Where its residues stand; without it one unbroken chain."""
     secondary: SecondaryStructure = NOTHING_ASKED
     """What secondary structure it is asked for."""
 
@@ -98,14 +102,22 @@ class DesignTask(Protocol):
         """The shortest and the longest design that may be drawn."""
 
     @property
+    def lengths(self) -> Iterable[int]:
+        """The numbers of residues, all chains together, that a design may have."""
+
+    @property
+    def conditioners(self) -> Sequence[Conditioner]:
+        """What is asked of the designs."""
+
+    @property
     def secondary_structure(self) -> SecondaryStructureRequest:
         """What secondary structure the designs are asked for."""
 
     def plan(self, index: int) -> Plan:
         """Draw what design ``index`` is to be."""
 
-    def condition(self, model: BackboneModel, plans: Sequence[Plan]) -> Conditioner:
-        """Return what makes the denoiser of a batch of plans of one length."""
+    def condition(self, conditions: Conditions, plans: Sequence[Plan]) -> Denoiser:
+        """Return the denoiser of a batch of plans of one length, with its conditions."""
 
     def finish(
         self, plan: Plan, coordinates: NDArray[np.float32]
@@ -189,8 +201,8 @@ def check_task(model: BackboneModel, task: DesignTask) -> None:
     Raises
     ------
     InputError
-        A design that the task may draw is too short or too long, or it asks for secondary structure
-        and the weights know nothing of that.
+        A design that the task may draw is too short or too long, or cannot meet its conditions; or
+        it asks for secondary structure and the weights know nothing of that.
     """
     if task.secondary_structure.is_specific and not model.knows_secondary_structure:
         raise InputError(
@@ -206,6 +218,10 @@ def check_task(model: BackboneModel, task: DesignTask) -> None:
             f"designs of {span} residues are asked for; the network makes {LENGTH_RANGE[0]} to "
             f"{LENGTH_RANGE[1]}, so give a length, or a total length, in between"
         )
+    if task.conditioners:
+        for length in task.lengths:
+            for conditioner in task.conditioners:
+                conditioner.check(length)
     low, high = model.trained_lengths
     if shortest < low or longest > high:
         warnings.warn(
@@ -252,23 +268,40 @@ def _make_batch(
             trajectory(info)
 
     start = time.perf_counter()
+    conditions = Conditions(make_scene(model, plans), task.conditioners)
     sampled = sample_coordinates(
-        model,
-        plans[0].length,
+        conditions,
+        task.condition(conditions, plans),
         [make_generator(task.seed, plan.index) for plan in plans],
         task.settings,
-        condition=task.condition(model, plans),
         callback=callback,
     )
     seconds = (time.perf_counter() - start) / len(plans)
     report.complete()
     for place, plan in enumerate(plans):
         backbone, extra = task.finish(plan, sampled[place])
+        for conditioner in task.conditioners:
+            extra = {**extra, **conditioner.measure(backbone)}
         quality = measure_quality(
             backbone.coordinates, backbone.residue_index, handedness=task.settings.sign
         )
         kept = None if trajectory is None else _take_frames(model, trajectory, place)
         yield Design(plan.index, backbone, quality, seconds, extra, kept)
+
+
+def make_scene(model: BackboneModel, plans: Sequence[Plan]) -> Scene:
+    """Return the batch of plans of one length as conditioners see it."""
+    chains = [plan.chains or ChainLayout.of_one_chain(plan.length) for plan in plans]
+
+    def stack(rows: list[NDArray[np.int64]]) -> torch.Tensor:
+        return torch.from_numpy(np.stack(rows)).to(model.device)
+
+    return Scene(
+        model,
+        torch.ones(len(plans), plans[0].length, dtype=torch.bool, device=model.device),
+        stack([one.residue_index for one in chains]),
+        stack([one.chain_index for one in chains]),
+    )
 
 
 def _take_frames(model: BackboneModel, trajectory: Trajectory, place: int) -> Frames:

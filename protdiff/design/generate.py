@@ -1,43 +1,52 @@
-"""Generation: backbones from nothing but noise and a length."""
+"""Generation: backbones from nothing but noise and a length, and what is asked of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from protdiff.conditioning.compose import Conditions
+from protdiff.conditioning.conditioner import Conditioner
+from protdiff.design.conditions import (
+    choose_secondary_structure,
+    describe_conditioners,
+    lay_out_chains,
+)
 from protdiff.design.engine import Plan
-from protdiff.design.sample import Conditioner, make_denoiser
+from protdiff.design.sample import make_denoiser
 from protdiff.design.secondary_structure import SecondaryStructureRequest
 from protdiff.design.seeds import make_layout_generator
 from protdiff.design.settings import SamplingSettings
 from protdiff.diffusion import Denoiser
 from protdiff.structure import Backbone, parse_length
+from protdiff.structure.chain_layout import ChainLayout
 from protdiff.structure.contig import LengthRange
 
-if TYPE_CHECKING:
-    from protdiff.model import BackboneModel
+__all__ = ["DEFAULT_LENGTH", "Generation"]
 
-__all__ = ["Generation"]
+DEFAULT_LENGTH = 100
 
 
 @dataclass(frozen=True)
 class Generation:
-    """A run of unconditional designs.
+    """A run of designs that are made from nothing.
 
     Parameters
     ----------
     length
         Residues: a number, or the shortest and the longest as ``(60, 128)`` or ``"60-128"``; each
-        design then draws its own length.
+        design then draws its own length. With a symmetry it is the length of one chain. Without it
+        the length that a conditioner is made for, or 100.
     seed
         Of the run.
     settings
         How to sample.
+    conditioners
+        What is asked of the designs.
 
     Raises
     ------
@@ -45,51 +54,77 @@ class Generation:
         The length is neither, or the secondary structure asked for has another.
     """
 
-    length: LengthRange = 100
+    length: LengthRange | None = None
     seed: int = 0
     settings: SamplingSettings = field(default_factory=SamplingSettings)
+    conditioners: Sequence[Conditioner] = ()
 
     def __post_init__(self) -> None:
-        shortest, longest = parse_length(self.length)
-        for length in {shortest, longest}:  # states that do not fit show here
-            self.secondary_structure.draw(length, make_layout_generator(self.seed, 0))
+        self.secondary_structure  # noqa: B018 - asked for twice, it is refused
+        for length in {*self.chain_length_range}:  # states that do not fit show here
+            self._draw(length, make_layout_generator(self.seed, 0))
+
+    @property
+    def chain_length_range(self) -> tuple[int, int]:
+        """The shortest and the longest chain; a symmetric design has several of it."""
+        if self.length is not None:
+            return parse_length(self.length)
+        made_for = (one.length for one in self.conditioners if one.length is not None)
+        length = next(made_for, DEFAULT_LENGTH)
+        return length, length
 
     @property
     def length_range(self) -> tuple[int, int]:
-        """The shortest and the longest design."""
-        return parse_length(self.length)
+        """The shortest and the longest design, all chains together."""
+        shortest, longest = self.chain_length_range
+        if not self.conditioners:
+            return shortest, longest
+        return self.lengths[0], self.lengths[-1]
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """The numbers of residues, all chains together, that a design may have."""
+        shortest, longest = self.chain_length_range
+        copies = len(lay_out_chains(1, self.conditioners))
+        return range(shortest * copies, longest * copies + 1, copies)
 
     @property
     def secondary_structure(self) -> SecondaryStructureRequest:
         """What secondary structure the designs are asked for."""
-        return self.settings.secondary_structure_request
+        return choose_secondary_structure(self.settings, self.conditioners)
 
     def plan(self, index: int) -> Plan:
         """Draw the length and the secondary structure of a design."""
-        shortest, longest = self.length_range
+        shortest, longest = self.chain_length_range
         rng = make_layout_generator(self.seed, index)
-        length = int(rng.integers(shortest, longest, endpoint=True))
+        return self._draw(int(rng.integers(shortest, longest, endpoint=True)), rng, index)
+
+    def _draw(self, length: int, rng: np.random.Generator, index: int = 0) -> Plan:
         secondary = self.secondary_structure.draw(length, rng)
-        return Plan(index, length, secondary=secondary)
+        if not self.conditioners:
+            return Plan(index, length, secondary=secondary)
+        chains = lay_out_chains(length, self.conditioners)
+        secondary = secondary.repeat(len(chains) // length)
+        return Plan(index, len(chains), chains, secondary)
 
-    def condition(self, model: BackboneModel, plans: Sequence[Plan]) -> Conditioner:
-        """Return what makes the model's own denoiser."""
+    def condition(self, conditions: Conditions, plans: Sequence[Plan]) -> Denoiser:
+        """Return the model's own denoiser, with what is asked of it."""
+        scene = conditions.scene
         wanted = [plan.secondary for plan in plans]
-
-        def make(residue_mask: torch.Tensor) -> Denoiser:
-            return make_denoiser(model, residue_mask, self.settings, wanted)
-
-        return make
+        return make_denoiser(
+            scene.model, scene.residue_mask, self.settings, wanted, conditions=conditions
+        )
 
     def finish(
         self, plan: Plan, coordinates: NDArray[np.float32]
     ) -> tuple[Backbone, dict[str, Any]]:
         """Make the backbone."""
-        backbone = Backbone.from_coordinates(coordinates, name=f"design_{plan.index:04d}")
+        chains = plan.chains or ChainLayout.of_one_chain(plan.length)
+        backbone = chains.make_backbone(coordinates, name=f"design_{plan.index:04d}")
         return backbone, {"asked": plan.secondary.to_dict()}
 
     def describe(self) -> dict[str, Any]:
         """Return what the designs depend on."""
-        shortest, longest = self.length_range
+        shortest, longest = self.chain_length_range
         length = shortest if shortest == longest else [shortest, longest]
-        return {"task": "generate", "length": length}
+        return {"task": "generate", "length": length, **describe_conditioners(self.conditioners)}

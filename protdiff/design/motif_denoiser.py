@@ -13,6 +13,7 @@ from protdiff.diffusion import Denoiser
 from protdiff.structure import Motif
 
 if TYPE_CHECKING:
+    from protdiff.conditioning.compose import Conditions
     from protdiff.model import BackboneModel
 
 __all__ = ["make_motif_denoiser"]
@@ -26,6 +27,7 @@ def make_motif_denoiser(
     method: str,
     settings: SamplingSettings,
     wanted: Sequence[SecondaryStructure] = (),
+    conditions: Conditions | None = None,
 ) -> Denoiser:
     """Return the denoiser of a batch in which each element knows its motif.
 
@@ -43,6 +45,8 @@ def make_motif_denoiser(
         How to sample.
     wanted
         Secondary structure asked for, one for each element of the batch; none without it.
+    conditions
+        What else is asked of the batch; nothing, if not given.
     """
     from protdiff.conditioning.motif import condition_on_motifs
 
@@ -55,4 +59,5 @@ def make_motif_denoiser(
         self_condition=settings.self_conditioned,
         excluded_volume=settings.excluded_volume,
         secondary_structure=make_network_input(wanted, model.device),
+        conditions=conditions,
     )

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from protdiff.conditioning.compose import Conditions
 from protdiff.conditioning.excluded_volume import ExcludedVolume
 from protdiff.design.samplers import make_grid, make_sampler
 from protdiff.design.secondary_structure import SecondaryStructure, make_network_input
@@ -30,35 +31,29 @@ from protdiff.diffusion.sampler import StepInfo, draw_prior
 if TYPE_CHECKING:
     from protdiff.model import BackboneModel
 
-__all__ = ["Conditioner", "sample_coordinates"]
-
-Conditioner = Callable[[torch.Tensor], Denoiser]
-"""Makes the denoiser to sample with of a residue mask, (batch, residue) bool."""
+__all__ = ["make_denoiser", "sample_coordinates"]
 
 
 def sample_coordinates(
-    model: BackboneModel,
-    length: int,
+    conditions: Conditions,
+    denoiser: Denoiser,
     generators: Sequence[torch.Generator],
     settings: SamplingSettings,
     *,
-    condition: Conditioner,
     callback: Callable[[StepInfo], None] | None = None,
 ) -> NDArray[np.float32]:
     """Sample a batch.
 
     Parameters
     ----------
-    model
-        The trained model.
-    length
-        Residues of each backbone.
+    conditions
+        The batch, and what is asked of it.
+    denoiser
+        Conditioned or not.
     generators
         One CPU generator a design.
     settings
         How to sample.
-    condition
-        Makes the denoiser, conditioned or not.
     callback
         Called at each step; what it is shown is in model units.
 
@@ -67,16 +62,17 @@ def sample_coordinates(
     numpy.ndarray
         (batch, residue, 3, 3), N, CA and C in Å. Not finite where sampling failed.
     """
-    residue_mask = torch.ones(len(generators), length, dtype=torch.bool, device=model.device)
-    denoiser = condition(residue_mask)
+    model, residue_mask = conditions.scene.model, conditions.scene.residue_mask
+    plain = ProjectedNoise(PerSampleNoise(generators), model.subspace(residue_mask))
+    noise = conditions.make_noise(plain)
+    times = make_grid(settings.grid)(denoiser.sde, settings.steps)
+    like = torch.zeros(*residue_mask.shape, 3, 3, device=model.device)
+    # The start is not a step: a temperature scales the noise that is added on the way only.
+    elsewhere = conditions.begin(denoiser.sde, times, noise)
+    start, times = elsewhere or (draw_prior(denoiser.sde, noise, like), times)
     if settings.step_scale != 1.0:
         denoiser = ScaledScore(denoiser, settings.step_scale)
-        callback = callback and _show_means(callback, denoiser, settings.steps)
-    noise = ProjectedNoise(PerSampleNoise(generators), model.subspace(residue_mask))
-    times = make_grid(settings.grid)(denoiser.sde, settings.steps)
-    like = torch.zeros(len(generators), length, 3, 3, device=model.device)
-    # The prior is not a step: a temperature scales the noise that is added on the way only.
-    start = draw_prior(denoiser.sde, noise, like)
+        callback = callback and _show_means(callback, denoiser, len(times) - 1)
     sampled = make_sampler(settings.sampler)(
         denoiser,
         start,
@@ -106,16 +102,40 @@ def make_denoiser(
     residue_mask: torch.Tensor,
     settings: SamplingSettings,
     wanted: Sequence[SecondaryStructure] = (),
+    conditions: Conditions | None = None,
 ) -> Denoiser:
-    """Return the model's denoiser for a batch, told of the secondary structure that is wanted."""
+    """Return the denoiser of a batch of designs that are made from nothing.
+
+    Parameters
+    ----------
+    model
+        The trained model.
+    residue_mask
+        (batch, residue), True where a residue exists.
+    settings
+        How to sample.
+    wanted
+        Secondary structure that the network is told of, one for each element of the batch.
+    conditions
+        What else is asked of the batch; nothing, if not given.
+    """
+    broken = conditions is not None and not conditions.scene.is_unbroken
+    residue_index = conditions.scene.residue_index if conditions and broken else None
     denoiser: Denoiser = model.denoiser(
         residue_mask,
+        residue_index=residue_index,
         handedness=settings.sign,
         self_condition=settings.self_conditioned,
         secondary_structure=make_network_input(wanted, model.device),
     )
+    if conditions is not None:
+        denoiser = conditions.guide(denoiser)
     if settings.excluded_volume:
         denoiser = ExcludedVolume(
-            denoiser, residue_mask, model.subspace(residue_mask), scale=model.scale
+            denoiser,
+            residue_mask,
+            model.subspace(residue_mask),
+            scale=model.scale,
+            residue_index=residue_index,
         )
-    return denoiser
+    return denoiser if conditions is None else conditions.wrap(denoiser)

@@ -5,25 +5,29 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from protdiff.conditioning.compose import Conditions
+from protdiff.conditioning.conditioner import Conditioner
+from protdiff.design.conditions import (
+    choose_secondary_structure,
+    describe_conditioners,
+    lay_out_chains,
+)
 from protdiff.design.engine import Plan
 from protdiff.design.motif_denoiser import make_motif_denoiser
-from protdiff.design.sample import Conditioner
 from protdiff.design.samplers import DEFAULT_METHOD, METHODS, check_name
 from protdiff.design.secondary_structure import SecondaryStructureRequest
 from protdiff.design.seeds import make_layout_generator
 from protdiff.design.settings import SamplingSettings
+from protdiff.diffusion import Denoiser
 from protdiff.errors import InputError
 from protdiff.structure import Backbone, Contig, Motif, group_segments
+from protdiff.structure.chain_layout import ChainLayout
 from protdiff.structure.contig import LengthRange, parse_length
-
-if TYPE_CHECKING:
-    from protdiff.model import BackboneModel
 
 __all__ = ["DEFAULT_METHOD", "METHODS", "Scaffolding"]
 
@@ -58,6 +62,8 @@ class Scaffolding:
     groups
         Which segments are rigid bodies of their own, as ``"A16-35;A52-71"``
         (:func:`~protdiff.structure.group_segments`); as the contig has it without it.
+    conditioners
+        What else is asked of the designs.
 
     Raises
     ------
@@ -73,6 +79,7 @@ class Scaffolding:
     method: str = DEFAULT_METHOD
     redesignable: str | None = None
     groups: str | None = None
+    conditioners: Sequence[Conditioner] = ()
 
     def __post_init__(self) -> None:
         check_name("scaffolding method", self.method, METHODS)
@@ -84,6 +91,12 @@ class Scaffolding:
         if self.groups is not None:
             contig = group_segments(contig, self.source, self.groups)
         object.__setattr__(self, "contig", contig)
+        made_for = [one for one in self.conditioners if one.length is not None]
+        if made_for or len(lay_out_chains(1, self.conditioners)) != 1:
+            raise InputError(
+                "the contig says which chains there are; a symmetry, or a structure to start "
+                "from, goes with designs that have no motif"
+            )
         self.plan(0)  # what is wrong with the length or the motif shows here, before any sampling
 
     @property
@@ -96,9 +109,15 @@ class Scaffolding:
         return max(shortest, low), min(longest, high)
 
     @property
+    def lengths(self) -> Sequence[int]:
+        """The numbers of residues that a design may have."""
+        shortest, longest = self.length_range
+        return range(shortest, longest + 1)
+
+    @property
     def secondary_structure(self) -> SecondaryStructureRequest:
         """What secondary structure the designs are asked for."""
-        return self.settings.secondary_structure_request
+        return choose_secondary_structure(self.settings, self.conditioners)
 
     def plan(self, index: int) -> ScaffoldPlan:
         """Draw the layout and the secondary structure of a design."""
@@ -106,18 +125,19 @@ class Scaffolding:
         layout = self.contig.sample_layout(rng, self.total_length)
         motif = Motif.from_layout(self.source, layout, redesignable=self.redesignable)
         secondary = self.secondary_structure.draw(motif.length, rng)
-        return ScaffoldPlan(index, motif.length, secondary=secondary, motif=motif)
+        chains = ChainLayout.of_layout(layout)
+        return ScaffoldPlan(index, motif.length, chains, secondary, motif=motif)
 
-    def condition(self, model: BackboneModel, plans: Sequence[Plan]) -> Conditioner:
-        """Return what makes the denoiser that knows the motifs of a batch."""
-        motifs = [plan.motif for plan in plans if isinstance(plan, ScaffoldPlan)]
-        return partial(
-            make_motif_denoiser,
-            model,
-            motifs=motifs,
+    def condition(self, conditions: Conditions, plans: Sequence[Plan]) -> Denoiser:
+        """Return the denoiser that knows the motifs of a batch, with what else is asked of it."""
+        return make_motif_denoiser(
+            conditions.scene.model,
+            conditions.scene.residue_mask,
+            motifs=[plan.motif for plan in plans if isinstance(plan, ScaffoldPlan)],
             method=self.method,
             settings=self.settings,
             wanted=[plan.secondary for plan in plans],
+            conditions=conditions,
         )
 
     def finish(
@@ -139,6 +159,7 @@ class Scaffolding:
             "method": self.method,
             "redesignable": self.redesignable,
             "groups": self.groups,
+            **describe_conditioners(self.conditioners),
         }
 
 

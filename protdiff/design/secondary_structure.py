@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -71,6 +71,10 @@ class SecondaryStructure:
     states: str | None = None
     helix: float | None = None
     strand: float | None = None
+
+    def repeat(self, copies: int) -> SecondaryStructure:
+        """Return the same for a design of ``copies`` such chains."""
+        return self if self.states is None else replace(self, states=self.states * copies)
 
     def to_dict(self) -> dict[str, str | float]:
         """Return what is asked for, for a manifest."""

@@ -17,9 +17,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from protdiff.design.conditions import (
+    choose_secondary_structure,
+    describe_conditioners,
+    lay_out_chains,
+)
 from protdiff.design.engine import Plan
 from protdiff.design.motif_denoiser import make_motif_denoiser
-from protdiff.design.sample import Conditioner, make_denoiser
+from protdiff.design.sample import make_denoiser
 from protdiff.design.samplers import DEFAULT_METHOD, METHODS, check_name, is_adaptive
 from protdiff.design.scaffold import finish_scaffold, hash_motif
 from protdiff.design.secondary_structure import SecondaryStructureRequest
@@ -32,7 +37,8 @@ from protdiff.structure.contig import LengthRange
 from protdiff.structure.placement import MotifPlacer
 
 if TYPE_CHECKING:
-    from protdiff.model import BackboneModel
+    from protdiff.conditioning.compose import Conditions
+    from protdiff.conditioning.conditioner import Conditioner
 
 __all__ = ["UnindexedScaffolding"]
 
@@ -54,6 +60,8 @@ class UnindexedScaffolding:
         As in :class:`~protdiff.design.scaffold.Scaffolding`.
     spacing
         The least number of residues between two segments.
+    conditioners
+        What else is asked of the designs.
 
     Raises
     ------
@@ -71,6 +79,7 @@ class UnindexedScaffolding:
     redesignable: str | None = None
     groups: str | None = None
     spacing: int = 2
+    conditioners: Sequence[Conditioner] = ()
 
     def __post_init__(self) -> None:
         check_name("scaffolding method", self.method, METHODS)
@@ -89,6 +98,12 @@ class UnindexedScaffolding:
         if self.groups is not None:
             contig = group_segments(contig, self.source, self.groups)
         object.__setattr__(self, "segments", contig)
+        made_for = [one for one in self.conditioners if one.length is not None]
+        if made_for or len(lay_out_chains(1, self.conditioners)) != 1:
+            raise InputError(
+                "an unindexed motif stands in one chain that is made from noise; a symmetry, or a "
+                "structure to start from, goes with designs that have no motif"
+            )
         shortest = self.length_range[0]
         if shortest < self.placer.shortest:
             raise InputError(
@@ -110,9 +125,15 @@ class UnindexedScaffolding:
         return parse_length(self.length)
 
     @property
+    def lengths(self) -> Sequence[int]:
+        """The numbers of residues that a design may have."""
+        shortest, longest = self.length_range
+        return range(shortest, longest + 1)
+
+    @property
     def secondary_structure(self) -> SecondaryStructureRequest:
         """What secondary structure the designs are asked for."""
-        return self.settings.secondary_structure_request
+        return choose_secondary_structure(self.settings, self.conditioners)
 
     def plan(self, index: int) -> Plan:
         """Draw the length and the secondary structure of a design."""
@@ -121,28 +142,27 @@ class UnindexedScaffolding:
         length = int(rng.integers(shortest, longest, endpoint=True))
         return Plan(index, length, secondary=self.secondary_structure.draw(length, rng))
 
-    def condition(self, model: BackboneModel, plans: Sequence[Plan]) -> Conditioner:
-        """Return what makes the denoiser that finds the motifs of a batch their places."""
+    def condition(self, conditions: Conditions, plans: Sequence[Plan]) -> Denoiser:
+        """Return the denoiser that finds the motifs of a batch their places."""
         from protdiff.conditioning import UnindexedMotif
 
+        model, residue_mask = conditions.scene.model, conditions.scene.residue_mask
         wanted = [plan.secondary for plan in plans]
 
-        def make(residue_mask: torch.Tensor) -> Denoiser:
-            def settle(estimate: torch.Tensor) -> Denoiser:
-                chains = model.to_angstrom(estimate).detach().float().cpu().numpy()
-                return make_motif_denoiser(
-                    model,
-                    residue_mask,
-                    motifs=[self._make_motif(chain) for chain in chains],
-                    method=self.method,
-                    settings=self.settings,
-                    wanted=wanted,
-                )
+        def settle(estimate: torch.Tensor) -> Denoiser:
+            chains = model.to_angstrom(estimate).detach().float().cpu().numpy()
+            return make_motif_denoiser(
+                model,
+                residue_mask,
+                motifs=[self._make_motif(chain) for chain in chains],
+                method=self.method,
+                settings=self.settings,
+                wanted=wanted,
+                conditions=conditions,
+            )
 
-            free = make_denoiser(model, residue_mask, self.settings, wanted)
-            return UnindexedMotif(free, settle, scale=model.scale)
-
-        return make
+        free = make_denoiser(model, residue_mask, self.settings, wanted, conditions=conditions)
+        return UnindexedMotif(free, settle, scale=model.scale)
 
     def _make_motif(self, chain: NDArray[np.float32]) -> Motif:
         """Return the motif at the place where it fits a chain best."""
@@ -168,4 +188,5 @@ class UnindexedScaffolding:
             "redesignable": self.redesignable,
             "groups": self.groups,
             "spacing": self.spacing,
+            **describe_conditioners(self.conditioners),
         }

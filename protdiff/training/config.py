@@ -11,6 +11,7 @@ from typing import Any
 from protdiff.errors import InputError
 from protdiff.network import NetworkConfig
 from protdiff.toml import read_toml
+from protdiff.training.preset import find_preset, list_presets
 from protdiff.training.sampling import NoiseLevels
 
 __all__ = ["TrainingConfig", "load_config"]
@@ -23,6 +24,7 @@ _MAY_CHANGE = frozenset(
         "steps",
         "decay_steps",
         "minutes",
+        "total_minutes",
         "checkpoint_every",
         "evaluate_every",
         "panel_every",
@@ -75,6 +77,10 @@ class TrainingConfig:
         All randomness of step k follows from (seed, k).
     minutes
         Stop (resumable) after this time; 0: never.
+    total_minutes
+        End the run, all its parts together, after about this time: when three quarters of it are
+        spent, ``steps`` and ``decay_steps`` are set so that the learning rate falls to zero in the
+        rest; 0: ``steps`` alone decides.
     log_every, checkpoint_every, evaluate_every, panel_every
         In steps.
     panel_designs, panel_length
@@ -108,6 +114,7 @@ class TrainingConfig:
     halfway: float = 0.2
     seed: int = 0
     minutes: float = 0.0
+    total_minutes: float = 0.0
     log_every: int = 50
     checkpoint_every: int = 500
     evaluate_every: int = 500
@@ -134,7 +141,8 @@ class TrainingConfig:
         shortest, longest = self.lengths
         if not 1 <= shortest <= longest:
             raise InputError(f"lengths = {list(self.lengths)}; expected [shortest, longest]")
-        for name in ("warmup_steps", "decay_steps", "minutes", "panel_designs", "threads", "seed"):
+        not_negative = ("warmup_steps", "decay_steps", "minutes", "total_minutes")
+        for name in (*not_negative, "panel_designs", "threads", "seed"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} = {getattr(self, name)}; expected at least 0")
         for name, value in self.network.to_dict().items():
@@ -171,24 +179,40 @@ class TrainingConfig:
         return built
 
 
-def load_config(path: str | Path, **overrides: Any) -> TrainingConfig:
-    """Read a training configuration from a TOML file.
+def load_config(
+    path: str | Path | None = None, *, preset: str | None = None, **overrides: Any
+) -> TrainingConfig:
+    """Read a training configuration from a preset, a TOML file, or a file over a preset.
 
     Parameters
     ----------
     path
         The file. Relative paths in it are relative to the working directory.
+    preset
+        One of :func:`~protdiff.training.preset.list_presets`. What the file says wins over it, key
+        by key within ``[network]`` and ``[noise]`` too.
     **overrides
-        Values that replace those of the file; None leaves the file's.
+        Values that replace those of the file and of the preset; None leaves theirs.
 
     Raises
     ------
     InputError
-        The file is missing, is no TOML, or does not describe a run.
+        There is no such preset; the file is missing, is no TOML, or does not describe a run;
+        neither is given.
     """
-    values = read_toml(path)
+    if path is None and preset is None:
+        raise InputError(
+            "nothing says what to train; give --config FILE.toml or --preset NAME "
+            f"({', '.join(list_presets())})"
+        )
+    values: dict[str, Any] = {} if preset is None else read_toml(find_preset(preset))
+    for name, value in ({} if path is None else read_toml(path)).items():
+        below = values.get(name)
+        merges = isinstance(below, dict) and isinstance(value, dict)
+        values[name] = below | value if merges else value
     values.update({name: value for name, value in overrides.items() if value is not None})
-    return TrainingConfig.from_dict(values, str(path))
+    origin = f"preset {preset}" if path is None else str(path)
+    return TrainingConfig.from_dict(values, origin)
 
 
 def _build(kind: Any, values: dict[str, Any], origin: str) -> Any:

@@ -15,6 +15,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,6 +36,7 @@ from protdiff.training.objective import NoisyBatch, get_denoising_losses
 from protdiff.training.optimizer import MuonWithAdamW
 from protdiff.training.panel import PANEL_COLUMNS, measure_panel
 from protdiff.training.sampling import BatchSampler, draw_motif_groups, draw_secondary_structure
+from protdiff.training.schedule import get_learning_rate, set_end
 from protdiff.training.state import Progress, load_state, save_state
 
 try:
@@ -48,7 +50,6 @@ __all__ = [
     "Trainer",
     "check_continues",
     "get_device",
-    "get_learning_rate",
     "hold_folder",
     "train",
     "use_cpu",
@@ -81,17 +82,6 @@ class ProgressBar(Protocol):
 
     def describe(self, text: str) -> None:
         """Say what was measured last."""
-
-
-def get_learning_rate(config: TrainingConfig, step: int) -> float:
-    """Return the learning rate of step number ``step``, counted from 1.
-
-    A linear rise, a constant, and a linear fall to zero at the end; a run that is to go on later
-    is stopped before the fall.
-    """
-    rise = step / max(config.warmup_steps, 1)
-    fall = (config.steps + 1 - step) / max(config.decay_steps, 1)
-    return config.learning_rate * max(0.0, min(1.0, rise, fall))
 
 
 class Trainer:
@@ -157,7 +147,10 @@ class Trainer:
         self.progress, values = load_state(
             self.state_path, self.network, self.average.module, self.optimizer
         )
-        check_continues(self.config, values, self.out)
+        before = check_continues(self.config, values, self.out)
+        # An end that was set by the time holds on; see `set_end`.
+        if set_end(self.config, self.progress) != self.config and before.steps < self.config.steps:
+            self.config = replace(self.config, steps=before.steps, decay_steps=before.decay_steps)
 
     def draw(self, step: int) -> tuple[NoisyBatch, bool]:
         """Draw everything random of a step: the noisy batch, and whether to self-condition."""
@@ -235,16 +228,17 @@ class Trainer:
         config, progress = self.config, self.progress
         self._write_config()
         if bar is not None:
-            bar.set_total(config.steps)
+            bar.set_total(None if config.total_minutes else config.steps)
             bar.advance(progress.step)
         started, before = time.monotonic(), progress.seconds
         recent: list[tuple[torch.Tensor, torch.Tensor]] = []
         mark, marked_samples = started, progress.samples
         try:
-            while progress.step < config.steps:
+            while progress.step < self.config.steps:
                 recent.append(self.step())
                 progress.seconds = before + time.monotonic() - started
-                step = progress.step
+                self._set_end(bar)
+                config, step = self.config, progress.step
                 out_of_time = 0 < config.minutes * 60 <= time.monotonic() - started
                 row = self.measure()
                 if row or out_of_time or step % config.log_every == 0:
@@ -280,13 +274,21 @@ class Trainer:
             raise
         return self.out / "weights.safetensors"
 
+    def _set_end(self, bar: ProgressBar | None) -> None:
+        config = set_end(self.config, self.progress)
+        if config != self.config:
+            self.config = config
+            self._write_config()
+            if bar is not None:
+                bar.set_total(config.steps)
+
     def _write_config(self) -> None:
         with write_atomically(self.out / "config.json", overwrite=True) as temporary:
             temporary.write_text(json.dumps(self.config.to_dict(), indent=2) + "\n")
 
 
-def check_continues(config: TrainingConfig, values: dict[str, Any], folder: Path) -> None:
-    """Refuse to continue a run, whose configuration was ``values``, with another one."""
+def check_continues(config: TrainingConfig, values: dict[str, Any], folder: Path) -> TrainingConfig:
+    """Refuse to continue a run, whose configuration was ``values``, with another; return that."""
     before = TrainingConfig.from_dict(values, str(folder / STATE))
     differences = config.get_differences(before)
     if differences:
@@ -294,6 +296,7 @@ def check_continues(config: TrainingConfig, values: dict[str, Any], folder: Path
             f"{folder} holds a run of another configuration ({'; '.join(differences)}); "
             "give another folder, or the configuration it was begun with"
         )
+    return before
 
 
 def train(config: TrainingConfig, *, bar: ProgressBar | None = None) -> Path:

@@ -38,9 +38,7 @@ def unconditional(monkeypatch):
     """Let the sampler know nothing of the motif: what is tested here is all around it."""
     monkeypatch.setattr(
         "protdiff.design.scaffold.make_motif_denoiser",
-        lambda model, mask, *, motifs, method, settings, wanted: make_denoiser(
-            model, mask, settings
-        ),
+        lambda model, mask, *, settings, **_: make_denoiser(model, mask, settings),
     )
 
 

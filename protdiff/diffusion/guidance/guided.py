@@ -188,6 +188,9 @@ class FrozenGuided(GuidedDenoiser):
         denoiser that ignores what is outside stays inside of itself.) None: the whole space.
     max_shift
         The largest Euclidean norm of :math:`D' - D` for one sample; infinite by default.
+    max_deviations
+        The same in units of the posterior's standard deviation :math:`\sqrt{v_t}`, so that a shift
+        shrinks with the noise; infinite by default.
 
     References
     ----------
@@ -203,10 +206,14 @@ class FrozenGuided(GuidedDenoiser):
         *,
         subspace: Subspace | None = None,
         max_shift: float = math.inf,
+        max_deviations: float = math.inf,
     ) -> None:
         super().__init__(denoiser, log_likelihood, max_shift)
+        if not max_deviations > 0.0:
+            raise InputError(f"max_deviations = {max_deviations} must be positive")
         self.variance = IsotropicVariance() if variance is None else variance
         self.subspace = subspace
+        self.max_deviations = max_deviations
 
     def _guide(self, denoise: _Function, x_t: Tensor, t: Tensor) -> GuidedEstimate:
         with torch.inference_mode(False):
@@ -227,6 +234,9 @@ class FrozenGuided(GuidedDenoiser):
                 shift = shift + _tweedie_factor(self, x, t) * by_x
                 if self.subspace is not None:
                     shift = self.subspace.project(shift)
+                if not math.isinf(self.max_deviations):
+                    deviation = self.variance(estimate).sqrt()
+                    shift = _limit(shift, (self.max_deviations * deviation).to(shift))
             shift = _limit(shift, self.max_shift)
             return _detach(GuidedEstimate(mean, mean + shift, log_likelihood))
 
@@ -236,13 +246,13 @@ def _tweedie_factor(denoiser: Denoiser, x_t: Tensor, t: Tensor) -> Tensor:
     return expand(denoiser.sde.sigma(t) * denoiser.sde.noise_ratio(t), x_t)
 
 
-def _limit(shift: Tensor, max_shift: float) -> Tensor:
+def _limit(shift: Tensor, max_shift: float | Tensor) -> Tensor:
     """Shorten each sample's shift to at most ``max_shift``, in its own direction."""
-    if math.isinf(max_shift):
+    if isinstance(max_shift, float) and math.isinf(max_shift):
         return shift
     norm = shift.flatten(1).norm(dim=1)
     # The comparison comes before the division, so that no shift at all gives no 0/0.
-    scale = torch.where(norm > max_shift, max_shift / norm.clamp_min(max_shift), 1.0)
+    scale = torch.where(norm > max_shift, max_shift / norm.clamp(min=max_shift), 1.0)
     return expand(scale, shift) * shift
 
 

@@ -1,0 +1,103 @@
+"""Where the residues of a design stand: along which chain, and what they are called there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protdiff.errors import InputError
+from protdiff.structure.backbone import CHAIN_JUMP, Backbone
+from protdiff.structure.contig import Layout
+from protdiff.structure.motif import name_chain
+
+__all__ = ["ChainLayout"]
+
+
+@dataclass(frozen=True, eq=False)
+class ChainLayout:
+    """The chains of a design, before there are any coordinates.
+
+    Parameters
+    ----------
+    residue_index
+        (residue,) int64, places along the chain: starts at 0, rises by one within an unbroken
+        chain and by more at a break, as :attr:`Backbone.residue_index`.
+    chain_id
+        (residue,) str.
+    residue_number
+        (residue,) int64.
+    """
+
+    residue_index: NDArray[np.int64]
+    chain_id: NDArray[np.str_]
+    residue_number: NDArray[np.int64]
+
+    @classmethod
+    def of_one_chain(cls, length: int) -> ChainLayout:
+        """Lay out one unbroken chain, A1 to A ``length``."""
+        place = np.arange(length)
+        return cls(place, np.full(length, "A"), place + 1)
+
+    @classmethod
+    def of_backbone(cls, backbone: Backbone) -> ChainLayout:
+        """Take the chains of a structure."""
+        return cls(backbone.residue_index, backbone.chain_id, backbone.residue_number)
+
+    @classmethod
+    def of_layout(cls, layout: Layout) -> ChainLayout:
+        """Take the chains of a contig's layout."""
+        names = np.array([name_chain(number) for number in layout.chain_numbers.tolist()])
+        return cls(layout.residue_index, names, np.arange(layout.length) + 1)
+
+    def __len__(self) -> int:
+        return len(self.residue_index)
+
+    @property
+    def chain_index(self) -> NDArray[np.int64]:
+        """(residue,) the number of each residue's chain, from 0, in their order."""
+        order = {chain: number for number, chain in enumerate(dict.fromkeys(self.chain_id))}
+        return np.array([order[chain] for chain in self.chain_id], dtype=np.int64)
+
+    @property
+    def is_one_unbroken_chain(self) -> bool:
+        """Whether every residue is linked to the one before."""
+        return bool((np.diff(self.residue_index) == 1).all() and (self.chain_index == 0).all())
+
+    def repeat(self, copies: int) -> ChainLayout:
+        """Return the one chain ``copies`` times, as chains A, B, ...
+
+        Raises
+        ------
+        InputError
+            There are several chains.
+
+        Examples
+        --------
+        >>> layout = ChainLayout.of_one_chain(3).repeat(2)
+        >>> layout.residue_index.tolist(), "".join(layout.chain_id)
+        ([0, 1, 2, 202, 203, 204], 'AAABBB')
+        """
+        if self.chain_index.any():
+            raise InputError(
+                f"{copies} copies of one chain are asked for, of a design that has "
+                f"{self.chain_index.max() + 1} chains already; give one chain"
+            )
+        length = len(self)
+        step = self.residue_index[-1] + CHAIN_JUMP
+        return ChainLayout(
+            np.tile(self.residue_index, copies) + np.repeat(np.arange(copies) * step, length),
+            np.repeat([name_chain(number) for number in range(copies)], length),
+            np.tile(self.residue_number, copies),
+        )
+
+    def make_backbone(self, coordinates: NDArray[np.float32], *, name: str) -> Backbone:
+        """Make the backbone of coordinates (residue, 3, 3), Å."""
+        return Backbone.from_coordinates(
+            coordinates,
+            residue_index=self.residue_index,
+            chain_id=self.chain_id,
+            residue_number=self.residue_number,
+            name=name,
+        )
