@@ -90,6 +90,10 @@ _WORTHWHILE = (1.0, 16.0)
 
 # How exactly the motif is to be held by guidance, in model units (0.1 is 0.8 Å at the usual scale).
 _TOLERANCE = 0.02
+# Å between the CA of two groups: strands that pair stand at 4.8.
+_CLEARANCE = 5.0
+_ROUNDS = 5
+_NEAREST = 3  # residues nearer along the chain are held together by their bonds
 # No guidance moves the atoms of a design by more than this, root-mean-square over the motif.
 _LARGEST_SHIFT = 0.5
 
@@ -146,6 +150,9 @@ class PosedMotif:
         are of one, if not given. Each group has a pose of its own.
     reach
         How many residues follow on either side.
+    clearance
+        How near the CA of two groups may come, in model units; groups that are nearer are moved
+        apart as bodies, for nothing else would: each is in the way of the other only.
     """
 
     def __init__(
@@ -157,6 +164,7 @@ class PosedMotif:
         group: Tensor | None = None,
         residue_index: Tensor | None = None,
         reach: int = 8,
+        clearance: float = 0.0,
     ) -> None:
         self.motif_mask = motif_mask
         self.positions = positions
@@ -164,7 +172,12 @@ class PosedMotif:
         self.group = motif_mask.long() if group is None else group
         if residue_index is None:
             residue_index = torch.arange(motif_mask.shape[1])[None]
-        self.following = _get_following(motif_mask, residue_index.to(motif_mask.device), reach)
+        residue_index = residue_index.to(motif_mask.device)
+        self.following = _get_following(motif_mask, residue_index, reach)
+        self.clearance = clearance
+        far = (residue_index[:, :, None] - residue_index[:, None]).abs() >= _NEAREST
+        of_two = self.group[:, :, None] != self.group[:, None]
+        self.foreign = far & of_two & motif_mask[:, :, None] & motif_mask[:, None]
 
     def pose(self, clean: Tensor) -> Tensor:
         """Return the motif in the pose nearest to a clean backbone, ``(batch, residue, atom, 3)``.
@@ -179,7 +192,27 @@ class PosedMotif:
             points = mask[..., None].expand(*mask.shape, atoms).flatten(1)
             aligned = align_to(given, found, points).reshape(clean.shape)
             posed = torch.where(mask[..., None, None], aligned, posed)
+        if self.clearance and bool(self.foreign.any()):
+            for _ in range(_ROUNDS):
+                posed = self._separate(posed)
         return posed
+
+    def _separate(self, posed: Tensor) -> Tensor:
+        """Move groups that are too near each other apart, each by the mean of what it is asked."""
+        alpha_carbon = posed[:, :, 1]
+        apart = alpha_carbon[:, :, None] - alpha_carbon[:, None]
+        distance = apart.norm(dim=-1)
+        missing = (self.clearance - distance).clamp(min=0) * self.foreign
+        weight = missing / (2 * distance.clamp(min=1e-3))
+        pushes = (weight[..., None] * apart).sum(dim=2)
+        asked = (missing > 0).sum(dim=2)
+        moved = torch.zeros_like(alpha_carbon)
+        for number in range(1, int(self.group.max()) + 1):
+            mask = self.group == number
+            count = (asked * mask).sum(dim=1, keepdim=True).clamp(min=1)
+            mean = (pushes * mask[..., None]).sum(dim=1) / count
+            moved = moved + mask[..., None] * mean[:, None]
+        return posed + moved[:, :, None]
 
     def __call__(self, clean: Tensor) -> Tensor:
         """Write the motif into a clean backbone, ``(batch, residue, atom, 3)``."""
@@ -372,7 +405,14 @@ def make_motif_conditions(
         secondary_structure=secondary_structure,
     )
     subspace = model.subspace(residue_mask)
-    posed = PosedMotif(mask, positions, subspace, group=group, residue_index=residue_index)
+    posed = PosedMotif(
+        mask,
+        positions,
+        subspace,
+        group=group,
+        residue_index=residue_index,
+        clearance=_CLEARANCE / model.scale if excluded_volume else 0.0,
+    )
     if conditions is None:
         index = residue_index.to(model.device)
         conditions = Conditions(Scene(model, residue_mask, index, torch.zeros_like(index)))

@@ -136,6 +136,33 @@ def test_groups_have_poses_of_their_own(posed):
     assert torch.allclose(poses[1:, 12:24], posed.pose(clean)[:, 12:24], atol=1e-5)
 
 
+def test_groups_in_one_place_are_moved_apart_as_bodies(posed):
+    group = torch.zeros(1, 36, dtype=torch.int64)
+    group[:, 12:16], group[:, 20:24] = 1, 2
+    near, apart = (
+        PosedMotif(group > 0, posed.positions, posed.subspace, group=group, clearance=clearance)
+        for clearance in (0.0, 1.5)
+    )
+    clean = torch.randn(1, 36, 3, 3, generator=torch.Generator().manual_seed(3))
+    first, second = near.pose(clean), apart.pose(clean)
+    moved = (second - first)[0]
+    for body in (moved[12:16], moved[20:24]):
+        assert body.flatten(0, 1).std(dim=0).max() < 1e-5  # as one
+        assert body.norm(dim=-1).min() > 0.01
+
+    def get_nearest(pose):
+        return torch.cdist(pose[0, 12:16, 1], pose[0, 20:24, 1]).min()
+
+    assert get_nearest(second) > get_nearest(first)
+    turn = random_rotation(5)
+    assert (apart.pose(clean @ turn.mT) - second @ turn.mT)[:, group[0] > 0].abs().max() < 1e-4
+    # One body is in nobody's way.
+    one = PosedMotif(group > 0, posed.positions, posed.subspace, clearance=1.5)
+    assert torch.equal(
+        one.pose(clean), PosedMotif(group > 0, posed.positions, posed.subspace).pose(clean)
+    )
+
+
 def test_projection_turns_with_the_backbone(posed):
     clean = torch.randn(1, 36, 3, 3, generator=torch.Generator().manual_seed(3))
     turn = random_rotation(5)
