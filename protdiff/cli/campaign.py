@@ -25,7 +25,10 @@ SHARING = "Sharing the work"
 @explain_failures
 def campaign(
     config: Annotated[
-        Path, typer.Argument(help="The campaign's TOML file, see docs/campaigns.md.")
+        Path,
+        typer.Argument(
+            help="The campaign's TOML file, see docs/campaigns.md.", metavar="CAMPAIGN.toml"
+        ),
     ],
     status: Annotated[
         bool, typer.Option("--status", help="Count what has been made, and make nothing.")
@@ -56,10 +59,13 @@ def campaign(
     ] = None,
     engine: Annotated[
         str,
-        typer.Option(help=" or ".join(ENGINES) + ", see below.", rich_help_panel=SHARING),
+        typer.Option(help=" or ".join(ENGINES) + ".", rich_help_panel=SHARING),
     ] = ENGINES[0],
     workers: Annotated[
-        int, typer.Option(min=1, help="Of the engine ray.", rich_help_panel=SHARING)
+        int,
+        typer.Option(
+            min=1, help="Chunks that the engine ray makes at once.", rich_help_panel=SHARING
+        ),
     ] = 2,
     address: Annotated[
         str | None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import importlib.util
 import os
 import platform
 import re
@@ -21,8 +20,12 @@ from protdiff.errors import CheckpointError
 
 __all__ = ["info"]
 
-PACKAGES = ("torch", "e3nn", "biotite", "numpy", "einops", "safetensors", "torchdiffeq", "pydssp")
-OPTIONAL = ("tmtools", "matplotlib")
+PACKAGES = (
+    *("torch", "e3nn", "biotite", "numpy", "einops", "safetensors", "torchdiffeq", "pydssp"),
+    *("rich", "tqdm", "typer"),
+)
+OPTIONAL = ("tmtools", "matplotlib", "jinja2", "py3Dmol", "ipywidgets", "ray", "playwright")
+"""Of the extras for users."""
 
 
 @explain_failures
@@ -43,8 +46,11 @@ def info(
 def _print_facts(facts: dict[str, Any]) -> None:
     typer.echo(f"protdiff {facts['protdiff']}")
     typer.echo(f"Python   {facts['python']} on {facts['platform']}")
-    packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
-    typer.echo(f"packages {packages}")
+    packages = facts["packages"]
+    there = [f"{name} {version}" for name, version in packages.items() if version is not None]
+    typer.echo(f"packages {', '.join(there)}")
+    lacking = [name for name, version in packages.items() if version is None]
+    typer.echo(f"absent   {', '.join(lacking) or 'none'}")
     typer.echo(f"threads  {facts['threads']}")
     typer.echo(f"devices  {', '.join(facts['devices'])}")
     typer.echo("weights")
@@ -77,16 +83,11 @@ def _gather() -> dict[str, Any]:
     ]
     if torch.backends.mps.is_available():
         devices.append("mps")
-    packages = {name: metadata.version(name) for name in PACKAGES if _is_installed(name)}
-    packages |= {
-        name: metadata.version(name) if _is_installed(name) else "not installed"
-        for name in OPTIONAL
-    }
     return {
         "protdiff": get_version(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": packages,
+        "packages": {name: _get_version(name) for name in (*PACKAGES, *OPTIONAL)},
         "threads": torch.get_num_threads(),
         "devices": devices,
         "weights": {
@@ -120,5 +121,8 @@ def _find_compile_cache() -> str | None:
     return str(folder) if folder.is_dir() else None
 
 
-def _is_installed(name: str) -> bool:
-    return importlib.util.find_spec(name) is not None
+def _get_version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -29,8 +29,8 @@ app = typer.Typer(
     help="Generate protein backbones, scaffold motifs, train and judge models.",
     epilog="Every command explains itself: protdiff generate --help. "
     "Exit codes: 0 done, 1 failed, 2 the input or the command line cannot be used, "
-    "130 interrupted. Data go to stdout; progress, notes and errors to stderr; "
-    "NO_COLOR is honoured.",
+    "3 a condition of evaluate --fail-on is met, 130 interrupted. "
+    "Data go to stdout; progress, notes and errors to stderr; NO_COLOR is honoured.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     # Failures are worded by protdiff.cli.failure.

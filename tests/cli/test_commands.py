@@ -1,14 +1,19 @@
 import json
+import re
+import tomllib
+from pathlib import Path
 
 import pytest
 
 COMMANDS = (
     "generate",
     "scaffold",
+    "campaign",
     "contig",
     "export",
     "evaluate",
     "likelihood",
+    "report",
     "fetch",
     "prepare",
     "train",
@@ -32,6 +37,12 @@ def test_info_tells_versions_and_devices(run):
     facts = json.loads(run("info", "--json").stdout)
     assert "cpu" in facts["devices"]
     assert facts["packages"]["torch"]
+    # What is not there is named, too; of the extras those for users.
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    used = [extras[name] for name in extras.keys() - {"docs", "test"}]
+    named = {re.split("[>=]", one)[0] for some in (project["dependencies"], *used) for one in some}
+    assert facts["packages"].keys() == named
     assert facts["protdiff"] in run("--version").stdout
     assert "torch" in run("info").stdout
 

@@ -312,3 +312,21 @@ def test_the_residues_of_a_motif_are_kept(run, folder, programs):
     for one in design["self_consistency"]["sequences"]:
         assert one["sequence"][4:6] == "WW"
         assert one["sequence"].count("W") == 2
+
+
+def test_novelty_against_a_prepared_file(run, folder, tmp_path):
+    from protdiff.structure import find_structure_files
+    from protdiff.training.prepare import prepare_dataset
+
+    known = tmp_path / "known.safetensors"
+    settings = {"min_length": 5, "compact": False, "held_out_fraction": 0.0, "workers": 1}
+    kept = prepare_dataset(find_structure_files(folder), known, **settings)
+    found = evaluate(run, folder, "--novelty", known)
+    by_files = evaluate(run, folder, "--novelty", folder)
+    assert found["novelty"]["structures"] == kept.kept <= by_files["novelty"]["structures"]
+    for one, other in zip(found["designs"], by_files["designs"], strict=True):
+        assert one["novelty"]["tm"] == pytest.approx(other["novelty"]["tm"], abs=1e-3)
+    (tmp_path / "damaged.safetensors").write_bytes(known.read_bytes()[:200])
+    result = run("evaluate", folder, "--novelty", tmp_path / "damaged.safetensors")
+    assert result.exit_code == 2
+    assert "damaged.safetensors" in result.stderr

@@ -49,6 +49,15 @@ SCAFFOLD = ("scaffold", "helix.pdb", "--contig", "10/A1-20/10", "--steps", "2", 
         (("evaluate", "missing.pdb"), 2),
         (("evaluate", "garbage.pdb"), 2),
         (("evaluate", "empty"), 2),
+        (("evaluate", "helix.pdb", "--quiet", "--fail-on", "clashes<1"), 3),
+        (("evaluate", "helix.pdb", "--fail-on", "clashes"), 2),
+        (("report", "missing"), 2),
+        (("report", "empty"), 2),
+        (("report", "garbage.pdb"), 2),
+        (("report", "helix.pdb", "--out", "file/inside.html"), 2),
+        (("campaign", "missing.toml"), 2),
+        (("campaign", "run.toml"), 2),
+        (("campaign", "garbage.pdb", "--status"), 2),
         (("likelihood", "missing.pdb"), 2),
         (("likelihood", "helix.pdb", "--probes", "1"), 2),
         (("fetch", "../../etc/passwd"), 2),
@@ -89,6 +98,8 @@ def test_codes(run, place, tiny_weights, arguments, code):
         ("protdiff.structure", "fetch_structures", ("fetch", "1aki")),
         ("protdiff.training.prepare", "prepare_dataset", ("prepare", "helix.pdb")),
         ("protdiff.training.config", "load_config", ("train", "--config", "run.toml")),
+        ("protdiff.campaign.config", "load_campaign", ("campaign", "run.toml")),
+        ("protdiff.report", "write_report", ("report", "helix.pdb")),
         ("protdiff.design.weights", "list_weights", ("info",)),
     ],
 )
@@ -109,12 +120,15 @@ def test_an_interrupt_is_130(run, place, tiny_weights, monkeypatch, module, name
 
 def test_the_codes_are_in_the_help(run):
     page = " ".join(run("--help").stdout.split())
-    assert "0 done, 1 failed, 2 the input or the command line cannot be used, 130" in page
+    assert "0 done, 1 failed, 2 the input or the command line cannot be used, 3 a" in page
 
 
 @pytest.mark.parametrize(
     "command",
-    ["generate", "scaffold", "contig", "evaluate", "likelihood", "fetch", "prepare", "info"],
+    [
+        *("generate", "scaffold", "contig", "evaluate", "likelihood", "report", "fetch"),
+        *("prepare", "info"),
+    ],
 )
 def test_the_general_options_are_everywhere(run, monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "80")
