@@ -2,6 +2,8 @@
 
     python scripts/benchmark.py
     python scripts/benchmark.py --weights runs/mine/weights.safetensors --lengths 100 200 --profile
+    python scripts/benchmark.py --lengths 128 256 512 --batch-sizes 1 --evaluations 2 --repeats 1
+    python scripts/benchmark.py --training --lengths 104 --batch-sizes 10 180 --precision bfloat16
 
 How to read it. A line is one length and one batch size. For each, a run of sampling that is cut
 short to ``--evaluations`` evaluations of the network, spread over all noise levels as in the whole
@@ -32,6 +34,17 @@ read and write, each with the time that it would take at the speed of the refere
 copy of 64 MiB. An evaluation near the sum of both is as fast as these operators can be; small
 tensors stay in the cache, where bytes are cheaper than in the copy.
 
+Under the table stand the growth of the time with the length, as the exponent p of L^p between the
+shortest length of 128 residues and more and the longest (smallest batch), and what a backbone of
+the largest batch costs beside one of the smallest; of a CPU both by processor time.
+
+``--precision bfloat16`` samples under autocast (geometry stays float32), ``--compile`` compiles the
+network for each shape before its line is timed.
+
+``--training`` times steps of training instead, on random walks of each length: a batch is what is
+drawn, gathered, denoised and learned from in a step, with self-conditioning in half of the steps,
+motifs in a fifth, and Muon with AdamW.
+
 Only ``--threads`` threads are used; on a GPU the host waits for each evaluation, except with
 ``--whole``. Nothing is read from or written to structure files, so Biotite is not needed.
 """
@@ -43,14 +56,16 @@ import json
 import math
 import statistics
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -66,6 +81,9 @@ from protdiff.design.settings import SamplingSettings
 from protdiff.design.weights import DEFAULT_WEIGHTS, find_weights
 from protdiff.errors import ProtdiffError
 from protdiff.model import BackboneModel, load_checkpoint
+from protdiff.training import Trainer, TrainingConfig
+from protdiff.training.machine import compile_network, use_cpu
+from protdiff.training.sampling import BUCKET
 
 REFERENCE_SIZE = 1024
 COPIED = 2**24  # float32 numbers, 64 MiB: more than caches hold
@@ -87,6 +105,20 @@ class Timing:
     ratio: float
     peak_megabytes: float
     whole_run: bool
+
+
+@dataclass(frozen=True)
+class TrainingTiming:
+    """One line of the table of training."""
+
+    length: int
+    batch: int
+    milliseconds_per_step: float
+    samples_per_second: float
+    cpu_samples_per_second: float
+    matmul_milliseconds: float
+    ratio_per_sample: float
+    peak_megabytes: float
 
 
 @dataclass(frozen=True)
@@ -136,7 +168,8 @@ class Stopwatch:
     def _stop(self, *_: Any) -> None:
         stopped, cpu = self._now(), time.process_time()
         self.evaluations.append(stopped - self._started)
-        torch.mm(self._operand, self._operand)
+        with torch.autocast(self.model.device.type, enabled=False):
+            torch.mm(self._operand, self._operand)
         self.products.append(self._now() - stopped)
         self.wall += self.products[-1]
         self.cpu += time.process_time() - cpu
@@ -242,6 +275,130 @@ def time_sampling(
         get_peak_memory(model.device),
         whole,
     )
+
+
+def time_training(
+    length: int, batch: int, options: argparse.Namespace, device: torch.device
+) -> TrainingTiming:
+    """Time training steps at one length and batch size, network as by default."""
+    padded = -(-length // BUCKET) * BUCKET
+    reset_peak_memory(device)
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "walks.safetensors"
+        write_walks(data, length)
+        config = TrainingConfig(
+            data=str(data),
+            out=str(Path(folder) / "run"),
+            lengths=(length, length),
+            residues_per_batch=batch * padded,
+            device=device.type,
+            precision=options.precision,
+            compile=options.compile,
+        )
+        with use_cpu(options.threads):
+            trainer = Trainer(config)
+            for _ in range(options.warm_up):
+                trainer.step()
+            wait(device)
+            wall, cpu = time.perf_counter(), time.process_time()
+            for _ in range(options.steps):
+                trainer.step()
+            wait(device)
+            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    product = measure_product(device)
+    seconds = wall / options.steps
+    return TrainingTiming(
+        length=length,
+        batch=batch,
+        milliseconds_per_step=1e3 * seconds,
+        samples_per_second=batch / seconds,
+        cpu_samples_per_second=batch * options.steps / cpu,
+        matmul_milliseconds=1e3 * product,
+        ratio_per_sample=seconds / batch / product,
+        peak_megabytes=get_peak_memory(device),
+    )
+
+
+def write_walks(path: Path, length: int, chains: int = 64) -> None:
+    """Write prepared data of random walks; the time of a step does not depend on what they are."""
+    generator = torch.Generator().manual_seed(0)
+    steps = torch.randn(chains, length * 3, 3, generator=generator)
+    save_file(
+        {
+            "coordinates": (1.2 * steps.cumsum(dim=1)).reshape(-1, 3, 3),
+            "offsets": torch.arange(chains + 1) * length,
+            "cluster40": torch.arange(chains),
+            "held_out": torch.zeros(chains, dtype=torch.uint8),
+            "secondary": torch.randint(1, 4, (chains * length,), generator=generator).byte(),
+        },
+        path,
+        metadata={
+            "format": "protdiff-dataset",
+            "version": "2",
+            "ids": json.dumps([f"walk{k}" for k in range(chains)]),
+        },
+    )
+
+
+def measure_product(device: torch.device, repeats: int = 9) -> float:
+    """Return the median seconds of the reference product."""
+    operand = torch.randn(REFERENCE_SIZE, REFERENCE_SIZE, device=device)
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        torch.mm(operand, operand)
+        wait(device)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def wait(device: torch.device) -> None:
+    """Let the device finish what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def get_growth(lines: Sequence[Timing], device: torch.device) -> dict[str, float]:
+    """Return how the time of a backbone grows with the length, and what a large batch saves.
+
+    Returns
+    -------
+    dict
+        ``exponent``: p of L^p between the shortest length of 128 or more and the longest;
+        ``batch_L``: what a backbone of length L of the largest batch costs, in one of the smallest.
+    """
+
+    def cost(line: Timing) -> float:
+        # Of a CPU the time that it worked for us, which neighbours touch least.
+        on_cpu = device.type == "cpu"
+        return line.cpu_seconds_per_backbone if on_cpu else line.seconds_per_backbone
+
+    found: dict[str, float] = {}
+    smallest, largest = (pick(line.batch for line in lines) for pick in (min, max))
+    ends = [line for line in lines if line.batch == smallest and line.length >= 128]
+    if len(ends) > 1:
+        short, long = (pick(ends, key=lambda line: line.length) for pick in (min, max))
+        if long.length > short.length:
+            grown = cost(long) / cost(short)
+            found["exponent"] = math.log(grown) / math.log(long.length / short.length)
+    for line in lines:
+        if line.batch == largest > smallest:
+            single = next(
+                one for one in lines if one.batch == smallest and one.length == line.length
+            )
+            found[f"batch_{line.length}"] = cost(line) / cost(single)
+    return found
+
+
+def print_growth(found: dict[str, float]) -> None:
+    for name, value in found.items():
+        if name == "exponent":
+            print(f"time grows as L^{value:.2f} from 128 residues on")
+        else:
+            length = name.removeprefix("batch_")
+            print(
+                f"{length} residues: a backbone of the largest batch costs {value:.2f} of one alone"
+            )
 
 
 def profile_sampling(
@@ -357,8 +514,42 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add("--repeats", type=int, default=3, help="of the short run (%(default)s)")
     add("--whole", action="store_true", help="take seconds from one whole run")
     add("--profile", action="store_true", help="say where the time goes")
+    add("--precision", default="float32", choices=["float32", "bfloat16"], help="(%(default)s)")
+    add("--compile", action="store_true", help="compile the network for each shape")
+    add("--training", action="store_true", help="time training, not sampling")
+    add("--steps", type=int, default=20, help="of training that are timed (%(default)s)")
+    add("--warm-up", type=int, default=4, help="steps of training before (%(default)s)")
     add("--json", action="store_true", help="print one JSON object")
     return parser.parse_args(arguments)
+
+
+def measure_training(options: argparse.Namespace) -> None:
+    device = resolve_device(options.device)
+    if not options.json:
+        print(
+            f"training, {get_name(device)}, {torch.get_num_threads()} threads, "
+            f"torch {torch.__version__}; {options.precision}, {options.steps} steps"
+        )
+        print("length  batch     ms/step   samples/s  samples/CPU s  ratio/sample      MB")
+    lines = []
+    for length in options.lengths:
+        for batch in options.batch_sizes:
+            timing = time_training(length, batch, options, device)
+            lines.append(asdict(timing))
+            if not options.json:
+                print(
+                    f"{length:6d}  {batch:5d}  {timing.milliseconds_per_step:10.1f}"
+                    f"  {timing.samples_per_second:10.2f}"
+                    f"  {timing.cpu_samples_per_second:13.2f}"
+                    f"  {timing.ratio_per_sample:12.2f}  {timing.peak_megabytes:6.0f}",
+                    flush=True,
+                )
+    if options.json:
+        print(json.dumps({"device": get_name(device), "training": lines}, indent=2))
+
+
+def get_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -366,7 +557,10 @@ def measure(options: argparse.Namespace) -> None:
     model = load_checkpoint(find_weights(options.weights), device=device)
     settings = SamplingSettings()
     lines = []
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    if options.compile:
+        model = replace(model, network=compile_network(model.network))
+    name = get_name(device)
+    timings = []
     if not options.json:
         print(
             f"{model.name}, {name}, {torch.get_num_threads()} threads, torch {torch.__version__}; "
@@ -385,6 +579,7 @@ def measure(options: argparse.Namespace) -> None:
                 repeats=options.repeats,
                 whole=options.whole,
             )
+            timings.append(timing)
             line = asdict(timing)
             if not options.json:
                 print(
@@ -401,7 +596,10 @@ def measure(options: argparse.Namespace) -> None:
                 if not options.json:
                     print_profile(timing, found)
             lines.append(line)
-    if options.json:
+    growth = get_growth(timings, device)
+    if not options.json:
+        print_growth(growth)
+    else:
         report = {
             "weights": model.name,
             "sha256": model.sha256,
@@ -409,7 +607,9 @@ def measure(options: argparse.Namespace) -> None:
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
             "settings": asdict(settings),
+            "precision": options.precision,
             "timings": lines,
+            "growth": growth,
         }
         print(json.dumps(report, indent=2))
 
@@ -419,7 +619,13 @@ def main(arguments: list[str] | None = None) -> int:
     threads = torch.get_num_threads()
     torch.set_num_threads(options.threads)
     try:
-        measure(options)
+        if options.training:
+            measure_training(options)
+        else:
+            # Within it the network keeps geometry in single precision.
+            device = resolve_device(options.device).type
+            with torch.autocast(device, torch.bfloat16, enabled=options.precision == "bfloat16"):
+                measure(options)
     except ProtdiffError as error:
         print(f"benchmark: {error}", file=sys.stderr)
         return 2

@@ -5,9 +5,9 @@ The inputs are those of tests/fuzz, as many as wanted, in one process and one th
 
     python scripts/fuzz.py --inputs 100000 --seed 0 --out fuzz
 
-``OUT/counts.jsonl`` gets a line for each chunk of inputs, and the same command goes on after the
-last; inputs that make a fault are kept in ``OUT/failing`` with what they did. The exit code is 1 if
-there is one.
+``OUT/counts.jsonl`` gets a line for each chunk of 2,000 inputs, and the same command goes on after
+the last; inputs that make a fault are kept in ``OUT/failing`` with what they did. The exit code is
+1 if there is one.
 """
 
 from __future__ import annotations
@@ -51,14 +51,17 @@ def main() -> int:
             if chunk in finished:
                 continue
             begun = time.perf_counter()
-            outcomes = {}
+            outcomes, seconds = {}, {}
             for target in targets:
                 count = max(1, round(CHUNK * target.share / whole))
                 number = arguments.seed * 1_000_003 + chunk
                 failing = arguments.out / "failing"
+                start = time.process_time()
                 report = fuzz(target, count, place, number=number, failing=failing)
+                seconds[target.name] = round(time.process_time() - start, 3)
                 outcomes[target.name] = dict(report.outcomes)
             row = {"seed": arguments.seed, "chunk": chunk, "outcomes": outcomes}
+            row["cpu_seconds"] = seconds
             row["seconds"] = round(time.perf_counter() - begun, 1)
             done.append(row)
             with log.open("a") as file:
@@ -73,15 +76,19 @@ def report_counts(rows: list[dict[str, object]]) -> int:
     for row in rows:
         for name, outcomes in row["outcomes"].items():  # type: ignore[attr-defined]
             total.setdefault(name, Counter()).update(outcomes)
+    seconds: Counter[str] = Counter()
+    for row in rows:
+        seconds.update(row.get("cpu_seconds", {}))  # type: ignore[arg-type]
     faults = 0
-    print(f"{'target':18}{'inputs':>8}{'accepted':>10}{'refused':>9}  faults")
+    print(f"{'target':18}{'inputs':>8}{'accepted':>10}{'refused':>9}{'CPU ms':>8}  faults")
     for name, counter in total.items():
         bad = {kind: n for kind, n in counter.items() if kind not in ("accepted", "refused")}
         faults += sum(bad.values())
         told = ", ".join(f"{n} {kind}" for kind, n in bad.items()) or "0"
+        inputs = sum(counter.values())
         counts = f"{counter['accepted']:>10}{counter['refused']:>9}"
-        print(f"{name:18}{sum(counter.values()):>8}{counts}  {told}")
-    print(f"{'all':18}{sum(sum(counter.values()) for counter in total.values()):>8}")
+        print(f"{name:18}{inputs:>8}{counts}{1000 * seconds[name] / inputs:>8.1f}  {told}")
+    print(f"{'all':18}{sum(map(Counter.total, total.values())):>8}, CPU s {seconds.total():.0f}")
     return 1 if faults else 0
 
 

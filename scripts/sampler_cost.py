@@ -46,7 +46,6 @@ from torch import Tensor
 from protdiff.design import Designer, load
 from protdiff.design.generate import Generation
 from protdiff.design.samplers import (
-    GRID_NAMES,
     SAMPLER_NAMES,
     is_adaptive,
     make_grid,
@@ -502,7 +501,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("part", nargs="?", choices=PARTS, help="both without it")
     add("--out", type=Path, default=Path("sampler_cost"), help="folder (%(default)s)")
     add("--samplers", nargs="+", default=SAMPLER_NAMES, metavar="NAME", help="or module:object")
-    add("--grids", nargs="+", default=GRID_NAMES[:2], metavar="NAME", help="or module:object")
+    add(
+        "--grids", nargs="+", default=["karras", "log-snr"], metavar="NAME", help="or module:object"
+    )
     add("--budgets", nargs="+", type=int, default=BUDGETS, metavar="N", help="evaluations")
     add("--step-scales", nargs="+", type=float, default=[SamplingSettings().step_scale])
     add("--length", type=int, default=100, help="residues (%(default)s)")

@@ -16,6 +16,7 @@ import protdiff
 PACKAGE = Path(protdiff.__file__).parent
 FLOORS = {
     "errors": -1,  # everything may raise
+    "fields": 0,
     "files": 0,
     "lazy": 0,
     "toml": 0,
@@ -48,6 +49,7 @@ SINGLE_IMPORTERS = {
     "typer": "cli",
     "rich": "cli",
     "ray": "campaign",
+    "lightning_fabric": "training",
 }
 # Parsers and tools that judge what we write must not be what we write with.
 NOT_IN_THE_PACKAGE = {"gemmi", "tmtools", "pytest", "scipy", "pandas"}

@@ -1,12 +1,21 @@
 """The scripts run; how fast things are is nobody's business here."""
 
+import dataclasses
 import importlib.util
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+
+from protdiff.evaluation.novelty import Reference
+from protdiff.model import load_checkpoint, save_checkpoint
+from protdiff.structure import Backbone, build_backbone, write_backbone
+from protdiff.training.dataset import BackboneDataset
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 BENCHMARK = SCRIPTS / "benchmark.py"
@@ -14,6 +23,8 @@ BENCHMARK = SCRIPTS / "benchmark.py"
 
 @pytest.fixture
 def load_script(monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPTS)  # where a script finds another
+
     def load(name):
         spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
         module = importlib.util.module_from_spec(spec)
@@ -163,3 +174,343 @@ def test_sampler_cost_draws_its_figure(load_script, tmp_path):
     backbones.append((script.Cell("dormand-prince", "karras", None), {"failed": "too stiff"}))
     assert script.draw(tmp_path / "figure.png", analytic, backbones, (0.01, 0.001))
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_released_weights_tell_of_all_parts_of_their_training(
+    tmp_path, tiny_weights, capsys, load_script
+):
+    release = load_script("release_weights")
+    run = tmp_path / "run"
+    run.mkdir()
+    model = load_checkpoint(tiny_weights)
+    card = {"lengths": [40, 60], "steps": 20, "samples": 160, "training_seconds": 9}
+    card |= {"initial_weights": "others"}
+    save_checkpoint(run / "weights.safetensors", replace(model, metadata=card))
+    (run / "config.json").write_text('{"secondary_structure": 0.5}')
+    log = "step,samples,seconds,held_out,held_out_0-1,links\n"
+    (run / "log.csv").write_text(log + "10,80,4,.2,.3,1\n20,160,9,,,\n")
+    earlier = tmp_path / "earlier.csv"
+    earlier.write_text(log + "5,40,2.4,.4,.5,1\n7,56,3.4,,,\n")
+    out = tmp_path / "released.safetensors"
+    words = ["--description", "tiny", "--hardware", "none", "--out", str(out)]
+    assert release.main([str(run), "--earlier", str(earlier), *words]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert load_checkpoint(out).metadata == printed
+    assert (printed["steps"], printed["samples"], printed["training_seconds"]) == (27, 216, 12)
+    assert printed["held_out_loss"] == {"held_out": 0.2, "held_out_0-1": 0.3}
+    assert release.main([str(run), *words]) == 2
+    assert "exists" in capsys.readouterr().err
+
+
+MOTIFS = """\
+name\tfile\tcontig\ttotal_length\tredesignable_residues
+one\thelix.pdb\t10-20,A3-14,10-20\t40-44\tA3-5
+two\thelix.pdb\t15,A3-8,5,A20-25,10-20\t45\t
+"""
+
+
+@pytest.fixture
+def benchmark_motifs(load_script, tiny_weights, tmp_path):
+    """Run the script on two problems and the tiny model; returns the code and the rows."""
+    helix = Backbone.from_coordinates(build_backbone([-62.0] * 30, -42.0))
+    write_backbone(tmp_path / "motifs" / "helix.pdb", helix)
+    (tmp_path / "motifs" / "problems.tsv").write_text(MOTIFS)
+    script = load_script("benchmark_motifs")
+
+    def run(*arguments):
+        fixed = ["--weights", str(tiny_weights), "--device", "cpu", "--out", str(tmp_path / "out")]
+        fixed += ["--steps", "2", "--num", "2"]
+        code = script.main([str(tmp_path / "motifs"), *fixed, *map(str, arguments)])
+        report = tmp_path / "out" / "benchmark.json"
+        return code, json.loads(report.read_text())["rows"] if report.exists() else []
+
+    run.script = script
+    return run
+
+
+def test_motif_problems_are_scaffolded_judged_and_gone_on_with(
+    benchmark_motifs, tmp_path, capsys, monkeypatch
+):
+    methods = ("--method", "replacement", "amortized")
+    code, rows = benchmark_motifs(*methods, "--problems", "one")
+    assert code == 0
+    assert [(row["problem"], row["method"]) for row in rows] == [
+        ("one", "replacement"),
+        ("one", "amortized"),
+    ]
+    for row in rows:
+        assert row["designs"] == 2
+        assert row["motif_rmsd"] < 0.01
+        assert 0 <= row["unique_good"] <= row["unique_passing"] <= row["clusters"] <= 2
+        assert row["cpu_seconds"] > 0
+        assert row["times_unconditional"] > 0
+    # What is there is not made again, and other problems join it.
+    before = (tmp_path / "out" / "costs.jsonl").read_text()
+    code, rows = benchmark_motifs(*methods)
+    assert code == 0
+    assert [row["problem"] for row in rows] == ["one", "one", "two", "two"]
+    assert (tmp_path / "out" / "costs.jsonl").read_text().startswith(before)
+    # Nothing changed, so nothing is judged or made.
+    monkeypatch.setattr(benchmark_motifs.script, "judge", None)
+    assert benchmark_motifs(*methods)[1] == rows
+    assert benchmark_motifs("--report", *methods, "--problems", "two")[1][:2] == rows[2:]
+    table = (tmp_path / "out" / "benchmark.md").read_text()
+    assert "| two | amortized | 2 |" in table
+    assert (tmp_path / "out" / "benchmark.csv").read_text().startswith("problem,method,designs")
+    capsys.readouterr()
+
+
+def test_a_motif_benchmark_stops_in_time_and_names_what_is_wrong(benchmark_motifs, capsys):
+    code, rows = benchmark_motifs("--minutes", 0)
+    assert (code, rows) == (0, [])
+    assert "the time is over" in capsys.readouterr().err
+    assert benchmark_motifs("--problems", "three")[0] == 2
+    assert "no problem 'three'" in capsys.readouterr().err
+    assert benchmark_motifs("--method", "magic")[0] == 2
+
+
+def test_a_sound_seam_is_told_from_a_strained_one(load_script):
+    script = load_script("benchmark_motifs")
+    torsions = np.full(12, -62.0), np.full(12, -42.0), np.full(12, 180.0)
+    mask = (np.arange(12) >= 4) & (np.arange(12) < 9)
+    helix = Backbone.from_coordinates(build_backbone(*torsions), motif_mask=mask)
+    assert script.check_seams(helix) == [True, True]
+    x = helix.coordinates.copy()
+    x[9:] += 0.15
+    assert script.check_seams(helix.with_coordinates(x)) == [True, False]
+
+
+def test_a_native_is_denoised_nearer_with_its_own_motif(load_script):
+    """The released weights on two chains that they were not trained on."""
+    testing = pytest.importorskip("tmtools.testing")
+    script = load_script("benchmark_motifs")
+    model = script.load().model
+    paths = [Path(testing.get_pdb_path(name)).with_suffix(".pdb") for name in ("2gtl", "7ok9")]
+    found = {
+        noise: np.array(
+            [
+                script.measure_native(model, native, script.write_native_contig(native), noise)
+                for native in script.iterate_natives(paths)
+            ]
+        )
+        for noise in (1.0, 4.0)
+    }
+    assert (found[1.0][:, 0] < 1.0).all()
+    assert found[1.0][:, 0].mean() < found[1.0][:, 1].mean()
+    assert (found[4.0][:, 0] < 0.96 * found[4.0][:, 1]).all()
+
+
+@pytest.fixture
+def load_test(load_script):
+    return load_script("load_test")
+
+
+LINUX = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="it reads /proc")
+
+
+@LINUX
+@pytest.mark.slow
+def test_load_test_watches_a_campaign_and_goes_on(load_test, tiny_weights, tmp_path, capsys):
+    arguments = ["--out", str(tmp_path), "--weights", str(tiny_weights), "--steps", "4"]
+    arguments += ["--single", "2", "--length", "30-40", "--every", "0.2"]
+    assert load_test.main([*arguments, "--num", "20"]) == 0
+    first = json.loads((tmp_path / "load.json").read_text())
+    assert first["campaign"]["designs"] == 20
+    assert first["single"]["designs"] == 2
+    assert first["memory"]["peak_mb"] > 50
+    assert (tmp_path / "memory.png").read_bytes().startswith(b"\x89PNG")
+    # What is done is not made again; more is made by a second process, whose looks are added.
+    looks = load_test.read_looks(tmp_path / "memory.csv")
+    assert load_test.main([*arguments, "--num", "20"]) == 0
+    assert load_test.read_looks(tmp_path / "memory.csv") == looks
+    assert load_test.main([*arguments, "--num", "40"]) == 0
+    more = load_test.read_looks(tmp_path / "memory.csv")
+    assert more[: len(looks)] == looks
+    assert (more[-1].process, more[-1].designs) == (2, 40)
+    assert "campaign: 40 designs" in capsys.readouterr().out
+
+
+def test_load_test_finds_a_slope_beside_the_lengths(load_test):
+    looks = [
+        load_test.Look(process, 0.0, 0.0, designs, length, memory, memory)
+        for process, level in ((1, 300.0), (2, 350.0))
+        for designs in range(1000 * (process - 1), 1000 * process + 1, 4)
+        for length in [60 + designs % 500 / 12]  # as a campaign works through a block
+        for memory in [level + 0.003 * designs + 0.5 * length]
+    ]
+    for cold in (*range(50), *range(251, 300)):  # caches fill, which is no slope
+        looks[cold] = dataclasses.replace(looks[cold], rss_mb=100.0)
+    points = load_test.select_points(looks, designs=2000)
+    assert min(point.designs for point in points) >= 200
+    slope, error = load_test.fit_slope(points)
+    assert slope == pytest.approx(3.0, abs=1e-6)  # MB by 1,000 designs
+    assert error < 1e-6
+    rng = load_test.np.random.default_rng(0)
+    noisy = [dataclasses.replace(look, rss_mb=look.rss_mb + rng.normal(0, 5)) for look in looks]
+    slope, error = load_test.fit_slope(load_test.select_points(noisy, designs=2000))
+    assert abs(slope - 3.0) < 4 * error < 20
+
+
+def test_load_test_cuts_off_a_line_that_a_kill_tore(load_test, tmp_path):
+    path = tmp_path / "memory.csv"
+    path.write_text(
+        "process,seconds,cpu_seconds,designs,length,rss_mb,peak_mb\n"
+        "1,3.0,2.5,7,80.5,300.0,310.0\n1,6.0,5."
+    )
+    assert load_test.read_looks(path) == [load_test.Look(1, 3.0, 2.5, 7, 80.5, 300.0, 310.0)]
+    assert path.read_bytes().endswith(b"310.0\n")
+
+
+def helix(length):
+    return build_backbone(np.full(length, -62.0), -42.0)
+
+
+@pytest.fixture
+def write_helices(tmp_path):
+    """Return a function that writes a run of ideal helices, and of designs without a file."""
+
+    def write(num=3, without=()):
+        folder = tmp_path / "run"
+        folder.mkdir()
+        lines = []
+        for index in range(num):
+            file = f"design_{index:04d}.pdb"
+            write_backbone(folder / file, Backbone.from_coordinates(helix(40)))
+            lines.append({"index": index, "file": file, "length": 40})
+        for change in without:
+            lines.append({"index": len(lines), "file": None, "length": 40, **change})
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (folder / "manifest.jsonl").write_text(text)
+        return folder
+
+    return write
+
+
+def test_the_panel_knows_helices_for_what_they_are(load_script, write_helices, tmp_path, capsys):
+    script = load_script("panel")
+    # One more was no protein at all, and one was kept out by the user: the first counts.
+    folder = write_helices(3, without=[{}, {"rejected": ["clashing"]}])
+    out = ["--aligner", "biotite", "--out", str(tmp_path / "out")]
+    assert script.main([str(folder), *out]) == 0
+    (found,) = json.loads((tmp_path / "out" / "panel.json").read_text())
+    figures = {row["quantity"]: (row["figure"], row["holds"]) for row in found["targets"]}
+    assert figures["unbroken"] == (0.75, False)
+    assert figures["all_helix"] == (0.75, False)
+    assert figures["links"] == (1.0, True)
+    assert figures["n_ca_c_sd"][0] < 0.1  # ideal angles, but for the digits of the file
+    assert figures["strand"] == (0.0, False)
+    assert figures["clusters_per_design"] == (pytest.approx(1 / 3, abs=1e-4), False)
+    assert figures["nearest_known_tm"] == (None, None)
+    assert found["notes"] == ["1 designs that --filter kept out are not counted"]
+    table = capsys.readouterr().out
+    assert (tmp_path / "out" / "panel.md").read_text() in table
+    assert "run: 4 designs" in table
+    held = sum(holds is True for _, holds in figures.values())
+    assert f"| targets that hold |  | {held} of {len(script.TARGETS) - 2} |" in table
+
+
+def test_the_panel_compares_with_known_structures(load_script, write_helices, tmp_path, capsys):
+    script = load_script("panel")
+    folder = write_helices(2)
+    aligned = ["--aligner", "biotite", "--novelty-num", "1"]
+    assert script.main([str(folder), "--reference", str(folder), *aligned]) == 0
+    (line,) = [row for row in capsys.readouterr().out.splitlines() if "chain, largest" in row]
+    assert "**1.000 no**" in line  # each of them is known
+    assert script.main([str(tmp_path)]) == 2
+    assert "holds no manifest.jsonl" in capsys.readouterr().err
+
+
+def test_targets_are_as_wide_as_they_say(load_script):
+    targets = {target.name: target for target in load_script("panel").TARGETS}
+    assert str(targets["n_ca_c"]) == "109.9–111.9"
+    assert str(targets["n_ca_c_sd"]) == "≤ 4.5"
+    for name, good, bad in (("links", 0.99, 0.989), ("clashes", 0.5, 0.51), ("n_ca_c", 110, 112)):
+        assert targets[name].holds(good) is True
+        assert targets[name].holds(bad) is False
+    assert targets["links"].holds(float("nan")) is None
+
+
+def test_the_temperature_curve_goes_on_where_it_was(load_script, tiny_weights, tmp_path, capsys):
+    script = load_script("temperature")
+    tiny = ["--weights", str(tiny_weights), "--device", "cpu", "--length", "30", "--num", "2"]
+    knobs = ["--temperatures", "0.5", "1", "--step-scale", "1", "--step-scales", "1", "1.1"]
+    arguments = [*tiny, *knobs, "--steps", "2", "--out", str(tmp_path)]
+    assert script.main(arguments) == 0
+    table = capsys.readouterr().out
+    assert table == (tmp_path / "temperature.md").read_text()
+    rows = json.loads((tmp_path / "temperature.json").read_text())
+    cells = [(row["temperature"], row["step_scale"]) for row in rows]
+    assert cells == [(0.5, 1), (1, 1), (1, 1.1)]  # what both knobs have in common is made once
+    manifests = sorted(tmp_path.glob("*/manifest.jsonl"))
+    assert [path.parent.name for path in manifests] == ["t0.5_s1", "t1_s1", "t1_s1.1"]
+    assert all(len(path.read_text().splitlines()) == 2 for path in manifests)
+    before = [path.stat().st_mtime_ns for path in manifests]
+    assert script.main(arguments) == 0
+    assert [path.stat().st_mtime_ns for path in manifests] == before
+    assert script.main([*arguments, "--seed", "1"]) == 2
+    assert "other settings" in capsys.readouterr().err
+
+
+def make_walks(lengths, seed):
+    rng = np.random.default_rng(seed)
+    steps = torch.tensor(rng.normal(size=(sum(lengths), 3, 3)), dtype=torch.float32)
+    return BackboneDataset(
+        steps.reshape(-1, 3).cumsum(0).reshape(-1, 3, 3),
+        torch.cat([1 + torch.arange(n) // 5 % 3 for n in lengths]).byte(),
+        torch.tensor([0, *np.cumsum(lengths)]),
+        torch.arange(len(lengths)),
+        tuple(f"walk{seed}_{k}" for k in range(len(lengths))),
+    )
+
+
+def test_memorisation_compares_like_with_like(load_script):
+    script = load_script("memorisation")
+    held_out, training = make_walks([40, 50, 60, 41], 0), make_walks([60, 90, 41, 52, 40, 90], 1)
+    chosen, partners = script.choose_pairs(held_out, training, 4)
+    assert len(set(partners)) == len(set(chosen)) == 4
+    # A residue more weighs less than another structure, so that lengths are near, not equal.
+    assert held_out.lengths[chosen].tolist() == [40, 41, 50, 60]
+    assert max(training.lengths[partners].tolist()) <= 60
+
+
+def test_memorisation_sees_what_a_network_knows_by_heart(load_script, tiny_model, monkeypatch):
+    script = load_script("memorisation")
+    data = make_walks([40, 44, 41], 0)
+    arguments = (tiny_model, data, [0, 1, 2], [0.1, 4.0])
+    one, three = (script.measure_deviations(*arguments, seed=0, batch_size=size) for size in (1, 3))
+    # The noise of a chain is its own; what is left is rounding.
+    assert np.abs(one - three).max() < 1e-3
+    # A network that knows nothing leaves the noise, of which three coordinates make an atom's.
+    monkeypatch.setattr(
+        script.NoisyBatch,
+        "denoise",
+        lambda batch, *_: [batch.clean + batch.noise_ratio[:, None, None, None] * batch.noise],
+    )
+    left = script.measure_deviations(*arguments, seed=0, batch_size=2)
+    atoms = 3 * data.lengths[:, None].numpy()
+    sigma = np.array([0.1, 4.0]) * np.sqrt(3)
+    # The root of a mean of squares of 3 n standard normal numbers.
+    assert (np.abs(left / sigma - 1) < 5 / np.sqrt(6 * atoms)).all()
+    monkeypatch.setattr(script.NoisyBatch, "denoise", lambda batch, *_: [batch.clean])
+    assert script.measure_deviations(*arguments, seed=0, batch_size=2).max() == 0
+
+
+def test_memorisation_prints_its_tables(
+    load_script, tiny_weights, write_helices, tmp_path, monkeypatch, capsys
+):
+    script = load_script("memorisation")
+    parts = make_walks([30, 31], 1), make_walks([31, 30], 0)
+    monkeypatch.setattr(script, "load_dataset", lambda *_: parts)
+    run = write_helices(2)
+    monkeypatch.setattr(script, "load_references", lambda *_, **__: [Reference("known", helix(40))])
+    common = ["anything", "--weights", str(tiny_weights), "--device", "cpu", "--levels", "1", "4"]
+    more = ["--designs", str(run), "--out", str(tmp_path / "found.json"), "--quiet"]
+    assert script.main([*common, *more]) == 0
+    table = capsys.readouterr().out
+    assert "| design_0000.pdb | known | 1.000 |" in table
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert [len(row["rmsd"]) for row in found["held_out"] + found["seen"]] == [2] * 4
+    gap = np.mean([a["rmsd"][0] for a in found["held_out"]]) - np.mean(
+        [b["rmsd"][0] for b in found["seen"]]
+    )
+    assert f"| {gap:+.3f} ±" in table

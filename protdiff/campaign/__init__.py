@@ -6,10 +6,10 @@ from protdiff.lazy import make_lazy
 
 if TYPE_CHECKING:
     from protdiff.campaign.config import Campaign, Job, load_campaign
-    from protdiff.campaign.design_filter import DesignFilter
     from protdiff.campaign.ray_engine import run_campaign_with_ray
     from protdiff.campaign.run import run_campaign
     from protdiff.campaign.status import CampaignStatus, JobStatus, read_status
+    from protdiff.design.filter import DesignFilter
 
 __all__ = [
     "Campaign",
@@ -28,7 +28,7 @@ __getattr__, __dir__ = make_lazy(
     {
         "Campaign": "protdiff.campaign.config",
         "CampaignStatus": "protdiff.campaign.status",
-        "DesignFilter": "protdiff.campaign.design_filter",
+        "DesignFilter": "protdiff.design.filter",
         "Job": "protdiff.campaign.config",
         "JobStatus": "protdiff.campaign.status",
         "load_campaign": "protdiff.campaign.config",

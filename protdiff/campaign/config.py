@@ -47,13 +47,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from protdiff.campaign.design_filter import DesignFilter, has_motif_numbers
-from protdiff.campaign.fields import check_keys, read_fields
 from protdiff.design.conditions import ConditionOptions
+from protdiff.design.filter import DesignFilter, has_motif_numbers
 from protdiff.design.samplers import DEFAULT_METHOD, METHODS, check_name
 from protdiff.design.settings import SamplingSettings
 from protdiff.design.weights import DEFAULT_WEIGHTS
 from protdiff.errors import InputError
+from protdiff.fields import check_keys, read_fields
 from protdiff.structure.lengths import LengthRange, parse_length
 from protdiff.toml import read_toml
 
@@ -84,7 +84,7 @@ class Job:
         Residues of designs from nothing, as :class:`~protdiff.design.generate.Generation` has it.
     motif, contig, total_length, method, redesignable
         Of designs around a motif, as :class:`~protdiff.design.scaffold.Scaffolding` has them;
-        ``motif`` is a file.
+        ``motif`` is a file, or several.
     model, strict
         How the motif's file is read.
     sampling
@@ -104,7 +104,7 @@ class Job:
     name: str
     num: int
     length: LengthRange | None = None
-    motif: str | None = None
+    motif: str | tuple[str, ...] | None = None
     contig: str | None = None
     total_length: LengthRange | None = None
     method: str = DEFAULT_METHOD
@@ -144,6 +144,13 @@ class Job:
                 raise InputError(f"{entry.name} goes with a motif, and there is none")
         if has_motif_numbers(self.filter.limits):
             raise InputError("the filter asks for the RMSD of a motif, and there is none")
+
+    @property
+    def motif_files(self) -> tuple[str, ...]:
+        """The files of the motif; none for designs from nothing."""
+        if self.motif is None:
+            return ()
+        return (self.motif,) if isinstance(self.motif, str) else self.motif
 
     @property
     def most(self) -> int:

@@ -79,7 +79,9 @@ def run_campaign_with_ray(
         out=str(Path(campaign.out).absolute()),
         weights=str(find_weights(campaign.weights).absolute()),
         jobs=tuple(
-            job if job.motif is None else replace(job, motif=str(Path(job.motif).absolute()))
+            job
+            if job.motif is None
+            else replace(job, motif=tuple(str(Path(file).absolute()) for file in job.motif_files))
             for job in campaign.jobs
         ),
     )

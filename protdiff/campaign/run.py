@@ -163,7 +163,7 @@ def explain_campaign(campaign: Campaign, designer: Designer | None = None) -> di
             for chunk in schedule.iterate_asked(job)
             for index in chunk.indices
         ]
-        what = "backbones" if job.motif is None else f"{job.contig} of {job.motif}"
+        what = "backbones" if job.motif is None else f"{job.contig} of {', '.join(job.motif_files)}"
         own = {**asdict(state), "shortest": min(lengths), "longest": max(lengths)}
         own["mean_length"] = round(sum(lengths) / len(lengths), 1)
         own["open"] = job.filter.until_passing and not state.settled

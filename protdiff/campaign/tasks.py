@@ -17,11 +17,12 @@ from protdiff.design.seeds import derive_seed
 from protdiff.errors import InputError
 from protdiff.files import write_atomically
 from protdiff.model import BackboneModel
-from protdiff.structure import parse_contig, read_backbone
+from protdiff.structure import join_backbones, parse_contig, read_backbone
 
 __all__ = ["RECORD", "check_campaign", "derive_job_seed", "make_task", "open_record"]
 
 RECORD = "campaign.json"
+LONGEST_VALUE = 200
 MOST_NAMED = 5
 """So many differences are named when a campaign is refused."""
 
@@ -48,11 +49,14 @@ def make_task(campaign: Campaign, job: Job) -> RunTask:
     seed = derive_job_seed(campaign.seed, job.name)
     try:
         conditioners = job.conditions.make()
-        if job.motif is None:
+        if job.length is not None:
             return Generation(job.length, seed, job.sampling, conditioners)
         assert job.contig is not None
+        sources = [
+            read_backbone(file, model=job.model, strict=job.strict) for file in job.motif_files
+        ]
         return Scaffolding(
-            read_backbone(job.motif, model=job.model, strict=job.strict),
+            join_backbones(sources),
             parse_contig(job.contig),
             seed,
             job.sampling,
@@ -121,8 +125,9 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(record, dict) and isinstance(record["jobs"], dict):
-            return record
+        jobs = record["jobs"] if isinstance(record, dict) else None
+        if isinstance(jobs, dict) and all(isinstance(job, dict) for job in jobs.values()):
+            return dict(record)
     except (OSError, ValueError, KeyError, RecursionError):
         pass
     raise InputError(f"{path} is damaged; restore it, or start again with --overwrite")
@@ -174,4 +179,9 @@ def _find_differences(existing: Mapping[str, Any], record: Mapping[str, Any]) ->
 
 
 def _word(key: str, before: Any, now: Any) -> str:
-    return f"{key} {json.dumps(before)}, now {json.dumps(now)}"
+    return f"{key} {_shorten(before)}, now {_shorten(now)}"
+
+
+def _shorten(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."

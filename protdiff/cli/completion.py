@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from protdiff.design.samplers import GRID_NAMES, METHODS, SAMPLER_NAMES
+from protdiff.design.samplers import GRID_NAMES, HOLDS, METHODS, SAMPLER_NAMES
 from protdiff.design.weights import list_weights
+from protdiff.training.preset import list_presets
 
 __all__ = [
     "complete_grid",
+    "complete_hold",
     "complete_method",
+    "complete_preset",
     "complete_sampler",
     "complete_symmetry",
     "complete_weights",
@@ -29,7 +32,9 @@ def _complete(names: Iterable[str]) -> Callable[[str], list[str]]:
 complete_sampler = _complete(SAMPLER_NAMES)
 complete_grid = _complete(GRID_NAMES)
 complete_method = _complete(METHODS)
+complete_preset = _complete(list_presets())
 complete_symmetry = _complete(_USUAL_SYMMETRIES)
+complete_hold = _complete(HOLDS)
 
 
 def complete_weights(incomplete: str) -> list[str]:

@@ -21,8 +21,15 @@ __all__ = ["contig"]
 @explain_failures
 def contig(
     text: Annotated[str, typer.Argument(help="As 10-40/A163-181/10-40.", metavar="CONTIG")],
-    structure: Annotated[
-        Path | None, typer.Argument(help="Structure that it names residues of.")
+    structures: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Structure that it names residues of.", metavar="[FILE...]"),
+    ] = None,
+    pdb: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--pdb", help="The same, as an option; repeated for several files.", metavar="FILE"
+        ),
     ] = None,
     total_length: Annotated[
         str | None, typer.Option("--total-length", help="Residues of the whole design, as 50-75.")
@@ -39,10 +46,16 @@ def contig(
 
     Example: protdiff contig 10-40/A163-181/10-40 5TPN.pdb --total-length 75
     """
-    from protdiff.structure import explain_contig, parse_contig, read_backbone
+    from protdiff.structure import (
+        explain_contig,
+        join_backbones,
+        parse_contig,
+        read_backbone,
+    )
 
     parsed = parse_contig(text)
-    backbone = None if structure is None else read_backbone(structure)
+    files = [*(structures or ()), *(pdb or ())]
+    backbone = join_backbones([read_backbone(path) for path in files]) if files else None
     rows = explain_contig(parsed, backbone)
     problems = [f"{row.text}: {row.problem}" for row in rows if row.problem is not None]
     facts = {} if problems else _draw_layouts(parsed, backbone, total_length, num, seed)

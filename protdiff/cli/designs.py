@@ -18,15 +18,37 @@ from protdiff.cli.display import (
     show_bar,
     summarise_records,
 )
+from protdiff.errors import InputError, ProtdiffError
 
 if TYPE_CHECKING:
     from protdiff.design.designer import Designer
+    from protdiff.design.filter import DesignFilter
     from protdiff.design.run import OutputSettings, RunTask
 
-__all__ = ["run_and_report"]
+__all__ = ["read_filter", "run_and_report"]
 
 MOST_ROWS = 40
 """Longer tables are cut; the manifest has every line."""
+
+
+def read_filter(
+    texts: Sequence[str] | None, num: int, max_draws: int | None, *, motif: bool = False
+) -> DesignFilter | None:
+    """Read what --filter asks, and check --max-draws against it.
+
+    Raises
+    ------
+    InputError
+        A condition cannot be read, or the designs that are wanted cannot be drawn.
+    """
+    if not texts:
+        if max_draws is not None:
+            raise InputError("--max-draws goes with --filter; give what designs are to meet")
+        return None
+    from protdiff.design.filter import limit_draws, parse_filter
+
+    limit_draws(num, max_draws)
+    return parse_filter(texts, motif=motif)
 
 
 def run_and_report(
@@ -41,26 +63,34 @@ def run_and_report(
     json: bool,
     quiet: bool,
     dry_run: bool = False,
+    filter: DesignFilter | None = None,
+    max_draws: int | None = None,
 ) -> None:
-    """Make the designs that are missing in a folder and print a table of all."""
-    from protdiff.design.run import run_designs
+    """Make the designs that are missing in a folder and print a table of all that are kept."""
+    from protdiff.design.run import is_kept, run_designs
 
     if dry_run:
-        _print_plan(designer, task, out, num, output, overwrite=overwrite, json=json, quiet=quiet)
+        options = {"overwrite": overwrite, "json": json, "quiet": quiet}
+        _print_plan(designer, task, out, num, output, filter, **options)
         return
-    present = 0
+    present = total = 0
+    begun = False
 
-    def begin(missing: int) -> None:
-        nonlocal present
-        present = num - missing
-        bar.set_total(missing)
-        if present and not (quiet or json):
+    def begin(there: int, missing: int) -> None:
+        nonlocal present, total, begun
+        present = there
+        total += missing
+        bar.set_total(total)
+        if present and not (begun or quiet or json):
             typer.echo(f"{out} holds {present} of {num} designs; making the rest", err=True)
+        begun = True
 
     def count(record: Mapping[str, Any]) -> None:
         nonlocal present
-        present += 1
-        bar.describe(str(record["file"] or "a design that is not finite"))
+        present += is_kept(record)
+        rejected = ", ".join(record.get("rejected", ()))
+        without = f"one was rejected: {rejected}" if rejected else "a design that is not finite"
+        bar.describe(str(record["file"] or without))
 
     try:
         with show_bar("sampling", quiet=quiet) as bar:
@@ -70,6 +100,9 @@ def run_and_report(
                 out,
                 num,
                 output=output,
+                filter=filter,
+                until_kept=filter is not None,
+                max_draws=max_draws,
                 batch_size=batch_size,
                 overwrite=overwrite,
                 on_start=begin,
@@ -86,11 +119,23 @@ def run_and_report(
             "left out, and their designs made again",
             err=True,
         )
+    kept = result.kept
     if json:
         print_json(result.records)
     elif not quiet:
-        print_records(result.records)
-        typer.echo(f"{summarise_records(result.records)}, in {out}")
+        print_records(kept)
+        if filter is None:
+            typer.echo(f"{summarise_records(kept)}, in {out}")
+    if filter is not None:
+        counts = f"{len(kept)} of {result.drawn} drawn pass"
+        if not quiet:
+            # JSON has a line for each that was drawn; what it comes to is for whoever watches.
+            typer.echo(f"{counts}, in {out}", err=json)
+        if len(kept) < num:
+            raise ProtdiffError(
+                f"{counts}, and {num} are wanted; --max-draws allows no more, so raise it, and the "
+                "same command goes on"
+            )
 
 
 def _print_plan(
@@ -99,6 +144,7 @@ def _print_plan(
     out: Path,
     num: int,
     output: OutputSettings,
+    filter: DesignFilter | None,
     *,
     overwrite: bool,
     json: bool,
@@ -106,7 +152,7 @@ def _print_plan(
 ) -> None:
     from protdiff.design.plan import plan_designs
 
-    plan = plan_designs(designer, task, out, num, output=output, overwrite=overwrite)
+    plan = plan_designs(designer, task, out, num, output=output, filter=filter, overwrite=overwrite)
     lengths = list(plan.lengths.values())
     print_plan(
         {

@@ -42,6 +42,7 @@ def generate(
     batch_size: options.BatchSize = None,
     sampler: options.Sampler = DEFAULTS.sampler,
     steps: options.Steps = DEFAULTS.steps,
+    fast: options.Fast = False,
     temperature: options.Temperature = DEFAULTS.temperature,
     step_scale: options.StepScale = DEFAULTS.step_scale,
     grid: options.Grid = DEFAULTS.grid,
@@ -57,6 +58,8 @@ def generate(
     trajectory: options.Trajectory = False,
     cbeta: options.CBeta = False,
     residue_name: options.ResidueName = "GLY",
+    filter: options.Filter = None,
+    max_draws: options.MaxDraws = None,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     json: options.Json = False,
@@ -70,6 +73,7 @@ def generate(
 
     Example: protdiff generate --length 60-128 --num 32 --out designs
     """
+    del fast  # it has set the defaults of the others
     settings = SamplingSettings(
         sampler=sampler,
         steps=steps,
@@ -81,26 +85,27 @@ def generate(
         secondary_structure=secondary_structure,
     )
     # What can be wrong with the input shows before torch is imported, which takes seconds.
+    from protdiff.cli.designs import read_filter, run_and_report
     from protdiff.structure import parse_length
 
-    asked = ConditionOptions(
+    conditions = ConditionOptions(
         symmetry=symmetry,
         start=None if start is None else str(start),
         noise=noise,
         potential=tuple(potential or ()),
         conditioner=tuple(conditioner or ()),
     )
+    asked = read_filter(filter, num, max_draws)
     if length is not None:
         parse_length(length)
-    asked.start_backbone  # noqa: B018 - which reads it
+    conditions.start_backbone  # noqa: B018 - which reads it
     find_weights(weights)
 
-    from protdiff.cli.designs import run_and_report
     from protdiff.design.designer import load
     from protdiff.design.generate import Generation
     from protdiff.design.run import OutputSettings
 
-    task = Generation(length, seed, settings, asked.make())
+    task = Generation(length, seed, settings, conditions.make())
     output = OutputSettings(format.value, trajectory, cbeta, residue_name)
     run_and_report(
         load(weights, device),
@@ -108,6 +113,8 @@ def generate(
         out,
         num,
         output=output,
+        filter=asked,
+        max_draws=max_draws,
         batch_size=batch_size,
         overwrite=overwrite,
         dry_run=dry_run,

@@ -10,6 +10,7 @@ import typer
 from protdiff.cli.campaign import campaign
 from protdiff.cli.contig import contig
 from protdiff.cli.evaluate import evaluate
+from protdiff.cli.export import export
 from protdiff.cli.failure import INTERRUPTED, explain_usage, is_usage_error
 from protdiff.cli.fetch import fetch
 from protdiff.cli.generate import generate
@@ -41,6 +42,7 @@ for command, panel in (
     (scaffold, "Design"),
     (campaign, "Design"),
     (contig, "Design"),
+    (export, "Design"),
     (evaluate, "Judge"),
     (likelihood, "Judge"),
     (report, "Judge"),

@@ -15,7 +15,7 @@ from protdiff.cli.completion import (
     complete_weights,
 )
 from protdiff.design.conditions import DEFAULT_NOISE
-from protdiff.design.samplers import GRID_NAMES, SAMPLER_NAMES
+from protdiff.design.samplers import FAST, GRID_NAMES, SAMPLER_NAMES
 
 __all__ = [
     "BatchSize",
@@ -25,11 +25,14 @@ __all__ = [
     "Device",
     "DryRun",
     "ExcludedVolume",
+    "Fast",
+    "Filter",
     "Format",
     "From",
     "Grid",
     "Hand",
     "Json",
+    "MaxDraws",
     "Noise",
     "Num",
     "Out",
@@ -143,6 +146,46 @@ Grid = Annotated[
     ),
 ]
 
+Filter = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter",
+        help="Draw until --num designs meet a condition, and keep only those: pass (every quick "
+        "check), or a number of the quality, as strand>=0.2; several with commas, or repeated.",
+        rich_help_panel=OUTPUT,
+        show_default="keep all",
+    ),
+]
+MaxDraws = Annotated[
+    int | None,
+    typer.Option(
+        "--max-draws",
+        min=1,
+        help="Most designs to draw for --filter.",
+        rich_help_panel=OUTPUT,
+        show_default="10 times --num",
+    ),
+]
+
+
+def _set_fast(context: typer.Context, fast: bool) -> bool:
+    """Make the values of :data:`FAST` the defaults; the command line and a file win over them."""
+    if fast and not context.resilient_parsing:
+        context.default_map = {**FAST, **(context.default_map or {})}
+    return fast
+
+
+Fast = Annotated[
+    bool,
+    typer.Option(
+        "--fast",
+        help=f"Sample in {FAST['steps']} steps, a third of the time, at some loss of quality: "
+        f"--grid {FAST['grid']}, and sampler and step scale to go with it, unless given.",
+        rich_help_panel=SAMPLING,
+        callback=_set_fast,
+        is_eager=True,
+    ),
+]
 Symmetry = Annotated[
     str | None,
     typer.Option(

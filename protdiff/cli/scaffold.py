@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from protdiff.cli import options
-from protdiff.cli.completion import complete_method
+from protdiff.cli.completion import complete_hold, complete_method
 from protdiff.cli.failure import explain_failures
 from protdiff.design.conditions import ConditionOptions
-from protdiff.design.samplers import DEFAULT_METHOD, METHODS
+from protdiff.design.samplers import (
+    DEFAULT_HOLD,
+    DEFAULT_METHOD,
+    DEFAULT_PARTICLES,
+    METHODS,
+)
 from protdiff.design.settings import SamplingSettings
 from protdiff.design.weights import DEFAULT_WEIGHTS
+from protdiff.errors import InputError
+
+if TYPE_CHECKING:
+    from protdiff.structure.lengths import LengthRange
 
 __all__ = ["scaffold"]
 
@@ -23,14 +32,29 @@ DEFAULTS = SamplingSettings()
 @explain_failures
 def scaffold(
     motif: Annotated[
-        Path, typer.Argument(help="Structure with the motif: PDB, mmCIF or BinaryCIF.")
-    ],
-    contig: Annotated[
-        str,
-        typer.Option(
-            "--contig", "-c", help="What is given and what is made, as 10-40/A163-181/10-40."
+        list[Path],
+        typer.Argument(
+            help="Structure with the motif: PDB, mmCIF or BinaryCIF. Of several, the contig names "
+            "residues as 5TPN.A163-181.",
+            metavar="FILE...",
         ),
     ],
+    contig: Annotated[
+        str | None,
+        typer.Option(
+            "--contig",
+            "-c",
+            help="What is given and what is made, as 10-40/A163-181/10-40.",
+            show_default="the REMARK 999 header of a Genie 2 problem",
+        ),
+    ] = None,
+    unindexed: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead of a contig: motif segments whose order and places are found, as "
+            "A93-97,A118-120; needs --length.",
+        ),
+    ] = None,
     num: options.Num = 8,
     seed: options.Seed = 0,
     out: options.Out = Path("designs"),
@@ -38,6 +62,7 @@ def scaffold(
         str | None,
         typer.Option(
             "--total-length",
+            "--length",
             help="Residues of the whole design, as 75 or 50-75.",
             show_default="any that the contig allows",
         ),
@@ -49,6 +74,17 @@ def scaffold(
             autocompletion=complete_method,
         ),
     ] = DEFAULT_METHOD,
+    hold: Annotated[
+        str,
+        typer.Option(
+            help="How strictly: hard keeps the motif of the input to 0.01 Å; soft lets it go at "
+            "the last noise levels and says how far it drifted.",
+            autocompletion=complete_hold,
+        ),
+    ] = DEFAULT_HOLD,
+    particles: Annotated[
+        int, typer.Option(min=1, help="Of each design, by twisted-smc; it takes that many times.")
+    ] = DEFAULT_PARTICLES,
     model: Annotated[int, typer.Option(min=1, help="Which model of an ensemble.")] = 1,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse residues without a full backbone.")
@@ -57,6 +93,13 @@ def scaffold(
         str | None,
         typer.Option(help="Motif residues whose amino acid is free, as A163-168,A171."),
     ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            help="Segments that are rigid bodies of their own, as 'A16-35;A52-71'.",
+            show_default="one body, or as the contig has it",
+        ),
+    ] = None,
     potential: options.Potential = None,
     conditioner: options.Conditioner = None,
     weights: options.Weights = DEFAULT_WEIGHTS,
@@ -64,6 +107,7 @@ def scaffold(
     batch_size: options.BatchSize = None,
     sampler: options.Sampler = DEFAULTS.sampler,
     steps: options.Steps = DEFAULTS.steps,
+    fast: options.Fast = False,
     temperature: options.Temperature = DEFAULTS.temperature,
     step_scale: options.StepScale = DEFAULTS.step_scale,
     grid: options.Grid = DEFAULTS.grid,
@@ -73,6 +117,8 @@ def scaffold(
     trajectory: options.Trajectory = False,
     cbeta: options.CBeta = False,
     residue_name: options.ResidueName = "GLY",
+    filter: options.Filter = None,
+    max_draws: options.MaxDraws = None,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     json: options.Json = False,
@@ -85,6 +131,7 @@ def scaffold(
 
     Example: protdiff scaffold 5TPN.pdb --contig 10-40/A163-181/10-40 --total-length 75
     """
+    del fast  # it has set the defaults of the others
     settings = SamplingSettings(
         sampler=sampler,
         steps=steps,
@@ -94,35 +141,74 @@ def scaffold(
         excluded_volume=excluded_volume,
         secondary_structure=secondary_structure,
     )
-    asked = ConditionOptions(potential=tuple(potential or ()), conditioner=tuple(conditioner or ()))
+    conditions = ConditionOptions(
+        potential=tuple(potential or ()), conditioner=tuple(conditioner or ())
+    )
     # What can be wrong with the input shows before torch is imported, which takes seconds.
-    from protdiff.structure import parse_contig, read_backbone
+    from protdiff.cli.designs import read_filter, run_and_report
+    from protdiff.structure import (
+        join_backbones,
+        parse_contig,
+        read_backbone,
+        read_genie2_problem,
+    )
 
-    parsed = parse_contig(contig)
-    source = read_backbone(motif, model=model, strict=strict)
+    length: LengthRange | None = total_length
+    asked = read_filter(filter, num, max_draws, motif=True)
+    if unindexed is not None:
+        if contig is not None or total_length is None:
+            raise InputError("--unindexed goes with --length, and not with --contig")
+        parsed = parse_contig(unindexed)
+    elif contig is not None:
+        parsed = parse_contig(contig)
+    else:
+        problem = read_genie2_problem(motif[0])
+        parsed, length = problem.contig, total_length or problem.total_length
+    source = join_backbones([read_backbone(path, model=model, strict=strict) for path in motif])
     parsed.resolve(source)
 
-    from protdiff.cli.designs import run_and_report
     from protdiff.design.designer import load
-    from protdiff.design.run import OutputSettings
+    from protdiff.design.run import OutputSettings, RunTask
     from protdiff.design.scaffold import Scaffolding
+    from protdiff.design.unindexed import UnindexedScaffolding
 
-    task = Scaffolding(
-        source,
-        parsed,
-        seed,
-        settings,
-        total_length=total_length,
-        method=method,
-        redesignable=redesignable,
-        conditioners=asked.make(),
-    )
+    task: RunTask
+    if unindexed is None:
+        task = Scaffolding(
+            source,
+            parsed,
+            seed,
+            settings,
+            total_length=length,
+            method=method,
+            hold=hold,
+            particles=particles,
+            redesignable=redesignable,
+            groups=groups,
+            conditioners=conditions.make(),
+        )
+    else:
+        assert length is not None
+        task = UnindexedScaffolding(
+            source,
+            parsed,
+            length,
+            seed,
+            settings,
+            method=method,
+            hold=hold,
+            redesignable=redesignable,
+            groups=groups,
+            conditioners=conditions.make(),
+        )
     run_and_report(
         load(weights, device),
         task,
         out,
         num,
         output=OutputSettings(format.value, trajectory, cbeta, residue_name),
+        filter=asked,
+        max_draws=max_draws,
         batch_size=batch_size,
         overwrite=overwrite,
         dry_run=dry_run,

@@ -2,23 +2,29 @@
 
 from protdiff.conditioning.compose import Conditions
 from protdiff.conditioning.conditioner import Conditioner, Scene
+from protdiff.conditioning.contacts import Contacts
 from protdiff.conditioning.excluded_volume import ExcludedVolume, relieve_overlaps
 from protdiff.conditioning.motif import MotifTerm, PosedMotif, condition_on_motifs
 from protdiff.conditioning.partial_diffusion import PartialDiffusion
 from protdiff.conditioning.potential import UserPotential
+from protdiff.conditioning.radius_of_gyration import RadiusOfGyration
 from protdiff.conditioning.secondary_structure import SecondaryStructure
 from protdiff.conditioning.symmetry import Symmetry
+from protdiff.conditioning.unindexed import UnindexedMotif
 
 __all__ = [
     "Conditioner",
     "Conditions",
+    "Contacts",
     "ExcludedVolume",
     "MotifTerm",
     "PartialDiffusion",
     "PosedMotif",
+    "RadiusOfGyration",
     "Scene",
     "SecondaryStructure",
     "Symmetry",
+    "UnindexedMotif",
     "UserPotential",
     "condition_on_motifs",
     "relieve_overlaps",

@@ -23,10 +23,10 @@ from torch import Tensor, nn
 
 from protdiff.diffusion import Denoiser, Subspace
 
-__all__ = ["ExcludedVolume", "relieve_overlaps"]
+__all__ = ["CLOSEST_APPROACH", "ExcludedVolume", "place_carbonyl_oxygen", "relieve_overlaps"]
 
 # Å: closest approach of N, CA, C, O to each other: radii less 0.4 Å, 2.35 Å for a hydrogen bond.
-_LIMITS = (
+CLOSEST_APPROACH = (
     (2.70, 2.85, 2.85, 2.35),
     (2.85, 3.00, 3.00, 2.82),
     (2.85, 3.00, 3.00, 2.82),
@@ -85,7 +85,7 @@ class ExcludedVolume(Denoiser):
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Tensor:
         """Denoise and relieve, ``(batch, residue, 3, 3)``."""
-        return self._relieve(self.denoiser(x_t, t), t)
+        return self.relieve(self.denoiser(x_t, t), t)
 
     def finish(self, x_t: Tensor, t: Tensor) -> Tensor:
         """Give the estimate that ends a run: the denoiser's own, whose bonds are sound."""
@@ -99,7 +99,8 @@ class ExcludedVolume(Denoiser):
         if self.residue_index is not None:
             self.residue_index = self.residue_index[indices]
 
-    def _relieve(self, estimate: Tensor, t: Tensor) -> Tensor:
+    def relieve(self, estimate: Tensor, t: Tensor) -> Tensor:
+        """Relieve an estimate of x_0 made at time ``t``, where the noise is small enough."""
         if float(self.sde.noise_ratio(t.double()).max()) * self.scale > self.noise_limit:
             return estimate
         positions = estimate * self.scale
@@ -135,11 +136,11 @@ def relieve_overlaps(
         ``(batch, residue, 3, 3)``.
     """
     batch, count = residue_mask.shape
-    oxygen = _place_oxygen(positions, residue_index)
+    oxygen = place_carbonyl_oxygen(positions, residue_index)
     atoms = torch.cat([positions, oxygen[:, :, None]], dim=2)
     flat = atoms.flatten(1, 2)
     distance = torch.cdist(flat, flat, compute_mode="donot_use_mm_for_euclid_dist")
-    limits = positions.new_tensor(_LIMITS) + _MARGIN
+    limits = positions.new_tensor(CLOSEST_APPROACH) + _MARGIN
     missing = (limits.repeat(count, count) - distance).clamp(min=0)
     place = torch.arange(count, device=positions.device)
     if residue_index is not None:
@@ -172,7 +173,7 @@ def _spread(moves: Tensor, residue_index: Tensor | None) -> Tensor:
     return following
 
 
-def _place_oxygen(positions: Tensor, residue_index: Tensor | None = None) -> Tensor:
+def place_carbonyl_oxygen(positions: Tensor, residue_index: Tensor | None = None) -> Tensor:
     """Return O about where the peptide plane puts it, ``(batch, residue, 3)``."""
     carbon = positions[:, :, 2]
     following = torch.cat([positions[:, 1:, 0], positions[:, -1:, 1]], dim=1)

@@ -1,6 +1,7 @@
 r"""Motifs of known shape and unknown pose, as a condition on any denoiser of backbones.
 
-A motif is given by the positions *y* of some residues, up to a rotation and a translation. Three
+A motif is given by the positions *y* of some residues, up to a rotation and a translation; a motif
+of several rigid groups, up to one of each for every group. Three
 ways to hold a design to it, each a Denoiser made of a Denoiser:
 
 - **amortised**: the network itself is told the shape of the motif, as it was in training;
@@ -9,12 +10,20 @@ ways to hold a design to it, each a Denoiser made of a Denoiser:
 - **guided**: :math:`D' = D + (\sigma_t^2/\alpha_t) \nabla_{x_t} \log p(y \mid x_t)` with
   :math:`p(y \mid x_t) = N(R D_{motif} + b;\, (v_t + r^2) I)`, the pose again the best one and
   :math:`v_t` the posterior variance of a coordinate, so that the motif is held loosely while the
-  noise is large. The gradient tells the other residues what the motif needs of them.
+  noise is large. The gradient tells the other residues what the motif needs of them. It passes
+  through the network, so it is weighed by the network's own posterior covariance,
+  :math:`\partial D/\partial x_t = (\alpha_t/\sigma_t^2) \mathrm{Cov}[x_0 \mid x_t]`; only how
+  far the motif itself is trusted is taken as isotropic. Moment matching
+  (:class:`~protdiff.diffusion.guidance.MomentMatching`), which would take the covariance there too,
+  costs three or more backward passes an evaluation, and no method here is built on it.
 
 The methods are combinations: every one ends with the projection, ``replacement`` is the
-projection alone. The best pose is found anew at every evaluation, from the denoised mean alone; so
-a rotation or reflection of x_t (the latter with the motif's and the network's handedness) carries
-through.
+projection alone. Two also need a sampling of their own (:mod:`protdiff.design.motif_sampling`):
+``repaint`` walks every step of ``replacement`` back and forth, and ``twisted-smc`` weighs and
+resamples particles that ``guidance`` moves, which corrects what is approximate in it.
+
+The best pose is found anew at every evaluation, from the denoised mean alone; so a rotation or
+reflection of x_t (the latter with the motif's and the network's handedness) carries through.
 
 References
 ----------
@@ -26,7 +35,9 @@ protein structure and function with RFdiffusion" (the task).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,16 +48,37 @@ from protdiff.conditioning.compose import Conditions
 from protdiff.conditioning.conditioner import Scene
 from protdiff.conditioning.excluded_volume import ExcludedVolume
 from protdiff.diffusion import Denoiser, Subspace
-from protdiff.diffusion.guidance import Estimate, LikelihoodTerm, ProjectedMean
+from protdiff.diffusion.guidance import (
+    Estimate,
+    LikelihoodTerm,
+    ProjectedMean,
+)
 from protdiff.errors import InputError
 from protdiff.model import BackboneModel, MotifInput, SecondaryStructureInput
 
 if TYPE_CHECKING:
     from protdiff.structure import Motif
 
-__all__ = ["METHODS", "MotifTerm", "PosedMotif", "align_to", "condition_on_motifs"]
+__all__ = [
+    "METHODS",
+    "MotifConditions",
+    "MotifTerm",
+    "PosedMotif",
+    "align_to",
+    "condition_on_motifs",
+    "make_motif_conditions",
+]
 
-METHODS = ("amortized-guidance", "guidance", "amortized", "replacement")
+METHODS = (
+    "amortized-guidance",
+    "guidance",
+    "amortized",
+    "replacement",
+    "repaint",
+    "twisted-smc",
+)
+_TOLD = ("amortized-guidance", "amortized")  # the network is told the shape of the motif
+_GUIDED = ("amortized-guidance", "guidance", "twisted-smc")
 
 # How exactly the motif is to be held by guidance, in model units (0.1 is 0.8 Å at the usual scale).
 _TOLERANCE = 0.02
@@ -101,6 +133,9 @@ class PosedMotif:
     residue_index
         ``(batch, residue)``, places along the chain; 0, 1, 2, ... if not given. Nothing follows
         over a chain break.
+    group
+        ``(batch, residue)`` integers, from 1 where ``motif_mask``: residues of one rigid group; all
+        are of one, if not given. Each group has a pose of its own.
     reach
         How many residues follow on either side.
     """
@@ -111,12 +146,14 @@ class PosedMotif:
         positions: Tensor,
         subspace: Subspace,
         *,
+        group: Tensor | None = None,
         residue_index: Tensor | None = None,
         reach: int = 8,
     ) -> None:
         self.motif_mask = motif_mask
         self.positions = positions
         self.subspace = subspace
+        self.group = motif_mask.long() if group is None else group
         if residue_index is None:
             residue_index = torch.arange(motif_mask.shape[1])[None]
         self.following = _get_following(motif_mask, residue_index.to(motif_mask.device), reach)
@@ -124,12 +161,17 @@ class PosedMotif:
     def pose(self, clean: Tensor) -> Tensor:
         """Return the motif in the pose nearest to a clean backbone, ``(batch, residue, atom, 3)``.
 
-        Entries of designed residues mean nothing.
+        Each group has its own. Entries of designed residues mean nothing.
         """
         atoms = clean.shape[2]
-        mask = self.motif_mask[..., None].expand(*self.motif_mask.shape, atoms).flatten(1)
-        posed = align_to(self.positions.flatten(1, 2), clean.flatten(1, 2), mask)
-        return posed.reshape(clean.shape)
+        given, found = self.positions.flatten(1, 2), clean.flatten(1, 2)
+        posed = torch.zeros_like(clean)
+        for number in range(1, int(self.group.max()) + 1):
+            mask = self.group == number
+            points = mask[..., None].expand(*mask.shape, atoms).flatten(1)
+            aligned = align_to(given, found, points).reshape(clean.shape)
+            posed = torch.where(mask[..., None, None], aligned, posed)
+        return posed
 
     def __call__(self, clean: Tensor) -> Tensor:
         """Write the motif into a clean backbone, ``(batch, residue, atom, 3)``."""
@@ -191,6 +233,25 @@ class MotifTerm(LikelihoodTerm):
         return -squared / (2 * variance)
 
 
+@dataclass(frozen=True, eq=False)
+class MotifConditions:
+    """What holds a batch to its motifs, to be put together by a sampling method.
+
+    Attributes
+    ----------
+    denoiser
+        The network's, told of the motif and guided to it as the method has it.
+    posed
+        The projection.
+    volume
+        The excluded volume of that denoiser, which moves no motif; None where it is not wanted.
+    """
+
+    denoiser: Denoiser
+    posed: PosedMotif
+    volume: ExcludedVolume | None
+
+
 def condition_on_motifs(
     model: BackboneModel,
     residue_mask: Tensor,
@@ -202,8 +263,53 @@ def condition_on_motifs(
     excluded_volume: bool = True,
     secondary_structure: SecondaryStructureInput | None = None,
     conditions: Conditions | None = None,
-) -> Denoiser:
+    free_below: float = 0.0,
+) -> ProjectedMean:
     """Make the denoiser of a batch in which each element knows its motif.
+
+    Parameters
+    ----------
+    model, residue_mask, motifs, method, handedness, self_condition, excluded_volume, \
+    secondary_structure, conditions, free_below
+        As in :func:`make_motif_conditions`.
+
+    Raises
+    ------
+    InputError
+        The method does not exist, or the motifs do not fit the batch.
+    """
+    made = make_motif_conditions(
+        model,
+        residue_mask,
+        motifs,
+        method=method,
+        handedness=handedness,
+        self_condition=self_condition,
+        excluded_volume=excluded_volume,
+        secondary_structure=secondary_structure,
+        conditions=conditions,
+        free_below=free_below,
+    )
+    denoiser = made.denoiser if made.volume is None else made.volume
+    if conditions is not None:
+        denoiser = conditions.wrap(denoiser)
+    return ProjectedMean(denoiser, made.posed, noise_floor=free_below / model.scale)
+
+
+def make_motif_conditions(
+    model: BackboneModel,
+    residue_mask: Tensor,
+    motifs: Sequence[Motif],
+    *,
+    method: str = METHODS[0],
+    handedness: float = 1.0,
+    self_condition: bool = True,
+    excluded_volume: bool = True,
+    secondary_structure: SecondaryStructureInput | None = None,
+    conditions: Conditions | None = None,
+    free_below: float = 0.0,
+) -> MotifConditions:
+    """Make what holds a batch to its motifs.
 
     Parameters
     ----------
@@ -222,6 +328,8 @@ def condition_on_motifs(
         As in :meth:`protdiff.model.BackboneModel.denoiser`.
     conditions
         What else is asked of the batch; nothing, if not given.
+    free_below
+        Noise in Å below which neither guidance nor projection holds the motif.
 
     Raises
     ------
@@ -233,19 +341,20 @@ def condition_on_motifs(
     if len(motifs) != len(residue_mask):
         raise InputError(f"{len(motifs)} motifs for a batch of {len(residue_mask)}; give one each")
     count = residue_mask.shape[1]
-    mask = torch.zeros(len(motifs), count, dtype=torch.bool)
+    group = torch.zeros(len(motifs), count, dtype=torch.int64)
     positions = torch.zeros(len(motifs), count, 3, 3)
     residue_index = torch.arange(count).repeat(len(motifs), 1)
     for row, motif in enumerate(motifs):
         places = torch.from_numpy(np.asarray(motif.motif_positions))
-        mask[row, places] = True
+        group[row, places] = torch.from_numpy(np.asarray(motif.groups))
         given = torch.from_numpy(np.asarray(motif.source.coordinates[:, :3], dtype=np.float32))
         # Far from the origin, single precision would be lost on the distance to it.
         positions[row, places] = given - given.mean(dim=(0, 1))
         residue_index[row, : motif.length] = torch.from_numpy(np.asarray(motif.residue_index))
-    mask = mask.to(model.device)
+    group = group.to(model.device)
+    mask = group > 0
     positions = model.from_angstrom(positions).to(model.device)
-    known = MotifInput(mask.long(), positions) if "amortized" in method else None
+    known = MotifInput(group, positions) if method in _TOLD else None
     denoiser: Denoiser = model.denoiser(
         residue_mask,
         residue_index=residue_index,
@@ -255,18 +364,25 @@ def condition_on_motifs(
         secondary_structure=secondary_structure,
     )
     subspace = model.subspace(residue_mask)
-    posed = PosedMotif(mask, positions, subspace, residue_index=residue_index)
+    posed = PosedMotif(mask, positions, subspace, group=group, residue_index=residue_index)
     if conditions is None:
         index = residue_index.to(model.device)
         conditions = Conditions(Scene(model, residue_mask, index, torch.zeros_like(index)))
     coordinates = 9.0 * max(len(motif.source) for motif in motifs)
+    term = MotifTerm(posed).within(free_below / model.scale, math.inf)
     denoiser = conditions.guide(
         denoiser,
-        MotifTerm(posed) if "guidance" in method else None,
+        term if method in _GUIDED else None,
         max_shift=_LARGEST_SHIFT * coordinates**0.5,
     )
+    volume = None
     if excluded_volume:
-        denoiser = ExcludedVolume(
-            denoiser, residue_mask, subspace, scale=model.scale, movable_mask=~mask
+        volume = ExcludedVolume(
+            denoiser,
+            residue_mask,
+            subspace,
+            scale=model.scale,
+            movable_mask=~mask,
+            residue_index=residue_index.to(model.device),
         )
-    return ProjectedMean(conditions.wrap(denoiser), posed)
+    return MotifConditions(denoiser, posed, volume)

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from protdiff.design.design_set import DesignSet, Interrupted, read_designs
     from protdiff.design.designer import Designer, load
     from protdiff.design.engine import Design, make_designs
+    from protdiff.design.filter import DesignFilter, parse_filter
     from protdiff.design.generate import Generation
     from protdiff.design.run import OutputSettings, RunResult, run_designs
     from protdiff.design.run_folder import RunFolder, read_manifest
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Design",
+    "DesignFilter",
     "DesignSet",
     "Designer",
     "Generation",
@@ -27,6 +29,7 @@ __all__ = [
     "Scaffolding",
     "load",
     "make_designs",
+    "parse_filter",
     "read_designs",
     "read_manifest",
     "run_designs",
@@ -36,6 +39,7 @@ __getattr__, __dir__ = make_lazy(
     __name__,
     {
         "Design": "protdiff.design.engine",
+        "DesignFilter": "protdiff.design.filter",
         "DesignSet": "protdiff.design.design_set",
         "Designer": "protdiff.design.designer",
         "Generation": "protdiff.design.generate",
@@ -47,6 +51,7 @@ __getattr__, __dir__ = make_lazy(
         "Scaffolding": "protdiff.design.scaffold",
         "load": "protdiff.design.designer",
         "make_designs": "protdiff.design.engine",
+        "parse_filter": "protdiff.design.filter",
         "read_designs": "protdiff.design.design_set",
         "read_manifest": "protdiff.design.run_folder",
         "run_designs": "protdiff.design.run",

@@ -53,6 +53,8 @@ class DesignSet(Sequence[Backbone]):
         For each its line of a manifest; ``file`` and ``quality`` in them are not read.
     run
         What the designs depend on, the content of a ``run.json``.
+    drawn
+        How many were drawn for these; as many as there are without it.
 
     Examples
     --------
@@ -67,12 +69,23 @@ class DesignSet(Sequence[Backbone]):
         designs: Iterable[Design],
         records: Iterable[Mapping[str, Any]],
         run: Mapping[str, Any],
+        *,
+        drawn: int | None = None,
     ) -> None:
         self._designs = tuple(designs)
         self._records = tuple(dict(record) for record in records)
         self._run = dict(run)
+        self._drawn = len(self._designs) if drawn is None else drawn
         if len(self._designs) != len(self._records):
             raise ValueError(f"{len(self._designs)} designs and {len(self._records)} records")
+
+    @property
+    def drawn(self) -> int:
+        """How many designs were drawn: more than were kept, if a filter was asked for.
+
+        What is taken of a set, by :meth:`filter` or as a slice, still says how many that was.
+        """
+        return self._drawn
 
     @property
     def designs(self) -> tuple[Design, ...]:
@@ -109,6 +122,7 @@ class DesignSet(Sequence[Backbone]):
             [self._designs[place] for place in places],
             [self._records[place] for place in places],
             self._run,
+            drawn=self._drawn,
         )
 
     def filter(
@@ -285,7 +299,7 @@ class DesignSet(Sequence[Backbone]):
             best = sequences[design.backbone.name][0]
             designs.append(replace(design, backbone=thread_sequence(design.backbone, best)))
             records.append(record | {"sequence": best.sequence, "sequence_score": best.score})
-        return DesignSet(designs, records, self._run)
+        return DesignSet(designs, records, self._run, drawn=self._drawn)
 
     def __repr__(self) -> str:
         return format_text(self._designs, self._records)
@@ -312,7 +326,8 @@ class Interrupted(KeyboardInterrupt):
 def read_designs(folder: str | Path) -> DesignSet:
     """Read a run folder, as the commands and :meth:`DesignSet.write` make them.
 
-    Quality is measured on the files. A design that is not finite has no file and is left out.
+    Quality is measured on the files. A design without a file is left out: it is not finite, or a
+    filter kept it out.
 
     Parameters
     ----------
@@ -347,7 +362,8 @@ def read_designs(folder: str | Path) -> DesignSet:
             continue
         designs.append(_read_design(folder / record["file"], index, record))
         records.append(record)
-    return DesignSet(designs, records, _read_run(folder / SETTINGS))
+    run = _read_run(folder / SETTINGS)
+    return DesignSet(designs, records, run, drawn=len(manifest.records))
 
 
 def _read_design(path: Path, index: int, record: Mapping[str, Any]) -> Design:

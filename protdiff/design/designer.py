@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,14 +14,23 @@ import torch
 from protdiff.conditioning.conditioner import Conditioner
 from protdiff.design.design_set import DesignSet, Interrupted
 from protdiff.design.engine import Design, DesignTask, OnProgress, make_designs
+from protdiff.design.filter import DesignFilter, as_filter, iterate_rounds, limit_draws
 from protdiff.design.generate import Generation
 from protdiff.design.progress import show_progress
 from protdiff.design.run import OutputSettings, RunTask, describe_run, make_record
-from protdiff.design.scaffold import DEFAULT_METHOD, Scaffolding
+from protdiff.design.samplers import DEFAULT_HOLD, DEFAULT_METHOD, DEFAULT_PARTICLES
+from protdiff.design.scaffold import Scaffolding
 from protdiff.design.settings import Handedness, SamplingSettings, get_sign
+from protdiff.design.unindexed import UnindexedScaffolding
 from protdiff.design.weights import DEFAULT_WEIGHTS, find_weights
 from protdiff.errors import InputError
-from protdiff.structure import Backbone, Contig, parse_contig, read_backbone
+from protdiff.structure import (
+    Backbone,
+    Contig,
+    join_backbones,
+    parse_contig,
+    read_backbone,
+)
 from protdiff.structure.contig import LengthRange
 
 if TYPE_CHECKING:
@@ -66,6 +76,8 @@ class Designer:
         seed: int = 0,
         *,
         conditioners: Sequence[Conditioner] = (),
+        filter: DesignFilter | str | Sequence[str] | None = None,
+        max_draws: int | None = None,
         batch_size: int | None = None,
         progress: bool = False,
         on_progress: OnProgress | None = None,
@@ -86,6 +98,14 @@ class Designer:
         conditioners
             What is asked of the designs, from :mod:`protdiff.conditioning` or of one's own:
             ``[Symmetry("C3"), SecondaryStructure("mainly-beta")]``. All hold at once.
+        filter
+            Draw until ``num`` designs meet it, and keep only those: ``"pass"`` for every quick
+            check, conditions on numbers of the quality, as ``"pass, strand>=0.2"``, or a
+            :class:`~protdiff.design.filter.DesignFilter`. The set's ``drawn`` says how many
+            were drawn.
+        max_draws
+            How many are drawn at most; 10 times ``num`` without it. The set is smaller than
+            ``num``, with a warning, where that is too few.
         batch_size
             Most designs to sample at once.
         progress
@@ -110,19 +130,26 @@ class Designer:
             exception; it is a ``KeyboardInterrupt``.
         """
         task = Generation(length, seed, make_settings(settings), tuple(conditioners))
-        return self._collect(task, num, batch_size, progress, on_progress)
+        asked = as_filter(filter)
+        return self._collect(task, num, asked, max_draws, batch_size, progress, on_progress)
 
     def scaffold(
         self,
-        motif: str | Path | Backbone,
-        contig: str | Contig,
+        motif: str | Path | Backbone | Sequence[str | Path | Backbone],
+        contig: str | Contig | None = None,
         num: int = 1,
         seed: int = 0,
         *,
+        unindexed: str | Contig | None = None,
         total_length: LengthRange | None = None,
         method: str = DEFAULT_METHOD,
         redesignable: str | None = None,
+        groups: str | None = None,
         conditioners: Sequence[Conditioner] = (),
+        filter: DesignFilter | str | Sequence[str] | None = None,
+        max_draws: int | None = None,
+        hold: str = DEFAULT_HOLD,
+        particles: int = DEFAULT_PARTICLES,
         batch_size: int | None = None,
         progress: bool = False,
         on_progress: OnProgress | None = None,
@@ -133,11 +160,15 @@ class Designer:
         Parameters
         ----------
         motif
-            A structure, or its file.
+            A structure or its file, or several: the contig then names their residues as
+            ``5TPN.A163-181``, and each is a rigid body of its own.
         contig
             What is given and what is made, such as ``"10-40/A163-181/10-40"``.
-        num, seed, batch_size, progress, on_progress, **settings
+        num, seed, filter, max_draws, batch_size, progress, on_progress, **settings
             As in :meth:`generate`.
+        unindexed
+            Instead of a contig: motif segments whose order and places are found in sampling, such
+            as ``"A93-97,A118-120,A198-200"``. It needs ``total_length``.
         total_length
             Residues of the whole design, a number or a range; any that the contig allows without
             it.
@@ -146,8 +177,16 @@ class Designer:
         redesignable
             Motif residues whose amino acid is free, such as ``"A163-168,A171"``; their positions
             are held all the same.
+        groups
+            Which segments are rigid bodies of their own, such as ``"A16-35;A52-71"``; as the
+            contig has it (``A16-35#1/10/A52-71#2``) without it, and one body if it says nothing.
         conditioners
             What else is asked of the designs.
+        hold
+            ``"hard"``: the motif of a design is the input's, to 0.01 Å. ``"soft"`` lets it go at
+            the last noise levels, and says how far it drifted.
+        particles
+            Of each design by ``method="twisted-smc"``, of which one is drawn in the end.
 
         Returns
         -------
@@ -161,17 +200,42 @@ class Designer:
         Interrupted
             As in :meth:`generate`.
         """
-        task = Scaffolding(
-            motif if isinstance(motif, Backbone) else read_backbone(motif),
-            contig if isinstance(contig, Contig) else parse_contig(contig),
-            seed,
-            make_settings(settings),
-            total_length=total_length,
-            method=method,
-            redesignable=redesignable,
-            conditioners=tuple(conditioners),
-        )
-        return self._collect(task, num, batch_size, progress, on_progress)
+        if (contig is None) == (unindexed is None):
+            raise InputError("give either a contig, as 10-40/A163-181/10-40, or unindexed residues")
+        source, chosen = _join(motif), make_settings(settings)
+        task: RunTask
+        if contig is not None:
+            task = Scaffolding(
+                source,
+                _parse(contig),
+                seed,
+                chosen,
+                total_length=total_length,
+                method=method,
+                redesignable=redesignable,
+                groups=groups,
+                conditioners=tuple(conditioners),
+                hold=hold,
+                particles=particles,
+            )
+        else:
+            assert unindexed is not None
+            if total_length is None:
+                raise InputError("an unindexed motif needs a total_length, as 75 or (60, 90)")
+            task = UnindexedScaffolding(
+                source,
+                _parse(unindexed),
+                total_length,
+                seed,
+                chosen,
+                method=method,
+                hold=hold,
+                redesignable=redesignable,
+                groups=groups,
+                conditioners=tuple(conditioners),
+            )
+        asked = as_filter(filter, motif=True)
+        return self._collect(task, num, asked, max_draws, batch_size, progress, on_progress)
 
     def log_likelihood(
         self, backbone: str | Path | Backbone, *, handedness: Handedness = "L", **settings: Any
@@ -262,11 +326,24 @@ class Designer:
         self,
         task: RunTask,
         num: int,
+        filter: DesignFilter | None,
+        max_draws: int | None,
         batch_size: int | None,
         progress: bool,
         on_progress: OnProgress | None,
     ) -> DesignSet:
-        found: list[Design] = []
+        found: dict[int, tuple[Design, dict[str, Any]]] = {}
+        kept: set[int] = set()
+
+        def make_set() -> DesignSet:
+            pairs = [found[index] for index in sorted(kept)]
+            run = describe_run(self.model, task, OutputSettings(), filter)
+            return DesignSet(
+                [design for design, _ in pairs], [line for _, line in pairs], run, drawn=len(found)
+            )
+
+        most = limit_draws(num, max_draws) if num > 0 else 0
+        rounds = iterate_rounds(num, most, lambda drawn: len(kept)) if filter else [range(num)]
         with ExitStack() as stack:
             reports = [] if on_progress is None else [on_progress]
             if progress:
@@ -277,18 +354,23 @@ class Designer:
                     each(amount)
 
             try:
-                for design in self.make(
-                    task, range(num), batch_size=batch_size, on_progress=report
-                ):
-                    found.append(design)
+                for indices in rounds:
+                    for design in self.make(
+                        task, indices, batch_size=batch_size, on_progress=report
+                    ):
+                        record = make_record(self.model, task, design, None)
+                        found[design.index] = design, record
+                        if filter is None or not filter.find_faults(record):
+                            kept.add(design.index)
             except KeyboardInterrupt:
-                raise Interrupted(self._make_set(task, found), num) from None
-        return self._make_set(task, found)
-
-    def _make_set(self, task: RunTask, designs: Sequence[Design]) -> DesignSet:
-        ordered = sorted(designs, key=lambda design: design.index)
-        records = [make_record(self.model, task, design, None) for design in ordered]
-        return DesignSet(ordered, records, describe_run(self.model, task, OutputSettings()))
+                raise Interrupted(make_set(), num) from None
+        if len(kept) < num:
+            warnings.warn(
+                f"{len(kept)} of {len(found)} designs drawn meet the filter, and {num} are wanted; "
+                "give a larger max_draws",
+                stacklevel=3,
+            )
+        return make_set()
 
     def make(
         self,
@@ -334,6 +416,17 @@ class Designer:
         if size < 1:
             raise InputError(f"batch size is {size}; give at least 1")
         return size
+
+
+def _join(motif: str | Path | Backbone | Sequence[str | Path | Backbone]) -> Backbone:
+    sources = [motif] if isinstance(motif, str | Path | Backbone) else motif
+    return join_backbones(
+        [source if isinstance(source, Backbone) else read_backbone(source) for source in sources]
+    )
+
+
+def _parse(contig: str | Contig) -> Contig:
+    return contig if isinstance(contig, Contig) else parse_contig(contig)
 
 
 def make_settings(settings: dict[str, Any]) -> SamplingSettings:

@@ -10,7 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -42,6 +42,7 @@ __all__ = [
     "Frames",
     "OnProgress",
     "Plan",
+    "SamplesItself",
     "make_batches",
     "make_designs",
     "make_scene",
@@ -123,6 +124,16 @@ class DesignTask(Protocol):
         self, plan: Plan, coordinates: NDArray[np.float32]
     ) -> tuple[Backbone, dict[str, Any]]:
         """Make the backbone of sampled coordinates (residue, 3, 3), and what to tell of it."""
+
+
+@runtime_checkable
+class SamplesItself(Protocol):
+    """A task that does not leave its sampling to a sampler and a denoiser alone."""
+
+    def sample(
+        self, model: BackboneModel, plans: Sequence[Plan], callback: Callable[[StepInfo], None]
+    ) -> tuple[NDArray[np.float32], Sequence[dict[str, Any]]]:
+        """Sample a batch, (design, residue, 3, 3) in Å, and say what is to be told of each."""
 
 
 def make_designs(
@@ -268,18 +279,23 @@ def _make_batch(
             trajectory(info)
 
     start = time.perf_counter()
-    conditions = Conditions(make_scene(model, plans), task.conditioners)
-    sampled = sample_coordinates(
-        conditions,
-        task.condition(conditions, plans),
-        [make_generator(task.seed, plan.index) for plan in plans],
-        task.settings,
-        callback=callback,
-    )
+    notes: Sequence[dict[str, Any]] = [{} for _ in plans]
+    if isinstance(task, SamplesItself):
+        sampled, notes = task.sample(model, plans, callback)
+    else:
+        conditions = Conditions(make_scene(model, plans), task.conditioners)
+        sampled = sample_coordinates(
+            conditions,
+            task.condition(conditions, plans),
+            [make_generator(task.seed, plan.index) for plan in plans],
+            task.settings,
+            callback=callback,
+        )
     seconds = (time.perf_counter() - start) / len(plans)
     report.complete()
     for place, plan in enumerate(plans):
         backbone, extra = task.finish(plan, sampled[place])
+        extra = {**extra, **notes[place]}
         for conditioner in task.conditioners:
             extra = {**extra, **conditioner.measure(backbone)}
         quality = measure_quality(

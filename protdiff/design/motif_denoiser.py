@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -14,9 +14,10 @@ from protdiff.structure import Motif
 
 if TYPE_CHECKING:
     from protdiff.conditioning.compose import Conditions
+    from protdiff.conditioning.motif import MotifConditions
     from protdiff.model import BackboneModel
 
-__all__ = ["make_motif_denoiser"]
+__all__ = ["make_motif_denoiser", "make_motif_parts"]
 
 
 def make_motif_denoiser(
@@ -28,6 +29,7 @@ def make_motif_denoiser(
     settings: SamplingSettings,
     wanted: Sequence[SecondaryStructure] = (),
     conditions: Conditions | None = None,
+    free_below: float = 0.0,
 ) -> Denoiser:
     """Return the denoiser of a batch in which each element knows its motif.
 
@@ -47,17 +49,48 @@ def make_motif_denoiser(
         Secondary structure asked for, one for each element of the batch; none without it.
     conditions
         What else is asked of the batch; nothing, if not given.
+    free_below
+        Noise in Å below which nothing holds the motif.
     """
     from protdiff.conditioning.motif import condition_on_motifs
 
-    return condition_on_motifs(
-        model,
-        residue_mask,
-        motifs,
-        method=method,
-        handedness=settings.sign,
-        self_condition=settings.self_conditioned,
-        excluded_volume=settings.excluded_volume,
-        secondary_structure=make_network_input(wanted, model.device),
-        conditions=conditions,
-    )
+    options = _translate(model, method, settings, wanted, conditions)
+    return condition_on_motifs(model, residue_mask, motifs, free_below=free_below, **options)
+
+
+def make_motif_parts(
+    model: BackboneModel,
+    residue_mask: torch.Tensor,
+    *,
+    motifs: Sequence[Motif],
+    method: str,
+    settings: SamplingSettings,
+    wanted: Sequence[SecondaryStructure] = (),
+    conditions: Conditions | None = None,
+) -> MotifConditions:
+    """Return what the denoiser of a batch is made of, for a method that puts it together itself.
+
+    Parameters are those of :func:`make_motif_denoiser`.
+    """
+    from protdiff.conditioning.motif import make_motif_conditions
+
+    options = _translate(model, method, settings, wanted, conditions)
+    return make_motif_conditions(model, residue_mask, motifs, **options)
+
+
+def _translate(
+    model: BackboneModel,
+    method: str,
+    settings: SamplingSettings,
+    wanted: Sequence[SecondaryStructure],
+    conditions: Conditions | None,
+) -> dict[str, Any]:
+    """Return the settings as the conditioners of motifs take them."""
+    return {
+        "method": method,
+        "handedness": settings.sign,
+        "self_condition": settings.self_conditioned,
+        "excluded_volume": settings.excluded_volume,
+        "secondary_structure": make_network_input(wanted, model.device),
+        "conditions": conditions,
+    }

@@ -8,7 +8,7 @@ from typing import Any
 
 from protdiff.design.designer import Designer
 from protdiff.design.engine import check_task
-from protdiff.design.run import OutputSettings, RunTask, describe_run
+from protdiff.design.run import Filter, OutputSettings, RunTask, describe_run
 from protdiff.design.run_folder import check_folder
 
 __all__ = ["RunPlan", "plan_designs"]
@@ -25,9 +25,10 @@ class RunPlan:
     settings
         All that they depend on.
     present
-        How many of them are there already.
+        How many of the first designs are there already.
     lengths
-        The number of residues of each design that is missing, by its index.
+        The number of residues of each design that is missing, by its index. With a filter more may
+        be drawn.
     """
 
     folder: Path
@@ -43,11 +44,12 @@ def plan_designs(
     num: int,
     *,
     output: OutputSettings | None = None,
+    filter: Filter | None = None,
     overwrite: bool = False,
 ) -> RunPlan:
     """Check a run and say what it would do; parameters and errors are those of ``run_designs``."""
     check_task(designer.model, task)
-    settings = describe_run(designer.model, task, output or OutputSettings())
+    settings = describe_run(designer.model, task, output or OutputSettings(), filter)
     records = check_folder(folder, settings, overwrite=overwrite)
     missing = [index for index in range(num) if index not in records]
     lengths = {index: task.plan(index).length for index in missing}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 
 from protdiff.design.engine import Design, DesignTask, OnProgress, check_task, make_batches
+from protdiff.design.filter import iterate_rounds, limit_draws
 from protdiff.design.run_folder import TRAJECTORIES, RunFolder, explain_write_error, name_design
 from protdiff.errors import InputError
 from protdiff.evaluation.quality import LARGEST_COORDINATE
@@ -87,11 +88,26 @@ class RunResult:
 
     folder: Path
     records: list[dict[str, Any]]
-    """The manifest's lines of the designs asked for."""
+    """The manifest's lines of the designs asked for, or drawn for those."""
     made: int
     """How many of them this run made."""
     damaged: int
     """How many lines of the manifest had been damaged."""
+
+    @property
+    def drawn(self) -> int:
+        """How many designs were drawn."""
+        return len(self.records)
+
+    @property
+    def kept(self) -> list[dict[str, Any]]:
+        """The lines of the designs that no filter kept out."""
+        return [record for record in self.records if is_kept(record)]
+
+
+def is_kept(record: Mapping[str, Any]) -> bool:
+    """Whether no filter kept a design out, by its line of the manifest."""
+    return not record.get("rejected")
 
 
 def run_designs(
@@ -102,10 +118,12 @@ def run_designs(
     *,
     output: OutputSettings | None = None,
     filter: Filter | None = None,
+    until_kept: bool = False,
+    max_draws: int | None = None,
     batch_size: int | None = None,
     whole_batches: bool = False,
     overwrite: bool = False,
-    on_start: Callable[[int], None] | None = None,
+    on_start: Callable[[int, int], None] | None = None,
     on_progress: OnProgress | None = None,
     on_design: Callable[[dict[str, Any]], None] | None = None,
 ) -> RunResult:
@@ -126,6 +144,12 @@ def run_designs(
     filter
         Which designs to keep. Of the others the manifest has a line, with what they fall short of
         as ``rejected``, and there is no file.
+    until_kept
+        Draw on until ``num`` designs, then a number, are kept: the first that the filter lets
+        pass. Batches are then whole, for which designs there are may depend on the last bit.
+    max_draws
+        How many designs are drawn for that at most; see
+        :func:`~protdiff.design.filter.limit_draws`.
     batch_size
         Most designs to sample at once.
     whole_batches
@@ -134,7 +158,8 @@ def run_designs(
     overwrite
         Remove an earlier run's designs first.
     on_start
-        Called once with the number of designs that are missing.
+        Called with the number of designs that are kept by now and the number that are to be made:
+        once, or as each round of drawing begins.
     on_progress
         Called as sampling goes on with what has been done since the last call, in designs.
     on_design
@@ -148,33 +173,46 @@ def run_designs(
     wanted = range(num) if isinstance(num, int) else num
     if not wanted:
         raise InputError(f"the number of designs is {num}; give at least 1")
+    most = limit_draws(len(wanted), max_draws)
     output = output or OutputSettings()
     check_task(designer.model, task)  # before anything is written
     settings = describe_run(designer.model, task, output, filter)
     with RunFolder.open(folder, settings, overwrite=overwrite) as run:
-        missing = run.find_missing(wanted)
-        if on_start is not None:
-            on_start(len(missing))
-        batches = make_batches(
-            designer.model,
-            task,
-            wanted if whole_batches else missing,
-            batch_size=designer.get_batch_size(batch_size),
-            wanted=frozenset(missing),
-            frames=output.trajectory,
-            on_progress=on_progress,
-        )
-        for designs in batches:
-            records = [
-                _keep(run.path, designer.model, task, output, filter, one) for one in designs
-            ]
-            run.add(*records)
-            if on_design is not None:
-                for record in records:
-                    on_design(record)
+
+        def count_kept(drawn: int) -> int:
+            return sum(record["index"] < drawn and is_kept(record) for record in run.records)
+
+        rounds = iterate_rounds(len(wanted), most, count_kept) if until_kept else [wanted]
+        drawn: list[int] = []
+        made = 0
+        for indices in rounds:
+            missing = run.find_missing(indices)
+            drawn += indices
+            made += len(missing)
+            if on_start is not None:
+                asked = frozenset(drawn)
+                present = [record for record in run.records if record["index"] in asked]
+                on_start(sum(map(is_kept, present)), len(missing))
+            batches = make_batches(
+                designer.model,
+                task,
+                indices if whole_batches or until_kept else missing,
+                batch_size=designer.get_batch_size(batch_size),
+                wanted=frozenset(missing),
+                frames=output.trajectory,
+                on_progress=on_progress,
+            )
+            for designs in batches:
+                records = [
+                    _keep(run.path, designer.model, task, output, filter, one) for one in designs
+                ]
+                run.add(*records)
+                if on_design is not None:
+                    for record in records:
+                        on_design(record)
         there = {record["index"]: record for record in run.records}
-        records = [there[index] for index in wanted]
-        return RunResult(run.path, records, made=len(missing), damaged=run.damaged)
+        records = [there[index] for index in drawn]
+        return RunResult(run.path, records, made=made, damaged=run.damaged)
 
 
 def describe_run(

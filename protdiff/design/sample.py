@@ -20,7 +20,9 @@ from protdiff.design.samplers import make_grid, make_sampler
 from protdiff.design.secondary_structure import SecondaryStructure, make_network_input
 from protdiff.design.settings import SamplingSettings
 from protdiff.diffusion import (
+    SDE,
     Denoiser,
+    Noise,
     PerSampleNoise,
     ProjectedNoise,
     ScaledNoise,
@@ -31,7 +33,7 @@ from protdiff.diffusion.sampler import StepInfo, draw_prior
 if TYPE_CHECKING:
     from protdiff.model import BackboneModel
 
-__all__ = ["make_denoiser", "sample_coordinates"]
+__all__ = ["make_denoiser", "prepare_sampling", "sample_coordinates"]
 
 
 def sample_coordinates(
@@ -62,14 +64,8 @@ def sample_coordinates(
     numpy.ndarray
         (batch, residue, 3, 3), N, CA and C in Å. Not finite where sampling failed.
     """
-    model, residue_mask = conditions.scene.model, conditions.scene.residue_mask
-    plain = ProjectedNoise(PerSampleNoise(generators), model.subspace(residue_mask))
-    noise = conditions.make_noise(plain)
-    times = make_grid(settings.grid)(denoiser.sde, settings.steps)
-    like = torch.zeros(*residue_mask.shape, 3, 3, device=model.device)
-    # The start is not a step: a temperature scales the noise that is added on the way only.
-    elsewhere = conditions.begin(denoiser.sde, times, noise)
-    start, times = elsewhere or (draw_prior(denoiser.sde, noise, like), times)
+    model = conditions.scene.model
+    noise, start, times = prepare_sampling(conditions, denoiser.sde, generators, settings)
     if settings.step_scale != 1.0:
         denoiser = ScaledScore(denoiser, settings.step_scale)
         callback = callback and _show_means(callback, denoiser, len(times) - 1)
@@ -82,6 +78,32 @@ def sample_coordinates(
     )
     coordinates: NDArray[np.float32] = model.to_angstrom(sampled).float().cpu().numpy()
     return coordinates
+
+
+def prepare_sampling(
+    conditions: Conditions,
+    sde: SDE,
+    generators: Sequence[torch.Generator],
+    settings: SamplingSettings,
+) -> tuple[Noise, torch.Tensor, torch.Tensor]:
+    """Return the noise of a batch, where it starts, and the times of the way.
+
+    Parameters
+    ----------
+    conditions, generators, settings
+        As in :func:`sample_coordinates`.
+    sde
+        The forward process.
+    """
+    model, residue_mask = conditions.scene.model, conditions.scene.residue_mask
+    plain = ProjectedNoise(PerSampleNoise(generators), model.subspace(residue_mask))
+    noise = conditions.make_noise(plain)
+    times = make_grid(settings.grid)(sde, settings.steps)
+    like = torch.zeros(*residue_mask.shape, 3, 3, device=model.device)
+    # The start is not a step: a temperature scales the noise that is added on the way only.
+    elsewhere = conditions.begin(sde, times, noise)
+    start, times = elsewhere or (draw_prior(sde, noise, like), times)
+    return noise, start, times
 
 
 def _show_means(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADAPTIVE_SAMPLERS",
+    "FAST",
     "GRID_NAMES",
     "SAMPLER_NAMES",
     "check_name",
@@ -48,10 +49,23 @@ SAMPLER_NAMES = tuple(_SAMPLERS)
 ADAPTIVE_SAMPLERS = ("dormand-prince",)
 """They choose steps by the error of the whole batch: their batches are of one design, or it would
 depend on the others. And they reject steps, so their denoiser must have no memory."""
-GRID_NAMES = ("karras", "log-snr", "cosine", "uniform")
-METHODS = ("amortized-guidance", "guidance", "amortized", "replacement")
+GRID_NAMES = ("karras", "coarse", "log-snr", "cosine", "uniform")
+FAST = {"sampler": "sde-dpm++2m", "steps": 15, "grid": "coarse", "step_scale": 1.3}
+"""Sampling in 16 evaluations, a third of the default's; what it loses is in docs/samplers.md."""
+METHODS = (
+    "amortized-guidance",
+    "guidance",
+    "amortized",
+    "replacement",
+    "repaint",
+    "twisted-smc",
+)
 """How a motif is imposed on a sampling run."""
 DEFAULT_METHOD = "amortized-guidance"
+DEFAULT_PARTICLES = 4
+HOLDS = ("hard", "soft")
+"""How strictly: to the last noise level, or to the last but a few."""
+DEFAULT_HOLD = "hard"
 
 
 def make_sampler(name: str) -> Sampler:
@@ -99,6 +113,9 @@ def make_grid(name: str) -> TimeGrid:
     grids: dict[str, TimeGrid] = {
         # From 320 Å of noise nothing of a protein is left; beyond it steps are wasted.
         "karras": KarrasGrid(noise_ratio_max=40.0),
+        # Few steps: from 80 Å of noise, where nothing is decided yet, to a third of an Å, from
+        # where the last estimate is as good as what more steps would make of it.
+        "coarse": KarrasGrid(noise_ratio_max=10.0, noise_ratio_min=0.04),
         "log-snr": LogSNRGrid(),
         "cosine": CosineGrid(),
         "uniform": UniformGrid(),

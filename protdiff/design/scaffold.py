@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,19 +17,38 @@ from protdiff.design.conditions import (
     describe_conditioners,
     lay_out_chains,
 )
-from protdiff.design.engine import Plan
-from protdiff.design.motif_denoiser import make_motif_denoiser
-from protdiff.design.samplers import DEFAULT_METHOD, METHODS, check_name
+from protdiff.design.engine import Plan, make_scene
+from protdiff.design.motif_denoiser import make_motif_denoiser, make_motif_parts
+from protdiff.design.motif_sampling import (
+    check_method,
+    sample_by_particles,
+    sample_by_repainting,
+)
+from protdiff.design.sample import sample_coordinates
+from protdiff.design.samplers import (
+    DEFAULT_HOLD,
+    DEFAULT_METHOD,
+    DEFAULT_PARTICLES,
+    HOLDS,
+    METHODS,
+    check_name,
+)
 from protdiff.design.secondary_structure import SecondaryStructureRequest
-from protdiff.design.seeds import make_layout_generator
+from protdiff.design.seeds import make_generator, make_layout_generator
+from protdiff.design.setting_in import set_motif_in
 from protdiff.design.settings import SamplingSettings
-from protdiff.diffusion import Denoiser
+from protdiff.diffusion import Denoiser, StepInfo
 from protdiff.errors import InputError
-from protdiff.structure import Backbone, Contig, Motif, superimpose
+from protdiff.structure import Backbone, Contig, Motif, group_segments
 from protdiff.structure.chain_layout import ChainLayout
 from protdiff.structure.contig import LengthRange, parse_length
 
+if TYPE_CHECKING:
+    from protdiff.model import BackboneModel
+
 __all__ = ["DEFAULT_METHOD", "METHODS", "Scaffolding"]
+
+SOFT_BELOW = 1.0  # Å of noise under which a soft hold lets go
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +78,16 @@ class Scaffolding:
         How the motif is imposed, one of :data:`METHODS`.
     redesignable
         Residues whose amino acid is free.
+    groups
+        Which segments are rigid bodies of their own, as ``"A16-35;A52-71"``
+        (:func:`~protdiff.structure.group_segments`); as the contig has it without it.
     conditioners
         What else is asked of the designs.
+    hold
+        ``"hard"``: the motif of a design is the input's to 0.01 Å. ``"soft"``: it is held down to
+        1 Å of noise, and where it then drifts to is told.
+    particles
+        Of each design by ``twisted-smc``.
 
     Raises
     ------
@@ -75,15 +102,23 @@ class Scaffolding:
     total_length: LengthRange | None = None
     method: str = DEFAULT_METHOD
     redesignable: str | None = None
+    groups: str | None = None
     conditioners: Sequence[Conditioner] = ()
+    hold: str = DEFAULT_HOLD
+    particles: int = DEFAULT_PARTICLES
 
     def __post_init__(self) -> None:
         check_name("scaffolding method", self.method, METHODS)
+        check_name("hold", self.hold, HOLDS)
+        check_method(self.method, self.settings, self.particles)
         if self.settings.handedness != "L":
             raise InputError(
                 "a motif of natural amino acids stands in an L-protein; leave handedness at L"
             )
-        object.__setattr__(self, "contig", self.contig.resolve(self.source))
+        contig = self.contig.resolve(self.source)
+        if self.groups is not None:
+            contig = group_segments(contig, self.source, self.groups)
+        object.__setattr__(self, "contig", contig)
         made_for = [one for one in self.conditioners if one.length is not None]
         if made_for or len(lay_out_chains(1, self.conditioners)) != 1:
             raise InputError(
@@ -131,49 +166,123 @@ class Scaffolding:
             settings=self.settings,
             wanted=[plan.secondary for plan in plans],
             conditions=conditions,
+            free_below=self.free_below,
+        )
+
+    @property
+    def free_below(self) -> float:
+        """The noise in Å below which nothing holds the motif."""
+        return SOFT_BELOW if self.hold == "soft" else 0.0
+
+    def sample(
+        self, model: BackboneModel, plans: Sequence[Plan], callback: Callable[[StepInfo], None]
+    ) -> tuple[NDArray[np.float32], Sequence[dict[str, Any]]]:
+        """Sample a batch as the method has it; of particles, say how they fared."""
+        if self.method == "twisted-smc":
+            return self._sample_by_particles(model, plans, callback)
+        conditions = Conditions(make_scene(model, plans), self.conditioners)
+        denoiser = self.condition(conditions, plans)
+        generators = [make_generator(self.seed, plan.index) for plan in plans]
+        if self.method == "repaint":
+            sampled = sample_by_repainting(
+                conditions,
+                denoiser,
+                generators,
+                self.settings,
+                free_below=self.free_below,
+                callback=callback,
+            )
+        else:
+            sampled = sample_coordinates(
+                conditions, denoiser, generators, self.settings, callback=callback
+            )
+        return sampled, [{} for _ in plans]
+
+    def _sample_by_particles(
+        self, model: BackboneModel, plans: Sequence[Plan], callback: Callable[[StepInfo], None]
+    ) -> tuple[NDArray[np.float32], Sequence[dict[str, Any]]]:
+        # To the network each particle is a design; those of one stand next to one another.
+        each = [plan for plan in plans for _ in range(self.particles)]
+        conditions = Conditions(make_scene(model, each), self.conditioners)
+        return sample_by_particles(
+            conditions,
+            make_motif_parts(
+                model,
+                conditions.scene.residue_mask,
+                motifs=[plan.motif for plan in each if isinstance(plan, ScaffoldPlan)],
+                method=self.method,
+                settings=self.settings,
+                wanted=[plan.secondary for plan in each],
+                conditions=conditions,
+            ),
+            [plan.index for plan in plans],
+            self.seed,
+            self.settings,
+            particles=self.particles,
+            hold=self.hold == "hard",
+            callback=callback,
         )
 
     def finish(
         self, plan: Plan, coordinates: NDArray[np.float32]
     ) -> tuple[Backbone, dict[str, Any]]:
-        """Set the input's motif, as a rigid body, on the sampled one.
-
-        Sampling brings the motif to within a fraction of an Å of the input's geometry; the user
-        asked for the input's geometry itself.
-        """
+        """Set the input's motif on the sampled one, as strictly as is asked for."""
         assert isinstance(plan, ScaffoldPlan)
-        motif = plan.motif
-        exact = coordinates.copy()
-        if np.isfinite(coordinates).all():
-            given = motif.source.coordinates[:, :3]
-            motion = superimpose(given, coordinates[motif.motif_positions])
-            exact[motif.motif_positions] = motion.apply(given)
-            rmsd: float | None = round(motif.measure_rmsd(exact), 4)
-            drift: float | None = round(motion.rmsd, 4)
-        else:
-            rmsd = drift = None
-        backbone = motif.apply(exact, name=f"design_{plan.index:04d}")
-        free = motif.motif_positions[motif.redesignable_mask] + 1
-        return backbone, {
-            "contig": self.contig.text,
-            "asked": plan.secondary.to_dict(),
-            "motif_map": motif.motif_map(),
-            "redesignable": free.tolist(),
-            "motif_rmsd": rmsd,
-            "quality": {"motif_rmsd_sampled": drift},
-        }
+        return finish_scaffold(plan, plan.motif, coordinates, self.contig.text, hold=self.hold)
 
     def describe(self) -> dict[str, Any]:
         """Return what the designs depend on."""
-        coordinates = np.round(self.source.coordinates, 3).tobytes()
         total = None if self.total_length is None else list(parse_length(self.total_length))
         return {
             "task": "scaffold",
             "contig": self.contig.text,
             "motif": self.source.name,
-            "motif_sha256": hashlib.sha256(coordinates).hexdigest(),
+            "motif_sha256": hash_motif(self.source),
             "total_length": total,
             "method": self.method,
             "redesignable": self.redesignable,
+            "groups": self.groups,
+            "hold": self.hold,
+            **({"particles": self.particles} if self.method == "twisted-smc" else {}),
             **describe_conditioners(self.conditioners),
         }
+
+
+def finish_scaffold(
+    plan: Plan,
+    motif: Motif,
+    coordinates: NDArray[np.float32],
+    contig: str,
+    *,
+    hold: str = DEFAULT_HOLD,
+) -> tuple[Backbone, dict[str, Any]]:
+    """Set the input's motif on the sampled one, and describe it.
+
+    Parameters
+    ----------
+    plan
+        What was to be made.
+    motif
+        The motif and its place in the design.
+    coordinates
+        (residue, 3, 3), as sampled, in Å.
+    contig
+        As the user wrote it.
+    hold
+        How strictly, one of :data:`~protdiff.design.samplers.HOLDS`.
+    """
+    backbone, notes = set_motif_in(motif, coordinates, hold=hold, name=f"design_{plan.index:04d}")
+    free = motif.motif_positions[motif.redesignable_mask] + 1
+    return backbone, {
+        "contig": contig,
+        "layout": str(motif.layout),
+        "asked": plan.secondary.to_dict(),
+        "motif_map": motif.motif_map(),
+        "redesignable": free.tolist(),
+        **notes,
+    }
+
+
+def hash_motif(source: Backbone) -> str:
+    """Return what tells the structure of a motif from others: a hash of its positions."""
+    return hashlib.sha256(np.round(source.coordinates, 3).tobytes()).hexdigest()

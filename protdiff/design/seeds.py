@@ -39,9 +39,15 @@ def derive_seed(seed: int, index: int, purpose: str = "noise") -> int:
     return int.from_bytes(digest[:8], "little") >> 1
 
 
-def make_generator(seed: int, index: int) -> torch.Generator:
-    """Return the generator of a design's noise; on the CPU, so that every device sees the same."""
-    return torch.Generator().manual_seed(derive_seed(seed, index))
+def make_generator(seed: int, index: int, purpose: str = "noise") -> torch.Generator:
+    """Return the generator of a design's noise; on the CPU, so that every device sees the same.
+
+    Parameters
+    ----------
+    seed, index, purpose
+        As in :func:`derive_seed`.
+    """
+    return torch.Generator().manual_seed(derive_seed(seed, index, purpose))
 
 
 def make_layout_generator(seed: int, index: int) -> np.random.Generator:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from protdiff.errors import InputError
 
-__all__ = ["Threshold", "parse_threshold"]
+__all__ = ["Threshold", "parse_condition", "parse_threshold"]
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -63,6 +63,29 @@ def parse_threshold(
     >>> print(parse_threshold("passing < 0.9", ["passing"]))
     passing<0.9
     """
+    name, sign, value = parse_condition(text)
+    if name in known:
+        return Threshold(name, sign, value)
+    if unmeasured and name in unmeasured:
+        raise InputError(f"{text!r} needs {unmeasured[name]}, without which {name} is not measured")
+    near = difflib.get_close_matches(name, [*known, *(unmeasured or ())], n=1)
+    hint = f"did you mean {near[0]}?" if near else "--json shows all names under summary"
+    raise InputError(f"there is no quantity {name!r} to fail on; {hint}")
+
+
+def parse_condition(text: str, *, example: str = "passing<0.9") -> tuple[str, str, float]:
+    """Return the quantity, the operator and the number of a condition.
+
+    Raises
+    ------
+    InputError
+        It is none; the error shows ``example``.
+
+    Examples
+    --------
+    >>> parse_condition("strand >= 0.2")
+    ('strand', '>=', 0.2)
+    """
     found = _SYNTAX.fullmatch(text)
     try:
         value = float(found[3]) if found else math.nan
@@ -71,13 +94,6 @@ def parse_threshold(
     if found is None or math.isnan(value):
         raise InputError(
             f"{text!r} is no condition; give a quantity, one of < <= > >= and a number, such as "
-            "passing<0.9"
+            f"{example}"
         )
-    name = found[1]
-    if name in known:
-        return Threshold(name, found[2], value)
-    if unmeasured and name in unmeasured:
-        raise InputError(f"{text!r} needs {unmeasured[name]}, without which {name} is not measured")
-    near = difflib.get_close_matches(name, [*known, *(unmeasured or ())], n=1)
-    hint = f"did you mean {near[0]}?" if near else "--json shows all names under summary"
-    raise InputError(f"there is no quantity {name!r} to fail on; {hint}")
+    return found[1], found[2], value

@@ -54,6 +54,9 @@ class NetworkConfig:
         Size of the noise embedding.
     scale
         Å per model unit: the standard deviation of the coordinates of the data.
+    pair_refresh
+        Describe pairs anew from the positions of the first half of the layers; if not, the second
+        half sees the pairs of the preconditioned guess, as the first does.
     """
 
     layers: int = 6
@@ -66,6 +69,7 @@ class NetworkConfig:
     pair_width: int = 32
     noise_width: int = 64
     scale: float = 8.0
+    pair_refresh: bool = True
 
     def to_dict(self) -> dict[str, int | float]:
         """Return the plain values, for a checkpoint's header."""
@@ -274,10 +278,11 @@ class ScoreNetwork(nn.Module):
         half = len(self.layers) // 2
         for index, layer in enumerate(self.layers):
             if index % half == 0 and index < 2 * half:
-                # Recycled guesses carry no gradient in training, which is cheaper; likelihoods and
-                # guidance need the whole Jacobian of the denoiser that is evaluated.
-                with torch.set_grad_enabled(torch.is_grad_enabled() and not self.training):
-                    current = get_pair_features(positions, handedness, self.config.scale)
+                if index == 0 or self.config.pair_refresh:
+                    # Recycled guesses carry no gradient in training, which is cheaper; likelihoods
+                    # and guidance need the whole Jacobian of the denoiser that is evaluated.
+                    with torch.set_grad_enabled(torch.is_grad_enabled() and not self.training):
+                        current = get_pair_features(positions, handedness, self.config.scale)
                 biases, message = self.pair_bias[index // half](embedded, current, residue_mask)
                 scalars = scalars + message
             scalars, vectors, moved = layer(

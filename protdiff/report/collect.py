@@ -27,7 +27,7 @@ from protdiff.structure import (
     backbone_dihedrals,
     find_structure_files,
     read_backbone,
-    read_models,
+    read_trajectory,
 )
 
 __all__ = ["Collection", "ReportDesign", "Trajectory", "collect_designs"]
@@ -288,11 +288,12 @@ def _read_frames(path: Path, length: int) -> NDArray[np.float32]:
     with warnings.catch_warnings():
         # Of states on the way: noise has no good geometry.
         warnings.simplefilter("ignore", StructureWarning)
-        frames = read_models(path)
-    if any(len(frame) != length for frame in frames):
+        frames = read_trajectory(path)
+    if frames.shape[1] != length:
         raise InputError(f"{path} has other residues than its design")
     kept = np.linspace(0, len(frames) - 1, min(len(frames), MOST_FRAMES)).round().astype(int)
-    return np.stack([frames[index].coordinates for index in kept])
+    thinned: NDArray[np.float32] = frames[kept]
+    return thinned
 
 
 def _count(

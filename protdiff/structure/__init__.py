@@ -20,6 +20,8 @@ from protdiff.structure.geometry import (
     place_oxygen,
     radius_of_gyration,
 )
+from protdiff.structure.groups import group_segments
+from protdiff.structure.join import join_backbones
 from protdiff.structure.lengths import parse_length
 from protdiff.structure.motif import Motif, sample_motif
 from protdiff.structure.problem import (
@@ -42,6 +44,7 @@ from protdiff.structure.read import (
     read_backbone,
     read_backbones,
     read_models,
+    read_trajectory,
 )
 from protdiff.structure.residues import StructureWarning
 from protdiff.structure.screen import ChainFilter
@@ -75,6 +78,8 @@ __all__ = [
     "find_links",
     "find_structure_files",
     "get_structure_name",
+    "group_segments",
+    "join_backbones",
     "parse_contig",
     "parse_length",
     "parse_selection",
@@ -87,6 +92,7 @@ __all__ = [
     "read_models",
     "read_motifbench_problems",
     "read_protein_mpnn",
+    "read_trajectory",
     "rmsd",
     "sample_motif",
     "select_residues",

@@ -79,11 +79,15 @@ class MotifSegment:
         The segment's place in the text.
     places
         Where they stand in the structure, once the contig is resolved against one.
+    group
+        The name of the rigid group it belongs to. Segments of one group and one file keep their
+        places relative to each other, others do not.
     """
 
     residues: ResidueRange
     position: int
     places: tuple[int, ...] | None = None
+    group: str = ""
 
     @property
     def length(self) -> int | None:
@@ -98,7 +102,7 @@ class MotifSegment:
         return None if first[1] or last[1] else last[0] - first[0] + 1
 
     def __str__(self) -> str:
-        return str(self.residues)
+        return f"{self.residues}#{self.group}" if self.group else str(self.residues)
 
 
 Segment = DesignedSegment | MotifSegment
@@ -158,6 +162,18 @@ class Layout:
                     )
                 places.extend(segment.motif.places)
         return np.array(places, dtype=np.int64)
+
+    @property
+    def motif_groups(self) -> NDArray[np.int64]:
+        """(motif residue,) the number of each residue's rigid group, from 1 as they come."""
+        numbers: dict[tuple[str, str], int] = {}
+        groups = [np.zeros(0, np.int64)]
+        for segment in self.segments:
+            if segment.motif is not None:
+                body = segment.motif.residues.file, segment.motif.group
+                number = numbers.setdefault(body, len(numbers) + 1)
+                groups.append(np.full(segment.length, number))
+        return np.concatenate(groups)
 
     @property
     def chain_breaks(self) -> tuple[int, ...]:
@@ -232,8 +248,9 @@ class Contig:
         ------
         ContigError
             A chain or residue is not there or has no full backbone; a range runs over a chain
-            break; a residue is used twice.
+            break; a residue is used twice; a group holds segments of several files.
         """
+        self.check_groups()
         owner: dict[int, MotifSegment] = {}
         chains: list[tuple[Segment, ...]] = []
         for chain in self.chains:
@@ -257,6 +274,26 @@ class Contig:
                 resolved.append(replace(segment, places=found.places))
             chains.append(tuple(resolved))
         return replace(self, chains=tuple(chains))
+
+    def check_groups(self) -> None:
+        """Refuse a named group that is not one rigid body: files have no pose to each other.
+
+        Raises
+        ------
+        ContigError
+            There is one.
+        """
+        files: dict[str, MotifSegment] = {}
+        for segment in self.motif_segments:
+            first = files.setdefault(segment.group, segment)
+            if segment.group and first.residues.file != segment.residues.file:
+                raise ContigError(
+                    self.text,
+                    segment.position,
+                    f"group {segment.group} holds {first.residues} and {segment.residues}, which "
+                    "are of two files; files stand in no known pose to each other, so give each a "
+                    "group of its own",
+                )
 
     @property
     def length_span(self) -> tuple[int, int]:

@@ -4,9 +4,12 @@ It is RFdiffusion's, with its comma form, and Protpardelle's with semicolons::
 
     contig   = chain ( break chain )*        break = "/0 " or ";/;"
     chain    = segment ( ("/" | "," | ";") segment )*
-    segment  = length | length "-" length | residues
+    segment  = length | length "-" length | residues | residues "#" group
     residues = chain id, or chain id and number, or chain id, number, "-" and number
 
+Segments of one group are one rigid body, and those without a group are one too; groups have poses
+of their own. A group's name is of letters and digits. Where there are several files, a chain id has
+the name of its file and a dot before it, ``5TPN.A163-181``; files are groups by themselves.
 Numbers are the author's, may be negative and may carry an insertion code
 (:mod:`protdiff.structure.selection`).
 """
@@ -33,6 +36,8 @@ MAX_SEGMENTS = 200
 
 _SEPARATORS = "/,;"
 _TOKEN = re.compile(r"[^\s/,;]+")
+_FILE = re.compile(r"[^.]+\.(?:[^.]+\.)*[A-Za-z]")
+_GROUP = re.compile(r"[A-Za-z0-9]{1,8}")
 
 
 def parse_contig(text: str) -> Contig:
@@ -139,11 +144,18 @@ def _check_separator(text: str, end: int, start: int, is_first: bool, after_brea
 
 
 def _parse_segment(text: str, position: int, token: str) -> Segment:
-    if token[0] not in "0123456789" or ":" in token:
+    if token[0] not in "0123456789" or ":" in token or _FILE.match(token):
         if token[0] == "-":
             raise ContigError(text, position, "a length cannot be negative; residues need a chain")
+        residues, mark, group = token.partition("#")
+        if mark and not _GROUP.fullmatch(group):
+            raise ContigError(
+                text,
+                position + len(residues) + 1,
+                "expected the name of a group, up to 8 letters and digits, as in A10-50#1",
+            )
         try:
-            segment = MotifSegment(scan_residue_range(token), position)
+            segment = MotifSegment(scan_residue_range(residues), position, group=group)
         except ScanError as error:
             raise ContigError(text, position + error.index, error.expected) from error
         if segment.length is not None and segment.length > MAX_LENGTH:

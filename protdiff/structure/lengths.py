@@ -37,7 +37,7 @@ def parse_length(length: LengthRange) -> tuple[int, int]:
     Raises
     ------
     InputError
-        It is none of these, under 1, or ends before it begins.
+        It is none of these, under 1, endless, or ends before it begins.
     """
     if isinstance(length, str):
         match = re.fullmatch(r"\s*([0-9]{1,9})\s*(?:-\s*([0-9]{1,9})\s*)?", length)
@@ -51,6 +51,8 @@ def parse_length(length: LengthRange) -> tuple[int, int]:
         low, high = int(length[0]), int(length[1])
     else:
         low = high = int(length)
+    if max(low, high) >= 10**9:
+        raise InputError("a length has at most nine digits; the one given has more")
     if low < 1:
         raise InputError(f"a length is at least 1; got {length!r}")
     if high < low:

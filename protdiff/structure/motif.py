@@ -107,6 +107,11 @@ class Motif:
         return mask
 
     @property
+    def groups(self) -> NDArray[np.int64]:
+        """(motif residue,) the number of each residue's rigid group, from 1 as they come."""
+        return self.layout.motif_groups
+
+    @property
     def chain_breaks(self) -> tuple[int, ...]:
         """The places where a new chain of the design begins, from 0, without the first."""
         return self.layout.chain_breaks
@@ -123,8 +128,8 @@ class Motif:
             for label, place in zip(self.source.labels, self.motif_positions, strict=True)
         ]
 
-    def measure_rmsd(self, design: ArrayLike) -> float:
-        """Return the RMSD (Å) of N, CA and C of the motif in a design to the input, superimposed.
+    def measure_group_rmsds(self, design: ArrayLike) -> tuple[float, ...]:
+        """Return the RMSD (Å) of N, CA and C of each group in a design to the input, superimposed.
 
         Parameters
         ----------
@@ -132,7 +137,35 @@ class Motif:
             (residue, 3 or 4, 3), Å.
         """
         x = self._check(design)[self.motif_positions, :3]
-        return superimpose(x, self.source.coordinates[:, :3]).rmsd
+        given = self.source.coordinates[:, :3]
+        return tuple(superimpose(x[group], given[group]).rmsd for group in self._group_masks())
+
+    def measure_rmsd(self, design: ArrayLike) -> float:
+        """Return the RMSD (Å) of the motif in a design to the input: that of its worst group."""
+        return max(self.measure_group_rmsds(design))
+
+    def set_into(self, design: ArrayLike) -> NDArray[np.float32]:
+        """Set the input's motif, each group as a rigid body, on that of a design.
+
+        Parameters
+        ----------
+        design
+            (residue, 3, 3), N, CA, C in Å.
+
+        Returns
+        -------
+        numpy.ndarray
+            The same, with the geometry of the input in the pose nearest to what was there.
+        """
+        x = self._check(design).copy()
+        for group in self._group_masks():
+            places = self.motif_positions[group]
+            given = self.source.coordinates[group, :3]
+            x[places, :3] = superimpose(given, x[places, :3]).apply(given)
+        return x
+
+    def _group_masks(self) -> list[NDArray[np.bool_]]:
+        return [self.groups == number for number in range(1, int(self.groups.max()) + 1)]
 
     def apply(
         self, design: ArrayLike, *, name: str = "design", designed_name: str = "GLY"

@@ -8,6 +8,8 @@ problem is a PDB file whose header says, column by column, ::
     REMARK 999 MINIMUM TOTAL LENGTH      60
     REMARK 999 MAXIMUM TOTAL LENGTH      105
 
+Where there are several groups, each segment of the contig names its own: ``A16-35#A``.
+
 A MotifBench problem is a row of a table with the columns ``pdb_id``, ``motif_residues``
 (``A16-35;A52-71``), ``redesign_idcs`` and ``length``; it leaves open how many residues lie between
 the segments, and here they stay in the order given.
@@ -90,8 +92,9 @@ def read_genie2_problem(path: str | Path) -> MotifProblem:
                 low, high = int(line[19:23]), int(line[23:27])
                 chain = line[18:19].strip()
                 if chain:
-                    pieces.append(str(ResidueRange(chain, (low, ""), (high, ""))))
-                    groups.append(line[28:29].strip() or "A")
+                    group = line[28:29].strip() or "A"
+                    pieces.append(f"{ResidueRange(chain, (low, ''), (high, ''))}#{group}")
+                    groups.append(group)
                 elif high:
                     pieces.append(f"{low}-{high}")
             elif line.startswith(_TOTALS):
@@ -107,6 +110,8 @@ def read_genie2_problem(path: str | Path) -> MotifProblem:
             f"{path} has no Genie 2 header with a motif; expected lines such as "
             "'REMARK 999 INPUT  A  16  35 A', or give a contig"
         )
+    if len(set(groups)) == 1:
+        pieces = [piece.partition("#")[0] for piece in pieces]
     contig = parse_contig("/".join(pieces))
     if not totals:
         return MotifProblem(name, contig, None, None, tuple(groups))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from protdiff.errors import DependencyError, InputError
 from protdiff.structure.backbone import Backbone
@@ -30,6 +31,7 @@ __all__ = [
     "read_backbone",
     "read_backbones",
     "read_models",
+    "read_trajectory",
 ]
 
 #: The names of structure files end so, or so and ``.gz``.
@@ -106,6 +108,38 @@ def read_models(
         source.read_backbone(model, chains, residues, strict)
         for model in range(1, source.count_models() + 1)
     ]
+
+
+def read_trajectory(path: str | Path) -> NDArray[np.float32]:
+    """Read the coordinates of all models of a file, which are to have the same residues.
+
+    Several times faster than :func:`read_models` where each model is N, CA, C, O of each residue
+    in turn, as protdiff writes trajectories; the atoms of all models are then taken to be those of
+    the first.
+
+    Returns
+    -------
+    (model, residue, 4, 3) coordinates of N, CA, C, O in Å.
+
+    Raises
+    ------
+    InputError
+        As in :func:`read_backbone`, or the models differ in their number of residues.
+    """
+    source = _StructureFile(Path(path))
+    first = source.read_backbone(1, None, None, False).coordinates
+    plain = source.read_coordinates()
+    if plain is not None and plain.shape[1] == 4 * len(first):
+        frames = plain.reshape(len(plain), len(first), 4, 3).astype(np.float32)
+        if np.array_equal(frames[0], first) and np.isfinite(frames).all():
+            return frames
+    models = [
+        source.read_backbone(model, None, None, False).coordinates
+        for model in range(1, source.count_models() + 1)
+    ]
+    if any(len(model) != len(first) for model in models):
+        raise InputError(f"the models of {path} differ in their number of residues")
+    return np.stack(models)
 
 
 def count_models(path: str | Path) -> int:
@@ -211,6 +245,16 @@ class _StructureFile:
         if not count:
             raise InputError(f"{self.path} holds no atoms; give a structure file with a protein")
         return int(count)
+
+    def read_coordinates(self) -> NDArray[np.float32] | None:
+        """Return (model, atom, 3) of all atoms; None if models differ in them."""
+        try:
+            if self.format == "pdb":
+                return np.asarray(self._guard(self._file.get_coord))
+            stack = self._guard(lambda: self._module.get_structure(self._file, altloc="all"))
+            return np.asarray(stack.coord)
+        except InputError:
+            return None
 
     def read_backbone(
         self,

@@ -3,7 +3,8 @@
 ``A10`` is a residue, ``A10-50`` a range with both ends, ``A52A-60`` begins at an inserted
 residue, ``A-5-10`` and ``A-5--2`` have negative numbers, ``B`` is a whole chain. Chain ids of
 several letters are written as they are (``AA10-50``); an id with a digit needs a colon
-(``1:10-50``). The chain may be repeated (``A10-A50``).
+(``1:10-50``). The chain may be repeated (``A10-A50``). Where there are several files, the name of
+the file and a dot stand before the chain (``5TPN.A10-50``; :mod:`protdiff.structure.join`).
 
 A range means all residues that stand between its two ends in the chain, whatever their numbers, so
 that insertion codes that run backwards and jumps of the numbering do no harm.
@@ -32,8 +33,8 @@ __all__ = [
     "select_residues",
 ]
 
-_LETTERS = re.compile(r"[A-Za-z]+")
-_CHAIN = re.compile(r"[^\s,/:]+:|[A-Za-z]+")
+_PLAIN_CHAIN = re.compile(r"(?:[^\s,/:]+\.)?[A-Za-z]+")
+_CHAIN = re.compile(r"[^\s,/:]+:|[^\s,/:]+?\.[A-Za-z]+(?=-?[0-9]|$)|[A-Za-z]+")
 # More digits than any residue number has are no number: Python itself refuses to read thousands.
 _NUMBER = re.compile(r"(-?[0-9]{1,9})([A-Za-z]?)")
 
@@ -63,11 +64,16 @@ class ResidueRange:
     first: tuple[int, str] | None = None
     last: tuple[int, str] | None = None
 
+    @property
+    def file(self) -> str:
+        """The name of the file it is of, where there are several; ``""`` where there is one."""
+        return self.chain.rpartition(".")[0]
+
     def __str__(self) -> str:
-        if self.first is None or self.last is None:
-            return self.chain
         # A colon where the chain's own digits would run into the number.
-        chain = self.chain if _LETTERS.fullmatch(self.chain) else f"{self.chain}:"
+        chain = self.chain if _PLAIN_CHAIN.fullmatch(self.chain) else f"{self.chain}:"
+        if self.first is None or self.last is None:
+            return chain if "." in chain else self.chain
         first = f"{self.first[0]}{self.first[1]}"
         return chain + (
             first if self.first == self.last else f"{first}-{self.last[0]}{self.last[1]}"

@@ -11,6 +11,7 @@ from typing import Any
 from protdiff.errors import InputError
 from protdiff.network import NetworkConfig
 from protdiff.toml import read_toml
+from protdiff.training.preset import find_preset, list_presets
 from protdiff.training.sampling import NoiseLevels
 
 __all__ = ["TrainingConfig", "load_config"]
@@ -23,6 +24,7 @@ _MAY_CHANGE = frozenset(
         "steps",
         "decay_steps",
         "minutes",
+        "total_minutes",
         "checkpoint_every",
         "evaluate_every",
         "panel_every",
@@ -30,6 +32,9 @@ _MAY_CHANGE = frozenset(
         "panel_length",
         "log_every",
         "device",
+        "devices",
+        "nodes",
+        "accumulate",
         "threads",
         "compile",
         "precision",
@@ -52,13 +57,15 @@ class TrainingConfig:
     lengths
         Shortest and longest chain to train on.
     residues_per_batch
-        Residues of a batch, padding included.
+        Residues of the batch of a step, padding included: of all processes and parts together.
     steps
         Length of the whole run.
     warmup_steps, decay_steps
         The learning rate rises over the first, is constant, and falls to zero over the last steps.
     learning_rate, weight_decay, clip_norm
         Of the optimiser.
+    muon
+        Muon for the matrices; if not, AdamW for all.
     ema
         Decay of the exponential moving average of the weights, which is what is released.
     self_condition
@@ -75,12 +82,20 @@ class TrainingConfig:
         All randomness of step k follows from (seed, k).
     minutes
         Stop (resumable) after this time; 0: never.
+    total_minutes
+        End the run, all its parts together, after about this time: when three quarters of it are
+        spent, ``steps`` and ``decay_steps`` are set so that the learning rate falls to zero in the
+        rest; 0: ``steps`` alone decides.
     log_every, checkpoint_every, evaluate_every, panel_every
-        In steps.
+        In steps; the last two may be 0, for the end alone.
     panel_designs, panel_length
         Structures sampled for the quality panel.
     device, threads
-        ``auto``, ``cpu``, ``cuda``; CPU threads (0: torch's choice).
+        ``auto``, ``cpu``, ``cuda``; CPU threads of a process (0: torch's choice).
+    devices, nodes
+        Processes on each machine, each with a GPU of its own; machines. They share each batch.
+    accumulate
+        Parts of a batch that a process computes one after the other, to save memory.
     compile
         Compile the network with ``torch.compile``.
     precision
@@ -99,6 +114,7 @@ class TrainingConfig:
     decay_steps: int = 4_000
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
+    muon: bool = True
     clip_norm: float = 1.0
     ema: float = 0.999
     self_condition: float = 0.5
@@ -108,6 +124,7 @@ class TrainingConfig:
     halfway: float = 0.2
     seed: int = 0
     minutes: float = 0.0
+    total_minutes: float = 0.0
     log_every: int = 50
     checkpoint_every: int = 500
     evaluate_every: int = 500
@@ -115,6 +132,9 @@ class TrainingConfig:
     panel_designs: int = 8
     panel_length: int = 80
     device: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+    accumulate: int = 1
     threads: int = 0
     compile: bool = False
     precision: str = "float32"
@@ -123,7 +143,8 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         """Check the values that would otherwise fail late or silently."""
-        for name in ("residues_per_batch", "steps", "log_every", "checkpoint_every"):
+        at_least_one = ("residues_per_batch", "steps", "devices", "nodes", "accumulate")
+        for name in (*at_least_one, "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} = {getattr(self, name)}; expected at least 1")
         for name in ("self_condition", "motif", "secondary_structure"):
@@ -134,11 +155,12 @@ class TrainingConfig:
         shortest, longest = self.lengths
         if not 1 <= shortest <= longest:
             raise InputError(f"lengths = {list(self.lengths)}; expected [shortest, longest]")
-        for name in ("warmup_steps", "decay_steps", "minutes", "panel_designs", "threads", "seed"):
+        not_negative = ("warmup_steps", "decay_steps", "minutes", "total_minutes")
+        for name in (*not_negative, "panel_designs", "threads", "seed"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} = {getattr(self, name)}; expected at least 0")
         for name, value in self.network.to_dict().items():
-            if not 0 < value <= _LARGEST_SIZE:
+            if not (isinstance(value, bool) or 0 < value <= _LARGEST_SIZE):
                 raise InputError(
                     f"{name} = {value}; expected a size above 0, up to {_LARGEST_SIZE}"
                 )
@@ -171,24 +193,40 @@ class TrainingConfig:
         return built
 
 
-def load_config(path: str | Path, **overrides: Any) -> TrainingConfig:
-    """Read a training configuration from a TOML file.
+def load_config(
+    path: str | Path | None = None, *, preset: str | None = None, **overrides: Any
+) -> TrainingConfig:
+    """Read a training configuration from a preset, a TOML file, or a file over a preset.
 
     Parameters
     ----------
     path
         The file. Relative paths in it are relative to the working directory.
+    preset
+        One of :func:`~protdiff.training.preset.list_presets`. What the file says wins over it, key
+        by key within ``[network]`` and ``[noise]`` too.
     **overrides
-        Values that replace those of the file; None leaves the file's.
+        Values that replace those of the file and of the preset; None leaves theirs.
 
     Raises
     ------
     InputError
-        The file is missing, is no TOML, or does not describe a run.
+        There is no such preset; the file is missing, is no TOML, or does not describe a run;
+        neither is given.
     """
-    values = read_toml(path)
+    if path is None and preset is None:
+        raise InputError(
+            "nothing says what to train; give --config FILE.toml or --preset NAME "
+            f"({', '.join(list_presets())})"
+        )
+    values: dict[str, Any] = {} if preset is None else read_toml(find_preset(preset))
+    for name, value in ({} if path is None else read_toml(path)).items():
+        below = values.get(name)
+        merges = isinstance(below, dict) and isinstance(value, dict)
+        values[name] = below | value if merges else value
     values.update({name: value for name, value in overrides.items() if value is not None})
-    return TrainingConfig.from_dict(values, str(path))
+    origin = f"preset {preset}" if path is None else str(path)
+    return TrainingConfig.from_dict(values, origin)
 
 
 def _build(kind: Any, values: dict[str, Any], origin: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -13,10 +13,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from protdiff.errors import InputError
-from protdiff.model import make_residue_mask
 from protdiff.network import SECONDARY_STATES
 
-__all__ = ["BackboneDataset", "Batch", "load_dataset"]
+__all__ = ["BackboneDataset", "Batch", "load_dataset", "send"]
 
 _FORMAT, _VERSION = "protdiff-dataset", "2"
 _PER_CHAIN = {"held_out": torch.uint8, "cluster40": torch.int64}
@@ -49,7 +48,7 @@ class BackboneDataset:
     Parameters
     ----------
     coordinates
-        N, CA, C of all chains, ``(total residues, 3, 3)`` Å.
+        N, CA, C of all chains, each centred, ``(total residues, 3, 3)`` Å.
     secondary
         Secondary structure by hydrogen bonds, ``(total residues,)`` uint8, places in
         :data:`protdiff.network.SECONDARY_STATES`.
@@ -82,26 +81,40 @@ class BackboneDataset:
         counts = torch.cat([torch.zeros(1, 2, dtype=torch.int64), states.cumsum(dim=0)])
         return counts[self.offsets].diff(dim=0) / self.lengths[:, None]
 
+    def to(self, device: torch.device) -> BackboneDataset:
+        """Return the data set with its residues on a device, whence batches come; counts stay."""
+        return replace(
+            self, coordinates=self.coordinates.to(device), secondary=self.secondary.to(device)
+        )
+
     def get(self, index: int) -> Tensor:
         """Return one backbone, ``(residue, 3, 3)`` Å, centred."""
-        positions = self.coordinates[self._get_place(index)]
-        return positions - positions.mean(dim=(0, 1))
+        return self.coordinates[int(self.offsets[index]) : int(self.offsets[index + 1])]
 
-    def _get_place(self, index: int) -> slice:
-        return slice(int(self.offsets[index]), int(self.offsets[index + 1]))
+    def collate(self, indices: Sequence[int] | Tensor, padded_length: int | None = None) -> Batch:
+        """Gather backbones, padded to the longest or to ``padded_length`` residues.
 
-    def collate(self, indices: Sequence[int], padded_length: int | None = None) -> Batch:
-        """Gather backbones, padded to the longest or to ``padded_length`` residues."""
-        chains = [self.get(index) for index in indices]
-        mask = make_residue_mask([len(chain) for chain in chains])
-        size = padded_length or mask.shape[1]
-        positions = torch.zeros(len(chains), size, 3, 3)
-        secondary = torch.zeros(len(chains), size, dtype=torch.int64)
-        for row, (index, chain) in enumerate(zip(indices, chains, strict=True)):
-            positions[row, : len(chain)] = chain
-            secondary[row, : len(chain)] = self.secondary[self._get_place(index)].long()
-        mask = torch.nn.functional.pad(mask, (0, size - mask.shape[1]))
-        return Batch(positions, mask, secondary)
+        The places are counted on the CPU and the residues gathered where they are, without waiting
+        for that device.
+        """
+        chosen = torch.as_tensor(indices)
+        lengths = self.lengths[chosen]
+        place = torch.arange(padded_length or int(lengths.max()))
+        mask = place < lengths[:, None]
+        source = torch.where(mask, self.offsets[chosen][:, None] + place, 0)
+        mask, source = (send(tensor, self.coordinates.device) for tensor in (mask, source))
+        return Batch(
+            positions=self.coordinates[source].masked_fill(~mask[:, :, None, None], 0.0),
+            residue_mask=mask,
+            secondary=self.secondary[source].long().masked_fill(~mask, 0),
+        )
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor of the CPU on a device, without waiting for it: from pinned memory."""
+    if device.type != "cuda" or tensor.is_cuda:
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def load_dataset(
@@ -184,12 +197,12 @@ def _check(path: Path, metadata: dict[str, str], tensors: dict[str, Tensor]) -> 
 def _take(tensors: dict[str, Tensor], ids: list[str], chosen: Tensor) -> BackboneDataset:
     offsets = tensors["offsets"]
     sizes = offsets.diff()[chosen]
-    inside = torch.zeros(len(tensors["coordinates"]), dtype=torch.bool)
-    for k in chosen:
-        inside[offsets[k] : offsets[k + 1]] = True
+    places = [slice(int(offsets[k]), int(offsets[k + 1])) for k in chosen]
+    chains = [tensors["coordinates"][place] for place in places]
+    nothing = tensors["coordinates"][:0]
     return BackboneDataset(
-        coordinates=tensors["coordinates"][inside],
-        secondary=tensors["secondary"][inside],
+        coordinates=torch.cat([nothing, *(chain - chain.mean(dim=(0, 1)) for chain in chains)]),
+        secondary=torch.cat([tensors["secondary"][:0], *(tensors["secondary"][p] for p in places)]),
         offsets=torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)]),
         cluster=tensors["cluster40"][chosen],
         ids=tuple(ids[int(k)] for k in chosen),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from pathlib import Path
 
@@ -26,18 +27,19 @@ class TrainingLog:
 
     def __init__(self, path: Path, columns: tuple[str, ...], resumed_step: int) -> None:
         self.path, self.columns = path, columns
-        rows: list[dict[str, str]] = []
-        if path.exists() and resumed_step > 0:
-            with path.open(newline="") as file:
-                rows = [row for row in csv.DictReader(file) if _is_done(row, resumed_step)]
-        with write_atomically(path, overwrite=True) as temporary, temporary.open("w") as file:
+        rows = _read_rows(path) if path.exists() and resumed_step > 0 else []
+        rows = [row for row in rows if _is_done(row, resumed_step)]
+        with (
+            write_atomically(path, overwrite=True) as temporary,
+            temporary.open("w", encoding="utf-8") as file,
+        ):
             writer = self._writer(file)
             writer.writeheader()
             writer.writerows(rows)
 
     def append(self, row: dict[str, float]) -> None:
         """Write one row; numbers with six significant digits."""
-        with self.path.open("a", newline="") as file:
+        with self.path.open("a", newline="", encoding="utf-8") as file:
             self._writer(file).writerow({name: f"{value:.6g}" for name, value in row.items()})
 
     def _writer(self, file: object) -> csv.DictWriter[str]:
@@ -48,6 +50,17 @@ class TrainingLog:
             extrasaction="ignore",
             lineterminator="\n",
         )
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows; of a file that is damaged as many as can be read."""
+    rows: list[dict[str, str]] = []
+    with (
+        path.open(newline="", encoding="utf-8", errors="replace") as file,
+        contextlib.suppress(csv.Error),
+    ):
+        rows.extend(csv.DictReader(file))
+    return rows
 
 
 def _is_done(row: dict[str, str], resumed_step: int) -> bool:

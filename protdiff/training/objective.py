@@ -87,7 +87,11 @@ class NoisyBatch:
 
 
 def get_denoising_losses(
-    network: ScoreNetwork, batch: NoisyBatch, *, self_condition: bool
+    network: ScoreNetwork,
+    batch: NoisyBatch,
+    *,
+    self_condition: bool,
+    coordinates: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return the loss per coordinate of the final and of the half-way estimate.
 
@@ -99,16 +103,18 @@ def get_denoising_losses(
         Noisy backbones.
     self_condition
         Show the network its own estimate, made without one (Chen et al. 2022).
+    coordinates
+        Number of coordinates to divide by: of the whole batch, where this is a part of it.
 
     Returns
     -------
     final, halfway : Tensor
-        Scalars: means over the coordinates of the batch.
+        Scalars: means over the coordinates of the batch; of a part, what it adds to them.
     """
     previous = None
     if self_condition:
         with torch.no_grad():
             previous = batch.denoise(network, None)[-1]
     halfway, final = batch.denoise(network, previous)
-    total = batch.coordinates.sum()
+    total = batch.coordinates.sum() if coordinates is None else torch.tensor(coordinates)
     return batch.get_losses(final).sum() / total, batch.get_losses(halfway).sum() / total

@@ -15,13 +15,13 @@ Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks". L
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["MuonWithAdamW", "orthogonalize"]
+__all__ = ["MuonWithAdamW", "orthogonalize", "orthogonalize_by_shape"]
 
 # The quintic iteration's coefficients: steepest at zero, all singular values end within 0.7-1.2.
 _A, _B, _C = 3.4445, -4.7750, 2.0315
@@ -33,22 +33,23 @@ def orthogonalize(matrix: Tensor, steps: int = 5) -> Tensor:
     Parameters
     ----------
     matrix
-        ``(rows, columns)``.
+        ``(rows, columns)``, or a stack of matrices, ``(matrix, rows, columns)``.
     steps
         Number of iterations.
 
     Returns
     -------
     Tensor
-        ``(rows, columns)``, singular vectors as before.
+        The same shape, singular vectors as before.
     """
     dtype = torch.bfloat16 if matrix.is_cuda else torch.float32
-    tall = matrix.shape[0] > matrix.shape[1]
+    multiply = torch.addmm if matrix.ndim == 2 else torch.baddbmm
+    tall = matrix.shape[-2] > matrix.shape[-1]
     x = (matrix.mT if tall else matrix).to(dtype)
-    x = x / (x.norm() + 1e-7)
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
         gram = x @ x.mT
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=_B, alpha=_C), x, beta=_A)
+        x = multiply(x, multiply(gram, gram, gram, beta=_B, alpha=_C), x, beta=_A)
     return (x.mT if tall else x).to(matrix.dtype)
 
 
@@ -68,6 +69,8 @@ class MuonWithAdamW(torch.optim.Optimizer):
         Of Muon, in Nesterov's form.
     betas, epsilon
         Of AdamW.
+    muon
+        If not, AdamW takes the matrices too.
     """
 
     def __init__(
@@ -78,13 +81,15 @@ class MuonWithAdamW(torch.optim.Optimizer):
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.99),
         epsilon: float = 1e-8,
+        *,
+        muon: bool = True,
     ) -> None:
         matrices = [layer.weight for layer in module.modules() if isinstance(layer, nn.Linear)]
         known = {id(matrix) for matrix in matrices}
         others = [p for p in module.parameters() if id(p) not in known]
         super().__init__(
             [
-                {"params": matrices, "muon": True, "weight_decay": weight_decay},
+                {"params": matrices, "muon": muon, "weight_decay": weight_decay},
                 {"params": others, "muon": False, "weight_decay": 0.0},
             ],
             {"lr": learning_rate, "momentum": momentum, "betas": betas, "eps": epsilon},
@@ -100,32 +105,71 @@ class MuonWithAdamW(torch.optim.Optimizer):
         """Make one step; parameters without a gradient are left alone."""
         loss = None if closure is None else closure()
         for group in self.param_groups:
-            update = self._step_muon if group["muon"] else self._step_adamw
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    update(parameter, parameter.grad, group)
+            parameters = [p for p in group["params"] if p.grad is not None]
+            if parameters:
+                gradients = [p.grad for p in parameters]
+                (self._step_muon if group["muon"] else self._step_adamw)(
+                    parameters, gradients, group
+                )
         return loss
 
-    def _step_muon(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[parameter]
-        if not state:
-            state["momentum"] = torch.zeros_like(parameter)
-        mean = state["momentum"].lerp_(gradient, 1 - group["momentum"])
-        direction = orthogonalize(gradient.lerp(mean, group["momentum"]))
-        size = 0.2 * max(parameter.shape) ** 0.5  # root-mean-square of an AdamW update
-        parameter.mul_(1 - group["lr"] * group["weight_decay"])
-        parameter.add_(direction, alpha=-group["lr"] * size)
+    def _step_muon(
+        self, parameters: list[Tensor], gradients: list[Tensor], group: dict[str, Any]
+    ) -> None:
+        for parameter in parameters:
+            if not self.state[parameter]:
+                self.state[parameter]["momentum"] = torch.zeros_like(parameter)
+        means = [self.state[parameter]["momentum"] for parameter in parameters]
+        torch._foreach_lerp_(means, gradients, 1 - group["momentum"])
+        wanted = torch._foreach_lerp(gradients, means, group["momentum"])
+        directions = _orthogonalize_all(wanted)
+        sizes = [0.2 * max(p.shape) ** 0.5 for p in parameters]  # rms of an AdamW update
+        torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+        for parameter, direction, size in zip(parameters, directions, sizes, strict=True):
+            parameter.add_(direction, alpha=-group["lr"] * size)
 
-    def _step_adamw(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[parameter]
-        if not state:
-            state["step"] = torch.zeros(())
-            state["mean"] = torch.zeros_like(parameter)
-            state["square"] = torch.zeros_like(parameter)
-        state["step"] += 1
+    def _step_adamw(
+        self, parameters: list[Tensor], gradients: list[Tensor], group: dict[str, Any]
+    ) -> None:
+        for parameter in parameters:
+            if not self.state[parameter]:
+                self.state[parameter] |= {
+                    "step": torch.zeros(()),  # on the CPU, where reading it waits for nothing
+                    "mean": torch.zeros_like(parameter),
+                    "square": torch.zeros_like(parameter),
+                }
+        states = [self.state[parameter] for parameter in parameters]
+        for state in states:
+            state["step"] += 1
+        steps = [float(state["step"]) for state in states]
         first, second = group["betas"]
-        step = float(state["step"])
-        mean = state["mean"].lerp_(gradient, 1 - first)
-        square = state["square"].lerp_(gradient.square(), 1 - second)
-        size = (square / (1 - second**step)).sqrt_().add_(group["eps"])
-        parameter.addcdiv_(mean, size, value=-group["lr"] / (1 - first**step))
+        means, squares = ([state[name] for state in states] for name in ("mean", "square"))
+        torch._foreach_lerp_(means, gradients, 1 - first)
+        torch._foreach_lerp_(squares, torch._foreach_mul(gradients, gradients), 1 - second)
+        sizes = torch._foreach_div(squares, [1 - second**step for step in steps])
+        torch._foreach_sqrt_(sizes)
+        torch._foreach_add_(sizes, group["eps"])
+        rates = [-group["lr"] / (1 - first**step) for step in steps]
+        if group["weight_decay"]:
+            torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_addcdiv_(parameters, means, sizes, rates)
+
+
+def _orthogonalize_all(matrices: Sequence[Tensor]) -> list[Tensor]:
+    """Orthogonalise; on a GPU those of one shape together, for fewer and larger kernels."""
+    if not matrices[0].is_cuda:
+        return [orthogonalize(matrix) for matrix in matrices]
+    return orthogonalize_by_shape(matrices)
+
+
+def orthogonalize_by_shape(matrices: Sequence[Tensor]) -> list[Tensor]:
+    """Orthogonalise matrices, those of one shape in one stack."""
+    places: dict[torch.Size, list[int]] = {}
+    for index, matrix in enumerate(matrices):
+        places.setdefault(matrix.shape, []).append(index)
+    result = list(matrices)
+    for indices in places.values():
+        stack = orthogonalize(torch.stack([matrices[index] for index in indices]))
+        for index, matrix in zip(indices, stack, strict=True):
+            result[index] = matrix
+    return result

@@ -8,8 +8,9 @@ from typing import Any
 from protdiff.files import check_writable
 from protdiff.training.config import TrainingConfig
 from protdiff.training.dataset import load_dataset
+from protdiff.training.processes import get_device
 from protdiff.training.state import read_progress
-from protdiff.training.trainer import STATE, check_continues, get_device
+from protdiff.training.trainer import STATE, check_continues
 
 __all__ = ["plan_training"]
 

@@ -1,4 +1,4 @@
-r"""What a training step draws: chains, noise levels, motifs, hints. All of it from one generator.
+r"""The laws that a training step draws from: chains, noise levels, motifs, hints.
 
 Chains are drawn with weights that give each 40 % cluster one share and shift the balance of
 secondary structure: helices are learned in minutes and sheets are not, so all-helical chains are
@@ -24,8 +24,8 @@ from protdiff.training.dataset import BackboneDataset, Batch
 __all__ = [
     "BatchSampler",
     "NoiseLevels",
+    "choose_hints",
     "draw_motif_groups",
-    "draw_secondary_structure",
     "get_chain_weights",
 ]
 
@@ -48,7 +48,7 @@ def get_chain_weights(dataset: BackboneDataset) -> Tensor:
 
 
 class BatchSampler:
-    """Draw batches of similar length, with the chains' weights.
+    """Draw chains of similar length, with their weights.
 
     Parameters
     ----------
@@ -71,15 +71,25 @@ class BatchSampler:
         self.weights = [weights[members] for members in self.members]
         self.shares = torch.stack([w.sum() for w in self.weights])
 
-    def draw(self, generator: torch.Generator) -> Batch:
-        """Draw one batch, padded to the top of its length bucket."""
+    @property
+    def fewest(self) -> int:
+        """Chains of a batch of the longest ones, the smallest there is."""
+        return self._count(len(self.members) * BUCKET)
+
+    def draw(self, generator: torch.Generator) -> tuple[Tensor, int]:
+        """Draw the chains of a batch, ``(batch,)``; return them and the top of their bucket."""
         bucket = int(torch.multinomial(self.shares, 1, generator=generator))
         padded_length = (bucket + 1) * BUCKET
-        size = max(1, round(self.residues / padded_length))
         chosen = torch.multinomial(
-            self.weights[bucket], size, replacement=True, generator=generator
+            self.weights[bucket],
+            self._count(padded_length),
+            replacement=True,
+            generator=generator,
         )
-        return self.dataset.collate(self.members[bucket][chosen].tolist(), padded_length)
+        return self.members[bucket][chosen], padded_length
+
+    def _count(self, padded_length: int) -> int:
+        return max(1, round(self.residues / padded_length))
 
 
 @dataclass(frozen=True)
@@ -112,13 +122,15 @@ class NoiseLevels:
         return log_ratio[torch.randperm(count, generator=generator)].exp()
 
 
-def draw_motif_groups(residue_mask: Tensor, generator: torch.Generator) -> Tensor:
+def draw_motif_groups(lengths: Tensor, size: int, generator: torch.Generator) -> Tensor:
     """Choose motifs to reveal: one to three segments, a tenth to a half of the residues in all.
 
     Parameters
     ----------
-    residue_mask
-        ``(batch, residue)``.
+    lengths
+        Number of residues of each chain, ``(batch,)``, on the CPU.
+    size
+        Number of residues with the padding.
     generator
         Source of randomness.
 
@@ -128,24 +140,27 @@ def draw_motif_groups(residue_mask: Tensor, generator: torch.Generator) -> Tenso
         ``(batch, residue)`` integers: 0 for designed residues; the segments of a chain form one
         rigid group (1) in six of ten cases and groups of their own (1, 2, 3) in the others.
     """
-
-    def uniform() -> float:
-        return float(torch.rand((), generator=generator))
-
-    groups = torch.zeros(residue_mask.shape, dtype=torch.int64)
-    for row, length in zip(groups, residue_mask.sum(dim=1).tolist(), strict=True):
-        segments = 1 + int(3 * uniform())
-        size = max(2, int(length * (0.08 + 0.42 * uniform())) // segments)
-        one_group = uniform() < 0.6
-        for segment in range(segments):
-            start = int((length - size) * uniform())
-            row[start : start + size] = 1 if one_group else segment + 1
+    # At most six numbers a chain, drawn at once and used one after the other.
+    uniform = iter(torch.rand(6 * len(lengths), generator=generator).tolist())
+    segments = []  # of each chain three: start, stop, group; the last ones may be empty
+    for length in lengths.tolist():
+        count = 1 + int(3 * next(uniform))
+        residues = max(2, int(length * (0.08 + 0.42 * next(uniform))) // count)
+        one_group = next(uniform) < 0.6
+        starts = [int((length - residues) * next(uniform)) for _ in range(count)]
+        found = [
+            (start, start + residues, 1 if one_group else k + 1) for k, start in enumerate(starts)
+        ]
+        segments.append([*found, *[(0, 0, 0)] * (3 - count)])
+    place = torch.arange(size)
+    groups = torch.zeros(len(lengths), size, dtype=torch.int64)
+    for segment in torch.tensor(segments).unbind(dim=1):
+        start, stop, group = segment[:, :, None].unbind(dim=1)
+        groups = torch.where((place >= start) & (place < stop), group, groups)
     return groups
 
 
-def draw_secondary_structure(
-    batch: Batch, share: float, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def choose_hints(batch: Batch, share: float, uniform: Tensor) -> tuple[Tensor, Tensor]:
     """Choose what the network is told of the secondary structure of each chain.
 
     Of ``share`` of the chains something is told: of four in ten the composition alone, of as many
@@ -157,8 +172,8 @@ def draw_secondary_structure(
         Chains with their secondary structure.
     share
         Share of the chains of which something is told.
-    generator
-        Source of randomness.
+    uniform
+        Random numbers from 0 to 1, ``(5, batch)``.
 
     Returns
     -------
@@ -167,18 +182,17 @@ def draw_secondary_structure(
     composition : Tensor
         ``(batch, 2)``, NaN where nothing is told.
     """
-    size, count = batch.secondary.shape
+    count = batch.secondary.shape[1]
     lengths = batch.residue_mask.sum(dim=1)
-    told, kind, partly, *ends = torch.rand(5, size, generator=generator)
+    told, kind, partly, *ends = uniform
     tells_states = (told < share) & (kind >= 0.4)
     tells_composition = (told < share) & ((kind < 0.4) | (kind >= 0.8))
     start, stop = (torch.stack(ends).sort(dim=0).values * lengths)[:, :, None]
-    place = torch.arange(count)
+    place = torch.arange(count, device=lengths.device)
     inside = (place >= start) & (place <= stop)
     shown = tells_states[:, None] & (inside | (partly >= 0.5)[:, None])
     shares = [
         (batch.secondary == SECONDARY_STATES.index(state)).sum(dim=1) / lengths for state in "HE"
     ]
     composition = torch.stack(shares, dim=-1)
-    composition[~tells_composition] = math.nan
-    return batch.secondary * shown, composition
+    return batch.secondary * shown, composition.masked_fill(~tells_composition[:, None], math.nan)

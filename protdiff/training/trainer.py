@@ -2,6 +2,8 @@ r"""The training loop: draw, denoise, step, average; measure, save, go on.
 
 All randomness of step k comes from one generator seeded with (seed, k), and the state file holds
 everything else, so a run that was stopped and resumed is the run that was not, number by number.
+Between two rows of the log nothing waits for the device: chains are gathered where they are, and
+losses are read when they are written down.
 
 A run's folder holds ``config.json`` (what was asked), ``log.csv`` (what was measured),
 ``state.safetensors`` (to go on) and ``weights.safetensors`` (the averaged weights, a checkpoint for
@@ -13,15 +15,14 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
-from protdiff.diffusion import CentredSubspace
 from protdiff.errors import InputError, ProtdiffError
 from protdiff.files import write_atomically
 from protdiff.model import BackboneModel, load_checkpoint, save_checkpoint
@@ -29,29 +30,26 @@ from protdiff.network import ScoreNetwork
 from protdiff.training.average import WeightAverage
 from protdiff.training.config import TrainingConfig
 from protdiff.training.dataset import load_dataset
+from protdiff.training.draws import draw_step
+from protdiff.training.folder import hold_folder
 from protdiff.training.held_out import NOISE_EDGES, HeldOutLoss
+from protdiff.training.interrupt import defer_interrupt
 from protdiff.training.log import TrainingLog
-from protdiff.training.objective import NoisyBatch, get_denoising_losses
+from protdiff.training.machine import compile_network, use_cpu
+from protdiff.training.objective import get_denoising_losses
 from protdiff.training.optimizer import MuonWithAdamW
 from protdiff.training.panel import PANEL_COLUMNS, measure_panel
-from protdiff.training.sampling import BatchSampler, draw_motif_groups, draw_secondary_structure
+from protdiff.training.processes import Processes, get_device, start_processes
+from protdiff.training.sampling import BatchSampler
+from protdiff.training.schedule import get_learning_rate, set_end
 from protdiff.training.state import Progress, load_state, save_state
-
-try:
-    import fcntl
-except ImportError:  # Windows: no advisory locks, and no guard against two processes
-    fcntl = None  # type: ignore[assignment]
 
 __all__ = [
     "STATE",
     "ProgressBar",
     "Trainer",
     "check_continues",
-    "get_device",
-    "get_learning_rate",
-    "hold_folder",
     "train",
-    "use_cpu",
 ]
 
 STATE = "state.safetensors"
@@ -83,17 +81,6 @@ class ProgressBar(Protocol):
         """Say what was measured last."""
 
 
-def get_learning_rate(config: TrainingConfig, step: int) -> float:
-    """Return the learning rate of step number ``step``, counted from 1.
-
-    A linear rise, a constant, and a linear fall to zero at the end; a run that is to go on later
-    is stopped before the fall.
-    """
-    rise = step / max(config.warmup_steps, 1)
-    fall = (config.steps + 1 - step) / max(config.decay_steps, 1)
-    return config.learning_rate * max(0.0, min(1.0, rise, fall))
-
-
 class Trainer:
     """One training run: made from its configuration, resumed from its folder.
 
@@ -101,6 +88,8 @@ class Trainer:
     ----------
     config
         The run.
+    processes
+        Those that share it; this one alone if not given.
 
     Raises
     ------
@@ -108,28 +97,36 @@ class Trainer:
         The data cannot be used, or the folder holds a run of another configuration.
     """
 
-    def __init__(self, config: TrainingConfig) -> None:
+    def __init__(self, config: TrainingConfig, processes: Processes | None = None) -> None:
         self.config = config
+        self.processes = processes or Processes(get_device(config.device))
         self.out = Path(config.out)
-        self.device = get_device(config.device)
+        self.device = self.processes.device
         self.train_set, self.held_out_set = load_dataset(config.data, config.lengths)
         torch.manual_seed(config.seed)
         self.network = _make_network(config).to(self.device)
         self.average = WeightAverage(self.network, config.ema)
-        self.optimizer = MuonWithAdamW(self.network, config.learning_rate, config.weight_decay)
+        self.optimizer = MuonWithAdamW(
+            self.network, config.learning_rate, config.weight_decay, muon=config.muon
+        )
         self.progress = Progress()
         if self.state_path.exists():
             self._resume()
         self.batches = BatchSampler(self.train_set, config.residues_per_batch)
-        self.held_out = (
-            HeldOutLoss(self.held_out_set, config.noise, config.network.scale)
-            if len(self.held_out_set)
-            else None
-        )
-        self.log = TrainingLog(self.out / "log.csv", LOG_COLUMNS, self.progress.step)
-        self._callable: Any = (
-            torch.compile(self.network, dynamic=False) if config.compile else self.network
-        )
+        parts = self.processes.count * config.accumulate
+        if self.batches.fewest < parts:
+            raise InputError(
+                f"batches of {config.residues_per_batch} residues have {self.batches.fewest} of "
+                f"the longest chains, too few for {parts} parts; raise residues_per_batch"
+            )
+        self._resident = self.train_set.to(self.device)
+        self.held_out: HeldOutLoss | None = None
+        self.log: TrainingLog | None = None
+        if self.processes.is_first:
+            if len(self.held_out_set):
+                self.held_out = HeldOutLoss(self.held_out_set, config.noise, config.network.scale)
+            self.log = TrainingLog(self.out / "log.csv", LOG_COLUMNS, self.progress.step)
+        self._callable: Any = compile_network(self.network) if config.compile else self.network
 
     @property
     def state_path(self) -> Path:
@@ -157,56 +154,47 @@ class Trainer:
         self.progress, values = load_state(
             self.state_path, self.network, self.average.module, self.optimizer
         )
-        check_continues(self.config, values, self.out)
-
-    def draw(self, step: int) -> tuple[NoisyBatch, bool]:
-        """Draw everything random of a step: the noisy batch, and whether to self-condition."""
-        config = self.config
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-        batch = self.batches.draw(generator)
-        size = len(batch.residue_mask)
-        noise_ratio = config.noise.draw(size, generator)
-        noise = torch.randn(batch.positions.shape, generator=generator)
-        chance = torch.rand(2, generator=generator)
-        secondary, composition = draw_secondary_structure(
-            batch, config.secondary_structure, generator
-        )
-        groups = None
-        if chance[0] < config.motif:
-            groups = draw_motif_groups(batch.residue_mask, generator)
-        noisy = NoisyBatch(
-            clean=batch.positions / config.network.scale,
-            noise=CentredSubspace(batch.residue_mask).project(noise),
-            residue_mask=batch.residue_mask,
-            noise_ratio=noise_ratio,
-            motif_group=groups,
-            secondary=secondary,
-            composition=composition,
-        ).to(self.device)
-        return noisy, bool(chance[1] < config.self_condition)
+        before = check_continues(self.config, values, self.out)
+        # An end that was set by the time holds on; see `set_end`.
+        if set_end(self.config, self.progress) != self.config and before.steps < self.config.steps:
+            self.config = replace(self.config, steps=before.steps, decay_steps=before.decay_steps)
 
     def step(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Make one step; return the loss and the norm of the gradient, both still on the device."""
+        config, processes = self.config, self.processes
         step = self.progress.step + 1
-        batch, self_condition = self.draw(step)
-        with torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"
-        ):
-            loss, halfway = get_denoising_losses(
-                self._callable, batch, self_condition=self_condition
-            )
-        (loss + self.config.halfway * halfway).backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
-        self.optimizer.set_learning_rate(get_learning_rate(self.config, step))
+        draws = draw_step(config, self.batches, step)
+        parts, first = processes.count * config.accumulate, processes.rank * config.accumulate
+        losses = []
+        for part in range(first, first + config.accumulate):
+            batch = draws.make_batch(self._resident, draws.get_rows(part, parts), config)
+            with torch.autocast(
+                self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"
+            ):
+                loss, halfway = get_denoising_losses(
+                    self._callable,
+                    batch,
+                    self_condition=draws.self_condition,
+                    coordinates=draws.coordinates,
+                )
+            (loss + config.halfway * halfway).backward()
+            losses.append(loss.detach())
+        loss = torch.stack(losses).sum()
+        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+        processes.add_up([*gradients, loss])
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm)
+        self.optimizer.set_learning_rate(get_learning_rate(config, step))
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.average.update(self.network, step)
         self.progress.step = step
-        self.progress.samples += len(batch.residue_mask)
-        return loss.detach(), norm
+        self.progress.samples += len(draws)
+        return loss, norm
 
     def save(self) -> None:
-        """Write the state, then the averaged weights."""
+        """Write the state, then the averaged weights; the first process does it for all."""
+        if not self.processes.is_first:
+            return
         save_state(
             self.state_path,
             self.network,
@@ -221,72 +209,133 @@ class Trainer:
         """Return what is due at this step: held-out losses, the quality panel."""
         config, step = self.config, self.progress.step
         row: dict[str, float] = {}
-        last = step == config.steps
-        if self.held_out is not None and (last or step % max(config.evaluate_every, 1) == 0):
+        if self.held_out is not None and _is_due(config, step, config.evaluate_every):
             row |= self.held_out.measure(self.average.module)
-        if config.panel_designs and (last or step % max(config.panel_every, 1) == 0):
+        if config.panel_designs and _is_due(config, step, config.panel_every):
             row |= measure_panel(
                 self.model, designs=config.panel_designs, length=config.panel_length
             )
         return row
 
     def run(self, bar: ProgressBar | None = None) -> Path:
-        """Train to the end, or until the time is up; return the path of the weights."""
-        config, progress = self.config, self.progress
+        """Train to the end, or until the time is up; return the path of the weights.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            Ctrl-C, once the step is done and the state is saved.
+        ProtdiffError
+            The loss is not finite.
+        """
+        progress, processes = self.progress, self.processes
         self._write_config()
         if bar is not None:
-            bar.set_total(config.steps)
+            bar.set_total(None if self.config.total_minutes else self.config.steps)
             bar.advance(progress.step)
-        started, before = time.monotonic(), progress.seconds
+        clock = _Clock(progress)
         recent: list[tuple[torch.Tensor, torch.Tensor]] = []
-        mark, marked_samples = started, progress.samples
-        try:
-            while progress.step < config.steps:
+        # Asking the first process how late it is waits for the device.
+        patience = self.config.log_every if processes.count > 1 and self.device.type != "cpu" else 1
+        stop = False
+        with defer_interrupt(ignore=not processes.is_first) as interrupt:
+            while progress.step < self.config.steps and not stop:
                 recent.append(self.step())
-                progress.seconds = before + time.monotonic() - started
+                progress.seconds = clock.total
                 step = progress.step
-                out_of_time = 0 < config.minutes * 60 <= time.monotonic() - started
-                row = self.measure()
-                if row or out_of_time or step % config.log_every == 0:
-                    loss, norm = (float(torch.stack(v).mean()) for v in zip(*recent, strict=True))
-                    if not math.isfinite(loss):
-                        raise ProtdiffError(
-                            f"the loss is {loss} at step {step}; the last state in {self.out} is "
-                            "sound: lower the learning rate and resume from it"
-                        )
-                    now = time.monotonic()
-                    row |= {
-                        "step": step,
-                        "samples": progress.samples,
-                        "seconds": progress.seconds,
-                        "learning_rate": get_learning_rate(config, step),
-                        "loss": loss,
-                        "gradient_norm": norm,
-                        "samples_per_second": (progress.samples - marked_samples)
-                        / max(now - mark, 1e-9),
-                    }
-                    self.log.append(row)
-                    recent, mark, marked_samples = [], now, progress.samples
-                    if bar is not None:
-                        bar.describe(f"loss {loss:.4f}, {row['samples_per_second']:.1f} samples/s")
+                if step % patience == 0:
+                    out_of_time = 0 < self.config.minutes * 60 <= clock.this_part
+                    progress.seconds, stop = processes.share(
+                        (progress.seconds, out_of_time or interrupt.is_set())
+                    )
+                    self._set_end(bar)
+                config = self.config
+                every = [config.log_every, config.evaluate_every]
+                if config.panel_designs:
+                    every.append(config.panel_every)
+                if stop or any(_is_due(config, step, steps) for steps in every):
+                    self._report(recent, clock, bar)
+                    recent = []
                 if bar is not None:
                     bar.advance()
-                if step % config.checkpoint_every == 0 or out_of_time or step == config.steps:
+                if stop or _is_due(config, step, config.checkpoint_every):
                     self.save()
-                if out_of_time:
-                    break
-        except KeyboardInterrupt:
-            self.save()
-            raise
+        if interrupt.is_set():
+            raise KeyboardInterrupt
         return self.out / "weights.safetensors"
 
+    def _report(
+        self,
+        recent: list[tuple[torch.Tensor, torch.Tensor]],
+        clock: _Clock,
+        bar: ProgressBar | None,
+    ) -> None:
+        """Measure what is due and write a row of the log; the host waits for the device here."""
+        progress = self.progress
+        row = self.measure() if self.processes.is_first else {}
+        loss, norm = (float(torch.stack(values).mean()) for values in zip(*recent, strict=True))
+        if not math.isfinite(loss):
+            raise ProtdiffError(
+                f"the loss is {loss} at step {progress.step}; the last state in {self.out} is "
+                "sound: lower the learning rate and resume from it"
+            )
+        speed = clock.take_speed(progress.samples)
+        row |= {
+            "step": progress.step,
+            "samples": progress.samples,
+            "seconds": progress.seconds,
+            "learning_rate": get_learning_rate(self.config, progress.step),
+            "loss": loss,
+            "gradient_norm": norm,
+            "samples_per_second": speed,
+        }
+        if self.log is not None:
+            self.log.append(row)
+        if bar is not None:
+            bar.describe(f"loss {loss:.4f}, {speed:.1f} samples/s")
+
+    def _set_end(self, bar: ProgressBar | None) -> None:
+        config = set_end(self.config, self.progress)
+        if config != self.config:
+            self.config = config
+            self._write_config()
+            if bar is not None:
+                bar.set_total(config.steps)
+
     def _write_config(self) -> None:
-        with write_atomically(self.out / "config.json", overwrite=True) as temporary:
-            temporary.write_text(json.dumps(self.config.to_dict(), indent=2) + "\n")
+        if self.processes.is_first:
+            with write_atomically(self.out / "config.json", overwrite=True) as temporary:
+                temporary.write_text(json.dumps(self.config.to_dict(), indent=2) + "\n")
 
 
-def check_continues(config: TrainingConfig, values: dict[str, Any], folder: Path) -> None:
-    """Refuse to continue a run, whose configuration was ``values``, with another one."""
+class _Clock:
+    """The seconds of this part of a run and of all its parts; the speed since last asked."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.started = self.mark = time.monotonic()
+        self.before, self.marked_samples = progress.seconds, progress.samples
+
+    @property
+    def this_part(self) -> float:
+        return time.monotonic() - self.started
+
+    @property
+    def total(self) -> float:
+        return self.before + self.this_part
+
+    def take_speed(self, samples: int) -> float:
+        now = time.monotonic()
+        speed = (samples - self.marked_samples) / max(now - self.mark, 1e-9)
+        self.mark, self.marked_samples = now, samples
+        return speed
+
+
+def _is_due(config: TrainingConfig, step: int, every: int) -> bool:
+    """Whether something is due every so many steps, and at the end; 0: at the end alone."""
+    return step == config.steps or (every > 0 and step % every == 0)
+
+
+def check_continues(config: TrainingConfig, values: dict[str, Any], folder: Path) -> TrainingConfig:
+    """Refuse to continue a run, whose configuration was ``values``, with another; return that."""
     before = TrainingConfig.from_dict(values, str(folder / STATE))
     differences = config.get_differences(before)
     if differences:
@@ -294,9 +343,15 @@ def check_continues(config: TrainingConfig, values: dict[str, Any], folder: Path
             f"{folder} holds a run of another configuration ({'; '.join(differences)}); "
             "give another folder, or the configuration it was begun with"
         )
+    return before
 
 
-def train(config: TrainingConfig, *, bar: ProgressBar | None = None) -> Path:
+def train(
+    config: TrainingConfig,
+    *,
+    bar: ProgressBar | None = None,
+    processes: Processes | None = None,
+) -> Path:
     """Train a model, or go on training it; return the path of its weights.
 
     Parameters
@@ -305,60 +360,32 @@ def train(config: TrainingConfig, *, bar: ProgressBar | None = None) -> Path:
         The run; if its folder holds a state, the run goes on from there.
     bar
         Told of the progress.
+    processes
+        From :func:`~protdiff.training.processes.start_processes`, which is called if it is None.
 
     Raises
     ------
     InputError
         The data or the configuration cannot be used.
     """
-    with use_cpu(config.threads), hold_folder(Path(config.out)):
-        return Trainer(config).run(bar)
-
-
-@contextmanager
-def use_cpu(threads: int) -> Iterator[None]:
-    """Set the number of threads, and flush denormals, which small activations run into on CPUs."""
-    before = torch.get_num_threads()
-    if threads:
-        torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
+    if processes is None:
+        processes = start_processes(config.device, config.devices, config.nodes)
     try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def hold_folder(folder: Path) -> Iterator[None]:
-    """Hold a run's folder for this process; the hold ends with the process, however that ends.
-
-    Raises
-    ------
-    InputError
-        Another process holds it, or it cannot be written.
-    """
-    new = not folder.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    except OSError as error:
-        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
-    with lock:
-        if fcntl is not None:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise InputError(
-                    f"another process is training in {folder}; wait for it or give another folder"
-                ) from error
-        try:
-            yield
-        finally:
-            # A run that could not begin leaves nothing behind.
-            if new and [path.name for path in folder.iterdir()] == [".lock"]:
-                (folder / ".lock").unlink()
-                folder.rmdir()
+        with use_cpu(config.threads), ExitStack() as stack:
+            problem = None
+            if processes.is_first:
+                try:
+                    stack.enter_context(hold_folder(Path(config.out)))
+                except ProtdiffError as error:
+                    problem = error
+            problem = processes.share(problem)
+            if problem is not None:
+                raise problem
+            return Trainer(config, processes).run(bar)
+    except ProtdiffError:
+        if processes.is_first:
+            raise
+        raise SystemExit(1) from None  # what is wrong, the first one says
 
 
 def _make_network(config: TrainingConfig) -> ScoreNetwork:
@@ -384,14 +411,3 @@ def _make_network(config: TrainingConfig) -> ScoreNetwork:
             "sizes under [network], or begin without initial_weights"
         )
     return network.requires_grad_(True).train()
-
-
-def get_device(name: str) -> torch.device:
-    """Return the device of a name, ``"auto"``, ``"cpu"`` or ``"cuda"``, or refuse it."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("device cuda was asked for and torch sees no CUDA device; use cpu or auto")
-    if name not in ("cpu", "cuda"):
-        raise InputError(f"device {name!r} is unknown; expected auto, cpu or cuda")
-    return torch.device(name)

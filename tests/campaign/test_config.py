@@ -3,8 +3,8 @@ import dataclasses
 import pytest
 
 from protdiff.campaign import Campaign, DesignFilter, load_campaign
-from protdiff.campaign.design_filter import NUMBERS
 from protdiff.campaign.tasks import make_task
+from protdiff.design.filter import NUMBERS
 from protdiff.design.settings import SamplingSettings
 from protdiff.errors import InputError
 

@@ -307,6 +307,18 @@ def test_a_motif_is_scaffolded(read_designs, designer, make, helix_file):
         assert 34 <= line["length"] <= 38
 
 
+def test_a_motif_may_be_of_several_files(read_designs, designer, make, helix_file, tmp_path):
+    other = tmp_path / "other.pdb"
+    other.write_bytes(helix_file.read_bytes())
+    contig = f"8/{helix_file.stem}.A5-12/8/other.A2-9/8"
+    files = [str(helix_file), str(other)]
+    campaign = make(job=[{"name": "sites", "num": 1, "motif": files, "contig": contig}])
+    assert run_campaign(campaign, designer).complete
+    ((_, line, _),) = read_designs(campaign.path).values()
+    assert len(line["group_rmsds"]) == 2
+    assert line["motif_map"][-1] == {"from": "other.A9", "to": 32}
+
+
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs to mount")
 def test_a_full_disk_is_reported_and_survived(read_designs, designer, make, whole, tmp_path):
     out = tmp_path / "out"

@@ -6,6 +6,7 @@ COMMANDS = (
     "generate",
     "scaffold",
     "contig",
+    "export",
     "evaluate",
     "likelihood",
     "fetch",

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from protdiff.design import SamplingSettings
+from protdiff.design.samplers import FAST
 
 
 @pytest.fixture
@@ -99,3 +100,11 @@ def test_verbose_says_where_values_come_from(run, tmp_path, helix_file):
     assert "took" in told.stderr
     assert run("contig", *arguments, "--verbose", "--quiet").exit_code == 2
     assert run("contig", *arguments, "--quiet").stdout == ""
+
+
+def test_fast_stands_below_the_file_and_the_command_line(plan):
+    found = json.loads(plan("step_scale = 1.7", "--fast", "--steps", 20).stdout)
+    assert (found["steps"], found["step_scale"], found["grid"]) == (20, 1.7, FAST["grid"])
+    found = json.loads(plan("fast = true").stdout)
+    assert {name: found[name] for name in FAST} == FAST
+    assert json.loads(plan("fast = false").stdout)["steps"] == SamplingSettings().steps

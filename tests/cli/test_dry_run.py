@@ -79,6 +79,12 @@ def test_a_plan_of_training(run, tmp_path, helix_file):
     assert (plan["training_chains"], plan["held_out_chains"], plan["done_steps"]) == (1, 0, 0)
     assert plan["steps"] == 5
     assert list_files(tmp_path) == before
+    # The file wins over the preset, an option over the file.
+    preset = ("--preset", "cpu", "--config", config, "--minutes", 7, "--dry-run", "--json")
+    # Relative folders of a preset are relative to the working directory.
+    plan = json.loads(run("train", *preset, "--out", tmp_path / "x").stdout)
+    assert (plan["steps"], plan["minutes"], plan["threads"]) == (5, 7.0, 2)
+    assert list_files(tmp_path) == before
 
 
 def test_values_on_one_line():

@@ -128,3 +128,37 @@ def test_weights_that_are_none_are_refused(generate, tmp_path):
     result = generate("--weights", tmp_path / "bad.safetensors")
     assert result.exit_code == 2
     assert "bad.safetensors" in result.stderr
+
+
+def test_a_filter_says_how_many_were_drawn(generate, tmp_path):
+    result = generate("--num", 2, "--filter", "rg>0", "--filter", "strand<=1, length>1")
+    assert result.exit_code == 0, result.output
+    assert f"2 of 2 drawn pass, in {tmp_path / 'out'}" in result.stdout
+    # What a filter kept would not be what was kept without it.
+    assert "other settings (filter" in generate("--num", 2).stderr
+
+
+def test_a_filter_that_nothing_meets_ends(generate, tmp_path):
+    result = generate("--num", 1, "--filter", "pass", "--max-draws", 3, "--json")
+    assert result.exit_code == 1
+    records = json.loads(result.stdout)
+    assert [record["file"] for record in records] == [None] * 3
+    assert all(record["rejected"] == record["quality"]["failed"] for record in records)
+    assert "0 of 3 drawn pass, and 1 are wanted; --max-draws allows no more" in result.stderr
+    more = generate("--num", 1, "--filter", "pass", "--max-draws", 4, "--json")
+    assert len(json.loads(more.stdout)) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--filter", "strnd>0"), "did you mean strand"),
+        (("--filter", "pass", "--max-draws", 1), "1 draws cannot give 2 designs"),
+        (("--max-draws", 9), "goes with --filter"),
+    ],
+)
+def test_a_filter_that_cannot_be_is_refused_before_all_else(generate, tmp_path, options, message):
+    result = generate("--num", 2, *options)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not (tmp_path / "out").exists()

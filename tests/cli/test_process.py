@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from protdiff.campaign import load_campaign, run_campaign
 from protdiff.design import Generation, SamplingSettings, load, run_designs
 from protdiff.design.run_folder import MANIFEST, read_manifest
 from protdiff.structure import read_backbone
@@ -92,6 +93,42 @@ def test_a_run_that_is_interrupted_and_killed_ends_the_same(tiny_weights, tmp_pa
         first, second = (read_backbone(folder / line["file"]) for folder in (out, whole))
         assert abs(first.coordinates - second.coordinates).max() <= 1.01e-3
     assert {path.name for path in out.iterdir()} == {path.name for path in whole.iterdir()}
+
+
+CAMPAIGN = """
+out = {out}
+weights = {weights}
+device = "cpu"
+batch_size = 1
+[sampling]
+steps = {steps}
+[[job]]
+name = "small"
+num = {num}
+length = 40
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs signals")
+def test_a_campaign_that_is_interrupted_goes_on(tiny_weights, tmp_path):
+    values = {"out": json.dumps(str(tmp_path / "out")), "weights": json.dumps(str(tiny_weights))}
+    config = tmp_path / "campaign.toml"
+    config.write_text(CAMPAIGN.format(**values, steps=60, num=6))
+    chunk = tmp_path / "out" / "small" / "chunk-0000"
+    process = start("campaign", config)
+    while process.poll() is None and count_designs(chunk) == 0:
+        time.sleep(0.02)
+    returned, stderr = stop_with(process, signal.SIGINT)
+    assert returned == 130, stderr
+    assert "Traceback" not in stderr
+    assert "the same command makes the rest" in stderr
+    before = {path: path.stat().st_mtime_ns for path in chunk.glob("design_*")}
+    assert 1 <= len(before) < 6
+    # What was finished stays, and no file under way is left.
+    assert run_campaign(load_campaign(config)).made_now == 6 - len(before)
+    assert all(path.stat().st_mtime_ns == when for path, when in before.items())
+    assert sorted(read_manifest(chunk / MANIFEST).records) == list(range(6))
+    assert not [path for path in chunk.iterdir() if path.name.startswith(".")]
 
 
 def test_wrong_use_is_one_line(tmp_path):

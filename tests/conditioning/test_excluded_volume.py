@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from protdiff.conditioning import ExcludedVolume, relieve_overlaps
-from protdiff.conditioning.excluded_volume import _LIMITS, _place_oxygen
+from protdiff.conditioning.excluded_volume import CLOSEST_APPROACH, place_carbonyl_oxygen
 from protdiff.diffusion import FunctionDenoiser, LinearVPSDE
 from protdiff.evaluation.clashes import _clash_distances, count_clashes
 from protdiff.model import make_residue_mask
@@ -28,7 +28,7 @@ def crossing():
 
 
 def clashes(positions):
-    atoms = torch.cat([positions, _place_oxygen(positions)[:, :, None]], dim=2)[0]
+    atoms = torch.cat([positions, place_carbonyl_oxygen(positions)[:, :, None]], dim=2)[0]
     return count_clashes(atoms.numpy(), np.arange(len(atoms)))
 
 
@@ -40,12 +40,12 @@ def relax(positions, rounds=30, **masks):
 
 
 def test_limits_are_those_of_the_judge():
-    assert np.allclose(_LIMITS, _clash_distances())
+    assert np.allclose(CLOSEST_APPROACH, _clash_distances())
 
 
 def test_oxygen_is_where_the_peptide_plane_puts_it():
     helix = make_helix(12)
-    placed = _place_oxygen(helix[None, :, :3])[0]
+    placed = place_carbonyl_oxygen(helix[None, :, :3])[0]
     assert (placed - helix[:, 3]).norm(dim=-1)[:-1].max() < 0.1
 
 

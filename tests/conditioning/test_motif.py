@@ -119,6 +119,23 @@ def test_nothing_follows_over_a_chain_break(tiny_model):
     assert (posed.following.sum(dim=(0, -1)) <= 1).all()
 
 
+def test_groups_have_poses_of_their_own(posed):
+    """Where one group of a fitting motif is moved as a body, its pose goes with it."""
+    group = torch.zeros(1, 36, dtype=torch.int64)
+    group[:, 12:18], group[:, 18:24] = 1, 2
+    apart = PosedMotif(group > 0, posed.positions, posed.subspace, group=group)
+    clean = posed.positions.clone()
+    clean[:, 18:24] = clean[:, 18:24] @ random_rotation(6).mT + 4.0
+    assert (apart.pose(clean) - clean)[:, 12:24].abs().max() < 1e-4
+    assert (posed.pose(clean) - clean)[:, 12:24].abs().max() > 0.5
+    # One number of groups for an element, another for the next.
+    groups = torch.cat([group, (group > 0).long()])
+    both = PosedMotif(groups > 0, posed.positions.repeat(2, 1, 1, 1), posed.subspace, group=groups)
+    poses = both.pose(clean.repeat(2, 1, 1, 1))
+    assert torch.allclose(poses[:1, 12:24], apart.pose(clean)[:, 12:24], atol=1e-5)
+    assert torch.allclose(poses[1:, 12:24], posed.pose(clean)[:, 12:24], atol=1e-5)
+
+
 def test_projection_turns_with_the_backbone(posed):
     clean = torch.randn(1, 36, 3, 3, generator=torch.Generator().manual_seed(3))
     turn = random_rotation(5)
@@ -155,6 +172,22 @@ def test_guided_gaussian_is_drawn_to_the_motif(posed):
     assert distance < 0.05  # the tolerance is .02; unguided it is about 1
     rest = sampled[:, :12].square().mean().sqrt()
     assert 0.7 < rest < 1.3
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_holds_each_group(tiny_model, source, method):
+    motif = sample_motif(source, "12/A20-25#2/6/A1-6#1/6", np.random.default_rng(0))
+    mask = make_residue_mask([36])
+    denoiser = condition_on_motifs(tiny_model, mask, [motif], method=method)
+    noise = ProjectedNoise(
+        PerSampleNoise([torch.Generator().manual_seed(0)]), tiny_model.subspace(mask)
+    )
+    start = draw_prior(tiny_model.sde, noise, torch.zeros(1, 36, 3, 3))
+    sampled = ExponentialSDE()(denoiser, start, KarrasGrid()(tiny_model.sde, 4), noise=noise)
+    design = tiny_model.to_angstrom(sampled).numpy()[0]
+    assert motif.measure_rmsd(design) < 1e-3
+    one = sample_motif(source, "12/A20-25/6/A1-6/6", np.random.default_rng(0))
+    assert one.measure_rmsd(design) > 1.0  # an untrained network puts them anywhere
 
 
 @pytest.mark.parametrize("method", METHODS)

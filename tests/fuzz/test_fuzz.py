@@ -23,19 +23,22 @@ def targets(tmp_path_factory):
 
 
 NAMES = (
-    *("pdb", "cif", "bcif", "mixed", "gzip", "bomb", "bytes", "contig", "names", "training-toml"),
-    *("options-toml", "prepare-manifest", "problem", "run-folder", "checkpoint", "training-state"),
-    "prepared",
+    *("pdb", "cif", "bcif", "bcif-values", "mixed", "gzip", "bomb", "bytes", "contig", "names"),
+    *("training-toml", "options-toml", "prepare-manifest", "problem", "run-folder", "evaluate"),
+    *("read-designs", "report-designs", "report-page", "report-plots", "campaign"),
+    *("campaign-record", "sequences", "training-log", "checkpoint", "training-state", "prepared"),
 )
+FORGIVING = ("report-designs", "report-page", "report-plots", "training-log")
+"""These leave out what cannot be read, and say so."""
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_hostile_input_is_refused_or_read(targets, tmp_path, name):
     assert set(targets) == set(NAMES)
     share = targets[name].share / sum(target.share for target in targets.values())
-    report = fuzz(targets[name], max(3, round(INPUTS * share)), tmp_path)
+    report = fuzz(targets[name], max(1, round(INPUTS * share)), tmp_path)
     assert not report.faults, "\n\n".join(report.faults.values())
-    assert report.outcomes["refused"] > 0
+    assert report.outcomes["accepted" if name in FORGIVING else "refused"] > 0
 
 
 def run_one(tmp_path, act):

@@ -37,7 +37,7 @@ def test_a_genie2_header_is_a_contig(helix, pdb_lines, write):
     path = write(HEADER + "\n".join(pdb_lines(helix)) + "\nEND\n")
     problem = read_genie2_problem(path)
     assert problem.name == "made_two"
-    assert problem.contig.text == "5-20/A2-9/10-25/A12-15/A20/0-5"
+    assert problem.contig.text == "5-20/A2-9#A/10-25/A12-15#B/A20#A/0-5"
     assert problem.total_length == (40, 50)
     assert problem.groups == ("A", "B", "A")
     motif = sample_motif(
@@ -48,6 +48,7 @@ def test_a_genie2_header_is_a_contig(helix, pdb_lines, write):
     )
     assert 40 <= motif.length <= 50
     assert motif.source.labels[0] == "A2"
+    assert motif.groups.tolist() == [1] * 8 + [2] * 4 + [1]
 
 
 def test_a_genie2_header_without_totals(write):

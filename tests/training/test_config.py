@@ -1,7 +1,12 @@
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from protdiff.errors import InputError
-from protdiff.training import TrainingConfig, load_config
+from protdiff.training import TrainingConfig, list_presets, load_config
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_file_is_read_and_options_replace_its_values(tmp_path):
@@ -36,3 +41,33 @@ def test_mistakes_are_named(tmp_path, text, message):
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match="cannot read"):
         load_config(tmp_path / "none.toml")
+
+
+def test_presets_are_runs_that_lack_their_data_alone():
+    for name in list_presets():
+        with pytest.raises(InputError, match=f"preset {name}: data must be given"):
+            load_config(preset=name)
+        assert load_config(preset=name, data="d").out.startswith("runs/")
+
+
+def test_a_file_wins_over_a_preset_key_by_key(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text('data = "a"\nthreads = 1\n[network]\nlayers = 4\n')
+    config = load_config(path, preset="cpu", out="c")
+    plain = load_config(preset="cpu", data="a")
+    assert (config.out, config.threads, config.network.layers) == ("c", 1, 4)
+    assert (plain.threads, plain.network.layers) == (2, 6)
+    assert config.lengths == plain.lengths == (40, 80)
+
+
+def test_presets_are_refused_by_near_miss():
+    with pytest.raises(InputError, match=r"'speedrum', did you mean 'speedrun'\? There are base"):
+        load_config(preset="speedrum")
+    with pytest.raises(InputError, match=r"give --config FILE\.toml or --preset NAME"):
+        load_config()
+
+
+@pytest.mark.parametrize("part", ["", "-2", "-3"])
+def test_the_presets_of_the_released_weights_are_what_was_run(part):
+    run = tomllib.loads((DOCS / "models" / f"protdiff-base{part}.toml").read_text())
+    assert load_config(preset=f"base{part}", data=run["data"]) == TrainingConfig.from_dict(run)

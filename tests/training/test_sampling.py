@@ -1,5 +1,7 @@
 """What a step draws, and what the optimiser makes of it."""
 
+import copy
+import dataclasses
 import math
 
 import pytest
@@ -7,16 +9,16 @@ import torch
 from torch import nn
 
 from protdiff.errors import InputError
-from protdiff.model import make_residue_mask
 from protdiff.training.average import WeightAverage
 from protdiff.training.dataset import load_dataset
+from protdiff.training.draws import draw_step
 from protdiff.training.objective import NoisyBatch
-from protdiff.training.optimizer import MuonWithAdamW, orthogonalize
+from protdiff.training.optimizer import MuonWithAdamW, orthogonalize, orthogonalize_by_shape
 from protdiff.training.sampling import (
     BatchSampler,
     NoiseLevels,
+    choose_hints,
     draw_motif_groups,
-    draw_secondary_structure,
     get_chain_weights,
 )
 
@@ -44,7 +46,7 @@ def test_damaged_data_are_refused(prepared, tmp_path):
 def test_batches_are_padded_to_their_bucket(dataset):
     sampler = BatchSampler(dataset, residues=200)
     for seed in range(10):
-        batch = sampler.draw(torch.Generator().manual_seed(seed))
+        batch = dataset.collate(*sampler.draw(torch.Generator().manual_seed(seed)))
         lengths = batch.residue_mask.sum(dim=1)
         padded = batch.residue_mask.shape[1]
         assert padded % 8 == 0
@@ -61,10 +63,12 @@ def test_composition_is_the_share_of_each_state(dataset):
 
 
 def test_secondary_structure_is_told_of_the_share_asked_for(dataset):
-    batch = BatchSampler(dataset, residues=60_000).draw(torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    batch = dataset.collate(*BatchSampler(dataset, residues=60_000).draw(generator))
     count = len(batch.residue_mask)
     assert count > 900
-    secondary, composition = draw_secondary_structure(batch, 0.5, torch.Generator().manual_seed(1))
+    uniform = torch.rand(5, count, generator=generator)
+    secondary, composition = choose_hints(batch, 0.5, uniform)
     told = secondary > 0
     assert torch.equal(secondary[told], batch.secondary[told])
     of_chain, of_whole = told.any(dim=1), composition.isfinite().all(dim=1)
@@ -80,15 +84,49 @@ def test_secondary_structure_is_told_of_the_share_asked_for(dataset):
         assert abs(float(found.float().mean()) - expected) < 4 * (expected / count) ** 0.5
     complete = (told == batch.residue_mask).all(dim=1)[of_chain].float().mean()
     assert 0.4 < complete < 0.6
-    nothing = draw_secondary_structure(batch, 0.0, torch.Generator().manual_seed(1))
+    nothing = choose_hints(batch, 0.0, uniform)
     assert not nothing[0].any()
     assert nothing[1].isnan().all()
 
 
-def test_same_generator_same_batch(dataset):
-    sampler = BatchSampler(dataset, residues=200)
-    one, other = (sampler.draw(torch.Generator().manual_seed(3)) for _ in range(2))
-    assert torch.equal(one.positions, other.positions)
+def test_a_batch_holds_the_chains_and_nothing_of_their_neighbours(dataset):
+    chosen = [3, 0, 3]
+    batch = dataset.collate(chosen, 72)
+    for row, index in enumerate(chosen):
+        length = int(dataset.lengths[index])
+        assert torch.equal(batch.positions[row, :length], dataset.get(index))
+        assert (batch.positions[row, length:] == 0).all()
+        assert (batch.secondary[row, length:] == 0).all()
+        assert (batch.secondary[row, :length] > 0).all()
+        assert int(batch.residue_mask[row].sum()) == length
+
+
+def test_a_step_is_drawn_from_its_seed(config, dataset):
+    sampler = BatchSampler(dataset, config.residues_per_batch)
+    one, same, next_one = (draw_step(config, sampler, step) for step in (3, 3, 4))
+    assert torch.equal(one.noise, same.noise)
+    assert torch.equal(one.chains, same.chains)
+    assert one.noise.flatten()[0] != next_one.noise.flatten()[0]
+    other = draw_step(dataclasses.replace(config, seed=1), sampler, 3)
+    assert one.noise.flatten()[0] != other.noise.flatten()[0]
+
+
+def test_parts_of_a_batch_are_its_rows(config, dataset):
+    """However many parts there are, together they are the batch, and none is empty."""
+    config = dataclasses.replace(config, motif=1.0, residues_per_batch=420)
+    draws = draw_step(config, BatchSampler(dataset, config.residues_per_batch), 5)
+    whole = vars(draws.make_batch(dataset, draws.get_rows(0, 1), config))
+    for parts in (2, 3):
+        rows = [draws.get_rows(part, parts) for part in range(parts)]
+        made = [vars(draws.make_batch(dataset, part, config)) for part in rows]
+        assert {len(part["clean"]) for part in made} <= {
+            len(draws) // parts,
+            len(draws) // parts + 1,
+        }
+        for name, value in whole.items():
+            joined = torch.cat([part[name] for part in made])
+            assert torch.equal(joined.nan_to_num(), value.nan_to_num()), name
+    assert draws.coordinates == 9 * int(whole["residue_mask"].sum())
 
 
 @pytest.mark.statistical
@@ -98,10 +136,9 @@ def test_chains_are_drawn_with_their_weights(dataset):
     generator = torch.Generator().manual_seed(0)
     counts = torch.zeros(len(dataset))
     draws = 4_000
-    by_length = {int(n): k for k, n in enumerate(dataset.lengths)}
     for _ in range(draws):
-        batch = sampler.draw(generator)
-        counts[by_length[int(batch.residue_mask[0].sum())]] += 1
+        chains, _ = sampler.draw(generator)
+        counts[chains] += 1
     share = weights / weights.sum()
     z = (counts - draws * share) / (draws * share * (1 - share)).sqrt()
     assert z.abs().max() < 4
@@ -120,9 +157,9 @@ def test_noise_levels_follow_their_law():
 
 
 def test_motifs_cover_a_fair_share():
-    mask = make_residue_mask([100] * 200)
-    groups = draw_motif_groups(mask, torch.Generator().manual_seed(0))
-    share = (groups > 0).float().mean(dim=1)
+    groups = draw_motif_groups(torch.full((200,), 100), 104, torch.Generator().manual_seed(0))
+    share = (groups > 0).float().sum(dim=1) / 100
+    assert not groups[:, 100:].any()
     assert share.min() > 0
     assert share.max() <= 0.5
     assert set(groups.unique().tolist()) == {0, 1, 2, 3}
@@ -151,14 +188,35 @@ def test_orthogonalize_keeps_vectors_and_levels_values(shape):
     assert off_diagonal.abs().max() < 1e-3
 
 
+def test_matrices_of_one_shape_are_orthogonalized_together():
+    """What a GPU does in stacks is what a CPU does one by one, in the order given."""
+    shapes = [(12, 40), (7, 5), (12, 40), (40, 12), (12, 40)]
+    generator = torch.Generator().manual_seed(0)
+    matrices = [torch.randn(shape, generator=generator) for shape in shapes]
+    for one, matrix in zip(orthogonalize_by_shape(matrices), matrices, strict=True):
+        assert torch.allclose(one, orthogonalize(matrix), atol=1e-5)
+
+
 def test_adamw_part_is_torchs():
     """On parameters that are no matrices the optimiser is torch.optim.AdamW, step for step."""
     torch.manual_seed(0)
     module = nn.LayerNorm(7)
     reference = nn.LayerNorm(7)
     mine = MuonWithAdamW(module, 0.05)
+    assert_steps_agree(module, reference, mine, decay=0.0)
+
+
+def test_without_muon_all_is_torchs_adamw():
+    torch.manual_seed(0)
+    module = nn.Linear(7, 7, bias=False)
+    reference = copy.deepcopy(module)
+    mine = MuonWithAdamW(module, 0.05, 0.1, muon=False)
+    assert_steps_agree(module, reference, mine, decay=0.1)
+
+
+def assert_steps_agree(module, reference, mine, decay):
     theirs = torch.optim.AdamW(
-        reference.parameters(), lr=0.05, betas=(0.9, 0.99), eps=1e-8, weight_decay=0.0
+        reference.parameters(), lr=0.05, betas=(0.9, 0.99), eps=1e-8, weight_decay=decay
     )
     for _ in range(5):
         x = torch.randn(4, 7)

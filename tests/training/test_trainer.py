@@ -16,7 +16,10 @@ from safetensors.torch import load_file
 from protdiff.errors import CheckpointError, InputError
 from protdiff.model import load_checkpoint
 from protdiff.training import Trainer, TrainingConfig, train
-from protdiff.training.trainer import get_learning_rate, hold_folder, use_cpu
+from protdiff.training.folder import hold_folder
+from protdiff.training.machine import use_cpu
+from protdiff.training.schedule import get_learning_rate, set_end
+from protdiff.training.state import Progress
 
 
 def rows(folder):
@@ -101,6 +104,28 @@ def test_another_configuration_is_refused(config):
     Trainer(dataclasses.replace(config, steps=100, minutes=3.0))
 
 
+def test_an_interrupt_waits_for_the_step(config, tmp_path):
+    """Ctrl-C in the middle of a step leaves the state that the step would have left anyway."""
+    whole = dataclasses.replace(config, out=str(tmp_path / "whole"), panel_designs=0)
+    train(whole)
+    stopped = dataclasses.replace(config, panel_designs=0)
+    trainer, step = Trainer(stopped), Trainer.step
+
+    def step_and_interrupt():
+        if trainer.progress.step == 2:
+            signal.raise_signal(signal.SIGINT)
+        return step(trainer)
+
+    trainer.step = step_and_interrupt
+    with use_cpu(1), pytest.raises(KeyboardInterrupt):
+        trainer.run()
+    assert Trainer(stopped).progress.step == 3
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    train(stopped)
+    one, other = (load_file(tmp_path / folder / "state.safetensors") for folder in ("whole", "run"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
 def test_a_run_has_one_process(config, tmp_path):
     with (
         hold_folder(tmp_path / "run"),
@@ -153,6 +178,30 @@ def test_learning_rate_rises_holds_and_falls(config):
     assert set(rate[9:80]) == {1.0}
     assert rate[90] == pytest.approx(0.5)
     assert rate[99] == pytest.approx(0.05)
+
+
+def test_the_end_follows_from_the_time(config):
+    """At three quarters of the time the fall begins; it takes a third of the steps so far."""
+    config = dataclasses.replace(config, steps=100_000, warmup_steps=1, total_minutes=4.0)
+    assert set_end(config, Progress(step=299, seconds=179.9)) is config
+    falls = set_end(config, Progress(step=300, seconds=180.0))
+    assert (falls.steps, falls.decay_steps) == (400, 100)
+    assert get_learning_rate(falls, 301) == falls.learning_rate
+    assert get_learning_rate(falls, 400) == pytest.approx(falls.learning_rate / 100)
+    # Once it falls, the clock has no say: a slower machine makes the same steps.
+    assert set_end(falls, Progress(step=301, seconds=1e6)) is falls
+    sooner = dataclasses.replace(config, steps=310)
+    assert set_end(sooner, Progress(step=300, seconds=180.0)) is sooner
+
+
+def test_an_end_set_by_the_time_is_kept_by_a_resumed_run(config, tmp_path):
+    timed = dataclasses.replace(config, steps=1_000, total_minutes=1e-6, panel_designs=0)
+    train(timed)  # the time is up with the first step, and one more falls
+    assert [int(row["step"]) for row in rows(tmp_path / "run")] == [2]
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["steps"] == 2
+    resumed = Trainer(timed)
+    assert (resumed.config.steps, resumed.config.decay_steps) == (2, 1)
+    assert Trainer(dataclasses.replace(timed, total_minutes=60.0)).config.steps == 1_000
 
 
 def test_bad_values_are_refused(config):

@@ -33,6 +33,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from protdiff.diffusion.broadcasting import expand
 from protdiff.diffusion.denoiser import Denoiser
 from protdiff.diffusion.noise import Noise
 from protdiff.diffusion.sampler import Callback, Sampler, StepInfo
@@ -107,24 +108,34 @@ class ProjectedMean(Denoiser):
     projection
         :math:`P`, a function of clean samples ``(batch, *event)``: :class:`KnownCoordinates`,
         :class:`LinearConstraint`, or one that also moves what is known into the pose of :math:`D`.
+    noise_floor
+        Noise ratio :math:`\sigma_t/\alpha_t` below which the mean is left as it is, the one that
+        ends a run too: what is known is then approached and not met. 0 projects at every level.
 
     References
     ----------
     Wang, Yu, Zhang, "Zero-shot image restoration using denoising diffusion null-space model", 2023.
     """
 
-    def __init__(self, denoiser: Denoiser, projection: Projection) -> None:
+    def __init__(
+        self, denoiser: Denoiser, projection: Projection, *, noise_floor: float = 0.0
+    ) -> None:
         self.sde = denoiser.sde
         self.denoiser = denoiser
         self.projection = projection
+        self.noise_floor = noise_floor
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Tensor:
         """Give the projected mean, ``(batch, *event)``."""
-        return self.projection(self.denoiser(x_t, t))
+        return self._project(self.denoiser(x_t, t), t)
 
     def finish(self, x_t: Tensor, t: Tensor) -> Tensor:
         """Give the projected mean that ends a run, ``(batch, *event)``."""
-        return self.projection(self.denoiser.finish(x_t, t))
+        return self._project(self.denoiser.finish(x_t, t), t)
+
+    def _project(self, mean: Tensor, t: Tensor) -> Tensor:
+        held = expand(self.sde.noise_ratio(t) >= self.noise_floor, mean)
+        return torch.where(held, self.projection(mean), mean)
 
     def reorder(self, indices: Tensor) -> None:
         """Hand the resampling on."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import copy
 import pickle
+import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -63,34 +64,35 @@ def make_pickle(folder: Path) -> bytes:
 
 @st.composite
 def mutated(draw: st.DrawFn, seeds: Sequence[bytes]) -> bytes:
-    """Draw one of the seeds, spoilt in one to four places."""
-    data = draw(st.sampled_from(seeds))
-    for _ in range(draw(st.integers(1, 4))):
-        # One number chooses what, where and how far: strategies are slow, and inputs are many.
-        number = draw(st.integers(0, 2**48 - 1))
-        number, kind = divmod(number, 10)
-        number, choice = divmod(number, 997)
-        place = number % (len(data) + 1)
-        span = 1 + (number // 7919) % max(1, min(64, len(data)))
-        token = TOKENS[choice % len(TOKENS)]
-        other = seeds[choice % len(seeds)]
-        if kind == 0:
-            data = data[:place]
-        elif kind == 1:
-            data = data[:place] + bytes([choice % 256]) + data[place + 1 :]
-        elif kind == 2:
-            data = data[:place] + data[place + span :]
-        elif kind in (3, 4):
-            data = data[:place] + token + data[place:]
-        elif kind in (5, 6):
-            data = _replace_word(data, place, token)
-        elif kind == 7:
-            data = data[:place] + data[place : place + span] * (2 + choice % 3) + data[place:]
-        elif kind == 8:
-            data = data[:place] + other[len(other) * (choice % 10) // 10 :]
-        else:
-            data = data[:place] + number.to_bytes(6, "little") * 3 + data[place:]
+    """Draw one of the seeds, spoilt in one to four places, mostly in one."""
+    # What Hypothesis draws itself keeps near zero, which is the start of a file.
+    rng = random.Random(draw(st.integers(0, 2**32 - 1)))
+    data = rng.choice(seeds)
+    for _ in range(rng.choice((1, 1, 1, 2, 3, 4))):
+        data = _spoil_bytes(rng, data, seeds)
     return data
+
+
+def _spoil_bytes(rng: random.Random, data: bytes, seeds: Sequence[bytes]) -> bytes:
+    kind, place = rng.randrange(12), rng.randint(0, len(data))
+    span = rng.randint(1, max(1, min(64, len(data))))
+    token = rng.choice(TOKENS)
+    if kind == 0:
+        return data[:place]
+    if kind == 1:
+        return data[:place] + bytes([rng.randrange(256)]) + data[place + 1 :]
+    if kind == 2:
+        return data[:place] + data[place + span :]
+    if kind in (3, 4):
+        return data[:place] + token + data[place:]
+    if kind in (5, 6, 7, 8):
+        return _replace_word(data, place, token)
+    if kind == 9:
+        return data[:place] + data[place : place + span] * rng.randint(2, 4) + data[place:]
+    if kind == 10:
+        other = rng.choice(seeds)
+        return data[:place] + other[rng.randint(0, len(other)) :]
+    return data[:place] + rng.randbytes(6) * 3 + data[place:]
 
 
 def _replace_word(data: bytes, place: int, token: bytes) -> bytes:
@@ -109,8 +111,8 @@ def json_values() -> st.SearchStrategy[Any]:
 @st.composite
 def mutated_json(draw: st.DrawFn, sound: Any) -> Any:
     """Draw a copy of plain values, spoilt in one to three places."""
-    value = json.loads(json.dumps(sound))
-    for _ in range(draw(st.integers(1, 3))):
+    value = copy.deepcopy(sound)
+    for _ in range(draw(st.sampled_from((1, 1, 1, 2, 3)))):
         value = _spoil(draw, value)
     return value
 

@@ -13,16 +13,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import numpy as np
 import torch
-import typer
 from biotite.structure.io import pdbx
 from hypothesis import strategies as st
 
+from hostile.folders import make_folder_targets, run_command
 from hostile.harness import Target
 from hostile.mutations import json_values, make_pickle, mutated, mutated_json, texts
 from protdiff.cli.designs import print_records
-from protdiff.cli.main import app
 from protdiff.design.run_folder import RunFolder, check_folder, read_manifest
 from protdiff.errors import InputError
 from protdiff.evaluation import measure_quality
@@ -75,6 +75,7 @@ def make_targets(folder: Path) -> list[Target]:
         *_config_targets(),
         *_table_targets(folder, files["pdb"]),
         _run_target(),
+        *make_folder_targets(folder),
         *_tensor_targets(folder, pickles),
     ]
 
@@ -118,7 +119,8 @@ def _structure_targets(
     return [
         Target("pdb", mutated([files["pdb"], files["deposition"]]), read("x.pdb"), 3),
         Target("cif", mutated([files["cif"]]), read("x.cif"), 3),
-        Target("bcif", mutated([files["bcif"]]), read("x.bcif"), 3),
+        Target("bcif", mutated([files["bcif"]]), read("x.bcif"), 2),
+        Target("bcif-values", _lying_bcif(files["bcif"]), read("x.bcif"), 2),
         Target("mixed", mutated([*texts_of_both, files["bcif"], *pickles]), read("x.ent"), 1),
         Target("gzip", mutated(packed) | mutated(texts_of_both).map(gzip.compress), read("x.gz")),
         Target("bomb", st.sampled_from(bombs), read("x.pdb.gz"), 0.05),
@@ -126,9 +128,22 @@ def _structure_targets(
     ]
 
 
+def _lying_bcif(sound: bytes) -> st.SearchStrategy[bytes]:
+    """Spoil values within a BinaryCIF file, whose bytes stay sound MessagePack."""
+
+    def pack(value: Any) -> bytes:
+        try:
+            return bytes(msgpack.packb(value))
+        except (ValueError, OverflowError):  # MessagePack has no such numbers and texts
+            return sound
+
+    return mutated_json(msgpack.unpackb(sound)).map(pack)
+
+
 def _text_targets(helix: Backbone) -> list[Target]:
     words = (
         *("10", "0", "5-10", "A", "B", "A1-3", "A-2-1", "A3A", "A3A-4", "B2", "AA1-2", "1:2-3"),
+        *("A1-3#1", "B2#b", "#", "x.A1-3", "x.y.1:2-3", "2.A1", "."),
         *("/", ",", ";", "/0 ", ";/;", "-", "--", ":", " ", "[", "]", "'", "٣", "²", "Ⅷ"),
         *("9" * 20, "9" * 5000, "A1-99999999", "10000", "1-10000", "0-10000/" * 40, "A" * 200),
     )
@@ -196,7 +211,6 @@ def _config_targets() -> list[Target]:
         config = load_config(place / "run.toml")
         TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict())))
 
-    command = typer.main.get_command(app)
     option = st.sampled_from(
         ("seed", "num", "total-length", "total_length", "json", "debug", "nun", "config", "verbose")
     )
@@ -210,17 +224,7 @@ def _config_targets() -> list[Target]:
 
     def read_options(data: bytes, place: Path) -> None:
         (place / "c.toml").write_bytes(data)
-        arguments = ["contig", "5-9/A1-5", "--quiet", "--config", str(place / "c.toml")]
-        try:
-            code = command.main(arguments, prog_name="protdiff", standalone_mode=False)
-        except Exception as error:
-            # typer words these itself; anything else is a fault.
-            if not callable(getattr(error, "format_message", None)):
-                raise
-            raise InputError(error.format_message()) from error
-        if code:
-            assert code == 2, code
-            raise InputError("refused by the command")
+        run_command("contig", "5-9/A1-5", "--quiet", "--config", str(place / "c.toml"))
 
     return [
         Target("training-toml", whole | mutated([sound]), read_training, 3),

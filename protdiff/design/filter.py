@@ -1,24 +1,46 @@
-"""Which designs of a campaign are kept.
+"""Which designs of a run or a campaign are kept, and how many are drawn for that.
 
 A filter reads a design's line of the manifest only, so that it can be asked again later, and by
 whoever has the manifest.
+
+A run that is to end with ``num`` designs that pass draws them in rounds, each of as many as are
+still missing. So no round passes the mark, and the result is what drawing one by one would give:
+the first ``num`` that pass, by index, and those between them that do not. It depends neither on
+when the run was stopped nor on whether ``num`` was smaller at first.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
 import operator
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from protdiff.campaign.fields import check_keys, convert
 from protdiff.errors import InputError
 from protdiff.evaluation.quality import Quality
+from protdiff.evaluation.thresholds import parse_condition
+from protdiff.fields import check_keys, convert
 
-__all__ = ["MOTIF_NUMBERS", "DesignFilter", "Limit"]
+__all__ = [
+    "DRAWS_PER_DESIGN",
+    "MOTIF_NUMBERS",
+    "PASSING",
+    "DesignFilter",
+    "Limit",
+    "as_filter",
+    "iterate_rounds",
+    "limit_draws",
+    "parse_filter",
+]
+
+DRAWS_PER_DESIGN = 10
+"""So many times the designs that are wanted are drawn at most, unless told otherwise."""
+
+PASSING = "pass"
+"""What asks for the quick checks, where conditions are given as text."""
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -26,8 +48,6 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
-_LIMIT = re.compile(r"\s*(>=|<=|>|<)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*", re.IGNORECASE)
-
 NUMBERS = tuple(field.name for field in dataclasses.fields(Quality) if field.name != "finite")
 MOTIF_NUMBERS = ("motif_rmsd_sampled",)
 """Numbers that only designs around a motif have."""
@@ -142,13 +162,93 @@ class DesignFilter:
 
 
 def _parse_limit(name: str, condition: object, where: str) -> Limit:
-    match = _LIMIT.fullmatch(condition) if isinstance(condition, str) else None
-    if match is None or not math.isfinite(float(match[2])):
-        raise InputError(
-            f"{where}: {name} = {condition!r}; expected a condition such as "
-            '">=0.2", or a list of them'
-        )
-    return Limit(name, match[1], float(match[2]))
+    try:
+        found = parse_condition(f"{name}{condition if isinstance(condition, str) else ''}")
+        # A condition that carries on the name is none.
+        if found[0] == name and math.isfinite(found[2]):
+            return Limit(*found)
+    except InputError:
+        pass
+    raise InputError(
+        f'{where}: {name} = {condition!r}; expected a condition such as ">=0.2", or a list of them'
+    )
+
+
+def parse_filter(texts: Sequence[str], *, motif: bool = False) -> DesignFilter:
+    """Read what is asked of designs.
+
+    Parameters
+    ----------
+    texts
+        Each one condition or several with commas between: ``"pass"`` for the quick checks, or a
+        number of the quality, one of < <= > >= and a limit.
+    motif
+        The designs have a motif, and its numbers may be asked for too.
+
+    Raises
+    ------
+    InputError
+        A condition cannot be read, or there is no such number.
+
+    Examples
+    --------
+    >>> parse_filter(["pass", "strand>=0.2, clashes<=0"]).describe()
+    {'passing': True, 'strand': ['>=0.2'], 'clashes': ['<=0']}
+    """
+    passing, limits = False, []
+    for part in (part.strip() for text in texts for part in text.split(",")):
+        if part == PASSING:
+            passing = True
+            continue
+        name, sign, value = parse_condition(part, example=f"strand>=0.2, or {PASSING}")
+        known = [PASSING, *NUMBERS, *(MOTIF_NUMBERS if motif else ())]
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "a manifest has all under quality"
+            raise InputError(f"designs have no number {name!r} to filter by; {hint}")
+        if not math.isfinite(value):
+            raise InputError(f"{part!r} has no limit; give a number, such as {name}{sign}0.2")
+        limits.append(Limit(name, sign, value))
+    return DesignFilter(passing, tuple(limits))
+
+
+def as_filter(
+    asked: DesignFilter | str | Sequence[str] | None, *, motif: bool = False
+) -> DesignFilter | None:
+    """Return a filter however it was given; None of one that asks for nothing."""
+    if asked is None or isinstance(asked, DesignFilter):
+        return asked or None
+    return parse_filter([asked] if isinstance(asked, str) else asked, motif=motif) or None
+
+
+def limit_draws(num: int, max_draws: int | None) -> int:
+    """Return how many designs may be drawn for ``num``: :data:`DRAWS_PER_DESIGN` times as many.
+
+    Raises
+    ------
+    InputError
+        Another limit is asked for, and it is lower than ``num``.
+    """
+    most = DRAWS_PER_DESIGN * num if max_draws is None else max_draws
+    if most < num:
+        raise InputError(f"{most} draws cannot give {num} designs; allow at least as many draws")
+    return most
+
+
+def iterate_rounds(num: int, most: int, count_kept: Callable[[int], int]) -> Iterator[range]:
+    """Give the designs to be drawn next, by index, until ``num`` are kept or ``most`` are drawn.
+
+    ``count_kept`` returns how many of the first so many designs are kept.
+
+    Examples
+    --------
+    >>> [list(round) for round in iterate_rounds(3, 9, lambda drawn: drawn // 2)]
+    [[0, 1, 2], [3, 4], [5]]
+    """
+    drawn = 0
+    while (lacking := num - count_kept(drawn)) > 0 and drawn < most:
+        begin, drawn = drawn, min(drawn + lacking, most)
+        yield range(begin, drawn)
 
 
 def has_motif_numbers(limits: Iterable[Limit]) -> bool:

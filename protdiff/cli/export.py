@@ -1,0 +1,79 @@
+"""``protdiff export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from protdiff.cli import options
+from protdiff.cli.display import print_json
+from protdiff.cli.failure import explain_failures
+from protdiff.errors import InputError
+
+if TYPE_CHECKING:
+    from protdiff.design import DesignSet
+
+__all__ = ["export"]
+
+
+@explain_failures
+def export(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Folders of runs, with manifest.jsonl.", metavar="RUN...")
+    ],
+    protein_mpnn: Annotated[
+        Path | None,
+        typer.Option(
+            "--protein-mpnn",
+            help="Write backbones, chains and fixed positions as ProteinMPNN reads them.",
+        ),
+    ] = None,
+    motifbench: Annotated[
+        Path | None,
+        typer.Option(help="Write a MotifBench submission, a problem for each run."),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="The problem of a single run, as 01_1LDB.", show_default="the run's folder"
+        ),
+    ] = None,
+    passing: Annotated[
+        bool, typer.Option("--passing", help="Only designs that fail no quick check.")
+    ] = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Hand designs over to other programs; motif residues are fixed, but for redesignable ones.
+
+    Example: protdiff export scaffolds --protein-mpnn mpnn
+    """
+    if protein_mpnn is None and motifbench is None:
+        raise InputError("nothing is asked for; give --protein-mpnn FOLDER or --motifbench FOLDER")
+    if len(runs) > 1 and (protein_mpnn is not None or name is not None):
+        option = "--name" if protein_mpnn is None else "--protein-mpnn"
+        raise InputError(f"{option} goes with one run, and there are {len(runs)}")
+    from protdiff.design import read_designs
+
+    cases: dict[str, DesignSet] = {}
+    for run in runs:
+        case = name or run.resolve().name
+        if case in cases:
+            raise InputError(f"two runs are called {case}; export them one by one with --name")
+        designs = read_designs(run)
+        cases[case] = designs.filter(passing=True) if passing else designs
+    written: dict[str, Any] = {case: len(designs) for case, designs in cases.items()}
+    if protein_mpnn is not None:
+        next(iter(cases.values())).write_protein_mpnn(protein_mpnn)
+    if motifbench is not None:
+        from protdiff.design.motif_bench import write_motif_bench
+
+        write_motif_bench(motifbench, cases)
+    folders = [str(path) for path in (protein_mpnn, motifbench) if path is not None]
+    if json:
+        print_json({"designs": written, "folders": folders})
+    elif not quiet:
+        typer.echo(f"{sum(written.values())} designs in {', '.join(folders)}")

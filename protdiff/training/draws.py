@@ -1,0 +1,113 @@
+"""Everything random of a training step, and the batches that are made of it.
+
+It is drawn on the CPU from one generator seeded with (seed, step), for the whole batch, whoever
+computes it: on any device, by any number of processes and in any number of parts a step is the same
+step. Then each process gathers its rows from the data set on its own device.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from protdiff.diffusion import CentredSubspace
+from protdiff.training.config import TrainingConfig
+from protdiff.training.dataset import BackboneDataset, send
+from protdiff.training.objective import NoisyBatch
+from protdiff.training.sampling import BatchSampler, choose_hints, draw_motif_groups
+
+__all__ = ["Draws", "draw_step"]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What a step drew, on the CPU.
+
+    Parameters
+    ----------
+    chains
+        Places in the data set, ``(batch,)``.
+    lengths
+        Numbers of their residues, ``(batch,)``.
+    padded_length
+        Number of residues with the padding.
+    noise_ratio
+        s, ``(batch,)``.
+    noise
+        Standard normal, ``(batch, residue, 3, 3)``.
+    hints
+        Uniform numbers that decide what is told of the secondary structure, ``(5, batch)``.
+    motif_group
+        ``(batch, residue)``, or None in a step without motifs.
+    self_condition
+        Whether the step shows the network its own first estimate.
+    """
+
+    chains: Tensor
+    lengths: Tensor
+    padded_length: int
+    noise_ratio: Tensor
+    noise: Tensor
+    hints: Tensor
+    motif_group: Tensor | None
+    self_condition: bool
+
+    def __len__(self) -> int:
+        return len(self.chains)
+
+    @property
+    def coordinates(self) -> int:
+        """Number of coordinates of the whole batch, over which the loss is a mean."""
+        return int(self.lengths.sum()) * 9
+
+    def get_rows(self, part: int, parts: int) -> slice:
+        """Return the rows of one of ``parts`` parts, which differ by one row at most."""
+        size = len(self)
+        return slice(size * part // parts, size * (part + 1) // parts)
+
+    def make_batch(
+        self, dataset: BackboneDataset, rows: slice, config: TrainingConfig
+    ) -> NoisyBatch:
+        """Make some rows of the batch, on the device that holds the data set's residues."""
+        device = dataset.coordinates.device
+        batch = dataset.collate(self.chains[rows], self.padded_length)
+        secondary, composition = choose_hints(
+            batch, config.secondary_structure, send(self.hints[:, rows], device)
+        )
+        groups = self.motif_group
+        return NoisyBatch(
+            clean=batch.positions / config.network.scale,
+            noise=CentredSubspace(batch.residue_mask).project(send(self.noise[rows], device)),
+            residue_mask=batch.residue_mask,
+            noise_ratio=send(self.noise_ratio[rows], device),
+            motif_group=None if groups is None else send(groups[rows], device),
+            secondary=secondary,
+            composition=composition,
+        )
+
+
+def draw_step(config: TrainingConfig, sampler: BatchSampler, step: int) -> Draws:
+    """Draw everything random of step number ``step``."""
+    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
+    chains, padded_length = sampler.draw(generator)
+    size = len(chains)
+    lengths = sampler.dataset.lengths[chains]
+    noise_ratio = config.noise.draw(size, generator)
+    noise = torch.randn(size, padded_length, 3, 3, generator=generator)
+    has_motif, self_condition = torch.rand(2, generator=generator).tolist()
+    hints = torch.rand(5, size, generator=generator)
+    groups = None
+    if has_motif < config.motif:
+        groups = draw_motif_groups(lengths, padded_length, generator)
+    return Draws(
+        chains=chains,
+        lengths=lengths,
+        padded_length=padded_length,
+        noise_ratio=noise_ratio,
+        noise=noise,
+        hints=hints,
+        motif_group=groups,
+        self_condition=self_condition < config.self_condition,
+    )

@@ -1,0 +1,44 @@
+"""How the machine is used: threads, denormals, the compiler."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from protdiff.network import ScoreNetwork
+
+__all__ = ["compile_network", "use_cpu"]
+
+
+@contextmanager
+def use_cpu(threads: int) -> Iterator[None]:
+    """Set the number of threads, and flush denormals, which small activations run into on CPUs."""
+    before = torch.get_num_threads()
+    if threads:
+        torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(before)
+
+
+def compile_network(network: ScoreNetwork) -> Any:
+    """Compile a network for each shape of a batch that it meets.
+
+    torch gives up on a function after eight shapes, and a run has one for each length bucket, with
+    and without motif and previous estimate.
+    """
+    import torch._dynamo
+
+    limit = 512
+    settings = torch._dynamo.config
+    name = "recompile_limit" if hasattr(settings, "recompile_limit") else "cache_size_limit"
+    setattr(settings, name, max(limit, getattr(settings, name)))
+    accumulated = f"accumulated_{name}"
+    setattr(settings, accumulated, max(limit, getattr(settings, accumulated)))
+    return torch.compile(network, dynamic=False)

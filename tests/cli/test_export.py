@@ -1,0 +1,55 @@
+import json
+
+import pytest
+
+
+@pytest.fixture
+def scaffolds(run, helix_file, tiny_weights, tmp_path):
+    result = run(
+        *("scaffold", helix_file, "--contig", "10-15/A3-12/0 10-15", "--redesignable", "A4"),
+        *("--num", 2, "--steps", 2, "--weights", tiny_weights, "--out", tmp_path / "run"),
+    )
+    assert result.exit_code == 0, result.output
+    return tmp_path / "run"
+
+
+def test_protein_mpnn_gets_fixed_positions_chain_by_chain(run, scaffolds, tmp_path):
+    result = run("export", scaffolds, "--protein-mpnn", tmp_path / "mpnn")
+    assert result.exit_code == 0, result.output
+    assert "2 designs" in result.stdout
+    fixed = json.loads((tmp_path / "mpnn" / "fixed_positions.jsonl").read_text())
+    for line in (scaffolds / "manifest.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        places = [pair["to"] for pair in record["motif_map"] if pair["from"] != "A4"]
+        assert fixed[record["file"].removesuffix(".pdb")] == {"A": places, "B": []}
+
+
+@pytest.mark.filterwarnings("default:.*asks for 100")
+def test_a_motifbench_submission_is_written(run, helix_file, tiny_weights, tmp_path):
+    for name in ("00_ONE", "01_TWO"):
+        run(
+            *("scaffold", helix_file, "--contig", "10-15/A3-12/10-15", "--num", 1, "--steps", 2),
+            *("--weights", tiny_weights, "--out", tmp_path / name),
+        )
+    folder = tmp_path / "scaffolds"
+    runs = (tmp_path / "00_ONE", tmp_path / "01_TWO")
+    result = run("export", *runs, "--motifbench", folder, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["designs"] == {"00_ONE": 1, "01_TWO": 1}
+    assert "MotifBench asks for 100" in result.stderr
+    assert (folder / "01_TWO" / "01_TWO_0.pdb").is_file()
+    assert (folder / "00_ONE" / "scaffold_info.csv").read_text().startswith("sample_num,motif_")
+
+
+def test_what_cannot_be_exported_is_said(run, scaffolds, tmp_path):
+    for arguments, message in (
+        ((scaffolds,), "nothing is asked for"),
+        ((scaffolds, scaffolds, "--protein-mpnn", tmp_path / "x"), "goes with one run"),
+        ((scaffolds, scaffolds, "--motifbench", tmp_path / "x"), "two runs are called run"),
+        ((tmp_path / "no", "--motifbench", tmp_path / "x"), "holds no manifest.jsonl"),
+        ((scaffolds, "--motifbench", tmp_path / "x"), "one chain"),
+    ):
+        result = run("export", *arguments)
+        assert result.exit_code == 2
+        assert message in result.stderr
+    assert not (tmp_path / "x").exists()

@@ -1,0 +1,132 @@
+import json
+import warnings
+
+import numpy as np
+import pytest
+
+from protdiff.design import Generation, SamplingSettings, parse_filter, read_designs, run_designs
+from protdiff.design.filter import iterate_rounds, limit_draws
+from protdiff.design.run_folder import MANIFEST
+from protdiff.errors import InputError
+
+SAMPLING = {"steps": 3, "step_scale": 1.0}
+TASK = Generation((40, 42), 3, SamplingSettings(**SAMPLING))
+
+
+@pytest.fixture(scope="module")
+def compact(designer):
+    """Return a filter that some of the designs meet, and those of the first twelve that do."""
+    designs = designer.generate((40, 42), 12, 3, **SAMPLING)
+    rg = [quality.rg for quality in designs.qualities]
+    # Between two values, where no rounding changes a verdict.
+    limit = round(float(np.mean(sorted(rg)[4:6])), 3)
+    good = [index for index, value in enumerate(rg) if value < limit]
+    return f"rg<{limit}", good
+
+
+def read_lines(folder):
+    lines = map(json.loads, (folder / MANIFEST).read_text().splitlines())
+    return {line["index"]: line for line in lines}
+
+
+def test_rounds_draw_what_one_by_one_would_draw():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        passes = rng.random(60) < rng.uniform(0.1, 1)
+        num = int(rng.integers(1, 8))
+        so_far = np.cumsum([0, *passes])
+        drawn = [index for indices in iterate_rounds(num, 60, so_far.item) for index in indices]
+        enough = np.flatnonzero(so_far[1:] == num)
+        assert drawn == list(range(enough[0] + 1 if len(enough) else 60))
+
+
+def test_a_run_keeps_the_first_that_pass(designer, compact, tmp_path):
+    text, good = compact
+    started = []
+    result = run_designs(
+        designer,
+        TASK,
+        tmp_path / "run",
+        3,
+        filter=parse_filter([text]),
+        until_kept=True,
+        on_start=lambda *counts: started.append(counts),
+    )
+    assert [record["index"] for record in result.kept] == good[:3]
+    assert result.drawn == result.made == good[2] + 1
+    assert sum(missing for _, missing in started) == result.drawn
+    lines = read_lines(tmp_path / "run")
+    assert sorted(lines) == list(range(result.drawn))
+    for index, line in lines.items():
+        assert (line["file"] is None) == (line.get("rejected") == ["rg"]) == (index not in good)
+    files = sorted(path.name for path in (tmp_path / "run").glob("design_*"))
+    assert files == [f"design_{index:04d}.pdb" for index in good[:3]]
+    designs = read_designs(tmp_path / "run")
+    assert (len(designs), designs.drawn) == (3, result.drawn)
+
+
+def test_a_run_that_was_stopped_draws_the_same(designer, compact, tmp_path):
+    text, good = compact
+    asked = {"filter": parse_filter([text]), "until_kept": True}
+    whole = run_designs(designer, TASK, tmp_path / "whole", 4, **asked)
+    # Fewer at first; then killed, with the last line torn; then all of them.
+    run_designs(designer, TASK, tmp_path / "stopped", 2, **asked)
+    manifest = tmp_path / "stopped" / MANIFEST
+    manifest.write_text(manifest.read_text()[:-9])
+    result = run_designs(designer, TASK, tmp_path / "stopped", 4, **asked)
+    assert [r["index"] for r in result.records] == list(range(good[3] + 1))
+    for first, second in zip(whole.records, result.records, strict=True):
+        assert (first["file"], first.get("rejected")) == (second["file"], second.get("rejected"))
+    again = run_designs(designer, TASK, tmp_path / "stopped", 4, **asked)
+    assert (again.made, len(again.kept)) == (0, 4)
+    fewer = run_designs(designer, TASK, tmp_path / "stopped", 2, **asked)
+    assert [r["index"] for r in fewer.kept] == good[:2]
+
+
+def test_drawing_ends_at_its_limit(designer, compact, tmp_path):
+    text, _ = compact
+    asked = {"filter": parse_filter([text, "strand>1"]), "until_kept": True}
+    result = run_designs(designer, TASK, tmp_path / "none", 2, max_draws=5, **asked)
+    assert (result.drawn, result.kept) == (5, [])
+    assert (limit_draws(4, None), limit_draws(4, 4)) == (40, 4)
+    with pytest.raises(InputError, match="3 draws cannot give 4 designs"):
+        run_designs(designer, TASK, tmp_path / "few", 4, max_draws=3, **asked)
+    assert not (tmp_path / "few").exists()
+
+
+def test_python_draws_as_a_run_does(designer, compact):
+    text, good = compact
+    designs = designer.generate((40, 42), 3, 3, filter=text, **SAMPLING)
+    assert [design.index for design in designs.designs] == good[:3]
+    assert designs.drawn == designs[:1].drawn == good[2] + 1
+    with pytest.warns(UserWarning, match="0 of 4 designs drawn meet the filter, and 2 are wanted"):
+        assert len(designer.generate(40, 2, filter="strand>1", max_draws=4, **SAMPLING)) == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert designer.generate(40, 2, **SAMPLING).drawn == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "'' is no condition; give a quantity"),
+        ("pass,", "'' is no condition"),
+        ("passing", "strand>=0.2, or pass"),
+        ("stand>0.2", "did you mean strand"),
+        ("pas<1", "did you mean pass"),
+        ("strand<inf", "give a number, such as strand<0.2"),
+        ("motif_rmsd_sampled<1", "no number 'motif_rmsd_sampled'"),
+    ],
+)
+def test_what_is_no_filter_is_refused_in_a_line(text, message):
+    with pytest.raises(InputError, match=message) as caught:
+        parse_filter([text])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_filter_is_read_as_a_campaign_reads_it():
+    from protdiff.campaign import DesignFilter
+
+    table = {"passing": True, "strand": [">=0.2", "<0.5"], "motif_rmsd_sampled": "<=1"}
+    texts = ["pass,strand>=0.2", "strand < .5, motif_rmsd_sampled<=1"]
+    assert parse_filter(texts, motif=True) == DesignFilter.from_dict(table)
