@@ -36,6 +36,8 @@ def generate(
     symmetry: options.Symmetry = None,
     start: options.From = None,
     noise: options.Noise = None,
+    rg: options.RadiusOfGyration = None,
+    contacts: options.Contacts = None,
     potential: options.Potential = None,
     conditioner: options.Conditioner = None,
     out: options.Out = Path("designs"),
@@ -94,6 +96,8 @@ def generate(
         symmetry=symmetry,
         start=None if start is None else str(start),
         noise=noise,
+        rg=rg,
+        contacts=contacts,
         potential=tuple(potential or ()),
         conditioner=tuple(conditioner or ()),
     )

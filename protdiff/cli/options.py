@@ -21,6 +21,7 @@ __all__ = [
     "BatchSize",
     "CBeta",
     "Conditioner",
+    "Contacts",
     "Debug",
     "Device",
     "DryRun",
@@ -40,6 +41,7 @@ __all__ = [
     "Overwrite",
     "Potential",
     "Quiet",
+    "RadiusOfGyration",
     "ResidueName",
     "Sampler",
     "SecondaryStructure",
@@ -215,6 +217,25 @@ Noise = Annotated[
         "Little keeps the structure, 1 all but forgets it.",
         rich_help_panel=CONDITIONS,
         show_default=str(DEFAULT_NOISE),
+    ),
+]
+RadiusOfGyration = Annotated[
+    str | None,
+    typer.Option(
+        "--rg",
+        metavar="TEXT",
+        help="Radius of gyration, in Å as 14.5, or of that of globular proteins as x1.1.",
+        rich_help_panel=CONDITIONS,
+        show_default=False,
+    ),
+]
+Contacts = Annotated[
+    str | None,
+    typer.Option(
+        help="Residues of the design whose CA atoms are to be near, as 12-40,A5-B9:7.5; 8 Å unless "
+        "said otherwise.",
+        rich_help_panel=CONDITIONS,
+        show_default=False,
     ),
 ]
 Potential = Annotated[

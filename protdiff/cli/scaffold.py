@@ -100,6 +100,8 @@ def scaffold(
             show_default="one body, or as the contig has it",
         ),
     ] = None,
+    rg: options.RadiusOfGyration = None,
+    contacts: options.Contacts = None,
     potential: options.Potential = None,
     conditioner: options.Conditioner = None,
     weights: options.Weights = DEFAULT_WEIGHTS,
@@ -142,7 +144,10 @@ def scaffold(
         secondary_structure=secondary_structure,
     )
     conditions = ConditionOptions(
-        potential=tuple(potential or ()), conditioner=tuple(conditioner or ())
+        rg=rg,
+        contacts=contacts,
+        potential=tuple(potential or ()),
+        conditioner=tuple(conditioner or ()),
     )
     # What can be wrong with the input shows before torch is imported, which takes seconds.
     from protdiff.cli.designs import read_filter, run_and_report

@@ -47,6 +47,10 @@ class ConditionOptions:
         The file of a structure to start from.
     noise
         The share of the steps that are left from there; 0.4, if not given.
+    rg
+        A radius of gyration, ``"14.5"`` Å or ``"x1.1"`` of that of globular proteins.
+    contacts
+        Pairs of residues of the design that are to touch, ``"12-40:7.5,A5-B9"``.
     potential
         Places of functions of coordinates in Å, ``"module:function"``.
     conditioner
@@ -61,6 +65,8 @@ class ConditionOptions:
     symmetry: str | None = None
     start: str | None = None
     noise: float | None = None
+    rg: str | float | None = None
+    contacts: str | None = None
     potential: tuple[str, ...] = ()
     conditioner: tuple[str, ...] = ()
 
@@ -73,6 +79,14 @@ class ConditionOptions:
             raise InputError("a noise goes with a structure to start from, and there is none")
         if self.noise is not None and not 0.0 < self.noise <= 1.0:
             raise InputError(f"noise is {self.noise}; give a share of the steps above 0, up to 1")
+        if self.rg is not None:
+            from protdiff.structure.size import parse_radius
+
+            parse_radius(self.rg)
+        if self.contacts is not None:
+            from protdiff.structure.contact import parse_contacts
+
+            parse_contacts(self.contacts)
 
     @cached_property
     def start_backbone(self) -> Backbone | None:
@@ -89,7 +103,14 @@ class ConditionOptions:
         InputError
             A file or a place cannot be used.
         """
-        from protdiff.conditioning import Conditioner, PartialDiffusion, Symmetry, UserPotential
+        from protdiff.conditioning import (
+            Conditioner,
+            Contacts,
+            PartialDiffusion,
+            RadiusOfGyration,
+            Symmetry,
+            UserPotential,
+        )
 
         made: list[Conditioner] = []
         if self.symmetry is not None:
@@ -97,6 +118,10 @@ class ConditionOptions:
         if self.start_backbone is not None:
             noise = DEFAULT_NOISE if self.noise is None else self.noise
             made.append(PartialDiffusion(self.start_backbone, noise))
+        if self.rg is not None:
+            made.append(RadiusOfGyration(self.rg))
+        if self.contacts is not None:
+            made.append(Contacts(self.contacts))
         made += [UserPotential(place) for place in self.potential]
         made += [find_object("conditioner", place, Conditioner) for place in self.conditioner]
         return tuple(made)

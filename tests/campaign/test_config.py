@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 
 from protdiff.campaign import Campaign, DesignFilter, load_campaign
+from protdiff.campaign.tasks import make_task
 from protdiff.design.filter import NUMBERS
 from protdiff.design.settings import SamplingSettings
 from protdiff.errors import InputError
@@ -148,6 +149,9 @@ def test_jobs_ask_for_conditions(tmp_path):
     rings, near, free = Campaign.from_dict({"job": jobs}).jobs
     assert (rings.conditions.symmetry, near.conditions.noise) == ("C3", 0.3)
     assert free.conditions.potential == ("math:sin",)
+    task = make_task(Campaign((rings,)), rings)
+    assert task.plan(0).length == 48
+    assert task.describe()["conditioners"] == [{"kind": "symmetry", "group": "C3"}]
     for change, message in (
         ({"symmetry": "C1"}, "there is no symmetry"),
         ({"noise": 0.3}, "goes with a structure"),

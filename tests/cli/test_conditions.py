@@ -68,6 +68,13 @@ def test_one_s_own_potential_and_conditioner(generate, tmp_path):
     assert silent == {"kind": "silent"}
 
 
+def test_a_size_and_contacts_in_a_ring(generate, tmp_path):
+    options = ("--length", 16, "--symmetry", "C3", "--rg", "x1.1", "--contacts", "A5-B9")
+    assert generate(*options).exit_code == 0
+    asked = [one["kind"] for one in read_settings(tmp_path)["conditioners"]]
+    assert asked == ["symmetry", "radius-of-gyration", "contacts"]
+
+
 def test_without_conditions_nothing_is_said_of_them(generate, tmp_path):
     assert generate("--length", 40).exit_code == 0
     assert "conditioners" not in read_settings(tmp_path)
@@ -107,6 +114,10 @@ def test_scaffolds_take_what_makes_sense_for_them(
         (["--from", "HELIX", "--noise", "1.5"], "above 0, up to 1"),
         (["--from", "HELIX", "--length", "60"], "has 40 residues, and designs of 60"),
         (["--from", "HELIX", "--symmetry", "C2"], "has 40 residues, and designs of 80"),
+        (["--rg", "large"], "no radius of gyration"),
+        (["--rg", "60", "--length", "40"], "cannot have a radius of gyration of 60"),
+        (["--contacts", "12"], "12"),
+        (["--contacts", "12-90", "--length", "40"], "90"),
         (["--potential", "own:nothing"], "no potential 'own:nothing'"),
         (["--potential", "own:Silent"], "potential own:Silent"),
         (["--conditioner", "own:far"], "is no conditioner"),
