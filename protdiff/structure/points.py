@@ -87,7 +87,7 @@ def read_points(path: str | Path) -> FloatArray:
             found = np.array(_READERS.get(suffix, _read_table)(lines), dtype=float)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError) as error:
+    except (ValueError, IndexError, EOFError, MemoryError) as error:
         raise InputError(f"{path.name} holds no cloud of points: {error}") from error
     return check_points(found, path.name)
 

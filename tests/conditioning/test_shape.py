@@ -146,6 +146,12 @@ def test_files(tmp_path):
         ("a.obj", "v 1 2", "is no point"),
         ("a.ply", "ply\nformat binary_little_endian 1.0\n", "text form"),
         ("a.npy", "not numpy", "holds no cloud of points"),
+        (
+            "a.ply",
+            "ply\nformat ascii 1.0\nelement vertex\nproperty float x\nproperty float y\n"
+            "property float z\nend_header\n",
+            "holds no cloud of points",
+        ),
         ("a.csv", "\n".join(f"{k},{k * k},0" for k in range(20)), "lies in a plane"),
         ("a.csv", "\n".join("1,2,nan" for _ in range(20)), "no finite number"),
     ],
