@@ -6,9 +6,11 @@ from protdiff.conditioning.contacts import Contacts
 from protdiff.conditioning.excluded_volume import ExcludedVolume, relieve_overlaps
 from protdiff.conditioning.motif import MotifTerm, PosedMotif, condition_on_motifs
 from protdiff.conditioning.partial_diffusion import PartialDiffusion
+from protdiff.conditioning.partner import Partner
 from protdiff.conditioning.potential import UserPotential
 from protdiff.conditioning.radius_of_gyration import RadiusOfGyration
 from protdiff.conditioning.secondary_structure import SecondaryStructure
+from protdiff.conditioning.shape import Shape
 from protdiff.conditioning.symmetry import Symmetry
 from protdiff.conditioning.unindexed import UnindexedMotif
 
@@ -19,10 +21,12 @@ __all__ = [
     "ExcludedVolume",
     "MotifTerm",
     "PartialDiffusion",
+    "Partner",
     "PosedMotif",
     "RadiusOfGyration",
     "Scene",
     "SecondaryStructure",
+    "Shape",
     "Symmetry",
     "UnindexedMotif",
     "UserPotential",

@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+"""How far designs hold to what conditioners ask of them, and what that costs in quality.
+
+Makes designs with and without each condition from the same noise, by guidance that takes no
+backward pass through the network, and prints what was asked, what came, and how sound they are:
+
+    python scripts/conditioner_effects.py --length 60 --num 8
+    python scripts/conditioner_effects.py --partner target.pdb --hotspots A11,A20,A30
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from protdiff.conditioning import (
+    Conditioner,
+    Contacts,
+    ExcludedVolume,
+    Partner,
+    RadiusOfGyration,
+    Scene,
+    Shape,
+)
+from protdiff.conditioning.shape import transport
+from protdiff.design import SamplingSettings, load
+from protdiff.design.sample import make_denoiser, sample_coordinates
+from protdiff.design.weights import DEFAULT_WEIGHTS
+from protdiff.diffusion import Denoiser
+from protdiff.diffusion.guidance import FrozenGuided, SumOfTerms
+from protdiff.evaluation import measure_quality
+from protdiff.evaluation.clashes import count_clashes
+from protdiff.model import BackboneModel
+from protdiff.structure import read_backbone
+from protdiff.structure.geometry import place_oxygen
+from protdiff.structure.size import expect_radius
+
+Designs = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A request, and what to say of designs about it."""
+
+    name: str
+    conditioners: Sequence[Conditioner]
+    measure: Callable[[Designs], str]
+
+
+def make(
+    model: BackboneModel, length: int, num: int, seed: int, conditioners: Sequence[Conditioner]
+) -> tuple[Designs, float]:
+    """Make designs, and say how many seconds they took."""
+    settings = SamplingSettings()
+
+    def condition(mask: torch.Tensor) -> Denoiser:
+        batch, count = mask.shape
+        scene = Scene(
+            model,
+            mask,
+            torch.arange(count, device=mask.device).repeat(batch, 1),
+            torch.zeros(batch, count, dtype=torch.long, device=mask.device),
+        )
+        denoiser = make_denoiser(model, mask, replace(settings, excluded_volume=False))
+        made = [conditioner.make_term(scene) for conditioner in conditioners]
+        terms = [term for term in made if term is not None]
+        if terms:
+            denoiser = FrozenGuided(denoiser, SumOfTerms(*terms), subspace=model.subspace(mask))
+        return ExcludedVolume(denoiser, mask, model.subspace(mask), scale=model.scale)
+
+    generators = [torch.Generator().manual_seed(seed + number) for number in range(num)]
+    start = time.perf_counter()
+    with torch.inference_mode():
+        made = sample_coordinates(model, length, generators, settings, condition=condition)
+    return made, time.perf_counter() - start
+
+
+def measure_radius(designs: Designs) -> str:
+    radius = [measure_quality(design).rg for design in designs]
+    return f"{np.mean(radius):.2f} ± {np.std(radius):.2f} Å"
+
+
+def measure_contacts(pairs: Sequence[tuple[int, int]], designs: Designs) -> str:
+    apart = np.array(
+        [np.linalg.norm(designs[:, i - 1, 1] - designs[:, j - 1, 1], axis=-1) for i, j in pairs]
+    )
+    return f"{(apart <= 8).mean():.0%} within 8 Å, {(apart <= 9).mean():.0%} within 9 Å"
+
+
+def measure_shape(shape: Shape, designs: Designs) -> str:
+    body = shape.scale_to(designs.shape[1]).float().repeat(len(designs), 1, 1)
+    mask = torch.ones(designs.shape[:2], dtype=torch.bool)
+    cost = transport(torch.from_numpy(designs).mean(2), mask, body).sqrt()
+    asked = float(body[0].square().sum(-1).mean().sqrt())
+    return f"{cost.mean():.1f} Å off; Rg {measure_radius(designs)} of {asked:.2f}"
+
+
+def measure_partner(partner: Partner, designs: Designs) -> str:
+    clashes, touched = [], []
+    there = partner.structure.coordinates
+    for design in designs:
+        placed = partner.place(design)
+        touched.append(partner.measure_contacts(placed).mean())
+        placed = np.concatenate([placed, place_oxygen(placed)[:, None]], axis=1)
+        index = np.arange(len(placed)), 10_000 + 3 * np.arange(len(there))
+        alone = count_clashes(placed, index[0]) + count_clashes(there, index[1])
+        both = count_clashes(np.concatenate([placed, there]), np.concatenate(index))
+        clashes.append(both - alone)
+    return (
+        f"{np.mean(touched):.0%} of hot spots, clashes with the partner: median "
+        f"{np.median(clashes):g}, none in {np.mean(np.array(clashes) == 0):.0%}"
+    )
+
+
+def make_cases(length: int, partner: Partner | None) -> list[Case]:
+    box = np.random.default_rng(0).uniform(-0.5, 0.5, (2000, 3))
+    near, far = length // 12, length - length // 12
+    pairs = [(near, far), (length // 3, 2 * length // 3)]
+    contacts = Contacts(pairs)
+    cases = [
+        Case(f"Rg x{share} ({share * expect_radius(length):.2f} Å)",
+             [RadiusOfGyration(f"x{share}")], measure_radius)
+        for share in (0.95, 1.1, 1.2)
+    ]  # fmt: skip
+    cases.append(
+        Case(
+            f"contacts {pairs[0][0]}-{far}, {pairs[1][0]}-{pairs[1][1]}",
+            [contacts],
+            lambda designs: measure_contacts(pairs, designs),
+        )
+    )
+    for name, sides in (("rod 3.5:1:1", (3.5, 1, 1)), ("disc 3:3:1.2", (3, 3, 1.2))):
+        shape = Shape(box * sides)
+        cases.append(
+            Case(name, [shape], lambda designs, shape=shape: measure_shape(shape, designs))
+        )
+    if partner is not None:
+        cases.append(
+            Case(
+                f"partner {partner.structure.name}",
+                [partner],
+                lambda designs: measure_partner(partner, designs),
+            )
+        )
+    cases.append(
+        Case(
+            "contacts + Rg x1.1",
+            [contacts, RadiusOfGyration("x1.1")],
+            lambda designs: f"{measure_contacts(pairs, designs)}; {measure_radius(designs)}",
+        )
+    )
+    return cases
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--weights", default=DEFAULT_WEIGHTS)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--length", type=int, default=60)
+    parser.add_argument("--num", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--partner", type=Path, metavar="FILE")
+    parser.add_argument("--hotspots", metavar="RESIDUES")
+    arguments = parser.parse_args()
+
+    model = load(arguments.weights, arguments.device).model
+    partner = None
+    if arguments.partner:
+        partner = Partner(read_backbone(arguments.partner), arguments.hotspots)
+
+    def describe(designs: Designs, seconds: float) -> list[str]:
+        found = [measure_quality(design) for design in designs]
+        numbers = [
+            f"{np.mean([getattr(one, name) for one in found]):.{digits}f}"
+            for name, digits in (("links", 3), ("ramachandran", 3), ("clashes", 2), ("passes", 2))
+        ]
+        return [*numbers, f"{seconds / len(designs):.1f}"]
+
+    columns = ("asked", "without", "with", "links", "Ramachandran", "clashes", "pass", "s/design")
+    print("| " + " | ".join(columns) + " |")
+    print("|" + "---|" * len(columns))
+    free, seconds = make(model, arguments.length, arguments.num, arguments.seed, ())
+    print("| " + " | ".join(["nothing", "", "", *describe(free, seconds)]) + " |", flush=True)
+    for case in make_cases(arguments.length, partner):
+        held, seconds = make(
+            model, arguments.length, arguments.num, arguments.seed, case.conditioners
+        )
+        row = [case.name, case.measure(free), case.measure(held), *describe(held, seconds)]
+        print("| " + " | ".join(row) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
