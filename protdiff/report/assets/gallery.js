@@ -32,7 +32,7 @@ function makeGallery() {
     seen.observe(canvas);
   });
   // A few designs may be large.
-  const least = cards.length <= 9 ? 170 : cards.length <= 30 ? 132 : 104;
+  const least = cards.length <= 12 ? 170 : cards.length <= 30 ? 132 : 104;
   gallery.style.setProperty("--card-width", `${least}px`);
   listen("order", orderGallery);
   listen("select", () => markCard(true));
