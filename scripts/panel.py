@@ -81,7 +81,7 @@ TARGETS = (
     Target("links with C–N and CA–CA in band", "links", least=0.99),
     Target("designs without CA–CA above 4.2 Å", "unbroken", least=0.98),
     *list_angle_targets(),
-    Target("links with |ω| above 155°", "planar", least=0.98),
+    Target("links with absolute ω above 155°", "planar", least=0.98),
     Target("residues in Ramachandran boxes", "ramachandran", least=0.90),
     Target("designs with φ > 0 share in .02–.13", "phi_positive_in_band", least=0.90),
     Target("designs without left-handed run", "without_left_handed_run", least=0.98),

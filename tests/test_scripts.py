@@ -431,6 +431,7 @@ def test_the_panel_knows_helices_for_what_they_are(load_script, write_helices, t
     table = capsys.readouterr().out
     assert (tmp_path / "out" / "panel.md").read_text() in table
     assert "run: 4 designs" in table
+    assert {line.count("|") for line in table.splitlines()} == {4}  # no cell splits another
     held = sum(holds is True for _, holds in figures.values())
     assert f"| targets that hold |  | {held} of {len(script.TARGETS) - 2} |" in table
 
