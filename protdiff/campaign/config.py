@@ -24,8 +24,8 @@
     num = 500
     length = "60-100"           # or 80, [60, 100], "64:2,100:1", "natural"
     temperature = 0.9           # any field of SamplingSettings, for this job
-    symmetry = "C3"             # also: start (a file), noise, rg, contacts, potential,
-                                # conditioner
+    symmetry = "C3"             # also: start (a file), noise, rg, contacts, shape, target,
+                                # hotspots, potential, conditioner
 
     [[job]]
     name = "site"

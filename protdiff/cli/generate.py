@@ -38,6 +38,9 @@ def generate(
     noise: options.Noise = None,
     rg: options.RadiusOfGyration = None,
     contacts: options.Contacts = None,
+    shape: options.Shape = None,
+    target: options.Target = None,
+    hotspots: options.Hotspots = None,
     potential: options.Potential = None,
     conditioner: options.Conditioner = None,
     out: options.Out = Path("designs"),
@@ -98,13 +101,16 @@ def generate(
         noise=noise,
         rg=rg,
         contacts=contacts,
+        shape=None if shape is None else str(shape),
+        target=None if target is None else str(target),
+        hotspots=hotspots,
         potential=tuple(potential or ()),
         conditioner=tuple(conditioner or ()),
     )
     asked = read_filter(filter, num, max_draws)
     if length is not None:
         parse_lengths(length)
-    conditions.start_backbone  # noqa: B018 - which reads it
+    conditions.read_files()
     find_weights(weights)
 
     from protdiff.design.designer import load

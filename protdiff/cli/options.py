@@ -32,6 +32,7 @@ __all__ = [
     "From",
     "Grid",
     "Hand",
+    "Hotspots",
     "Json",
     "MaxDraws",
     "Noise",
@@ -46,9 +47,11 @@ __all__ = [
     "Sampler",
     "SecondaryStructure",
     "Seed",
+    "Shape",
     "StepScale",
     "Steps",
     "Symmetry",
+    "Target",
     "Temperature",
     "Trajectory",
     "Weights",
@@ -234,6 +237,34 @@ Contacts = Annotated[
     typer.Option(
         help="Residues of the design whose CA atoms are to be near, as 12-40,A5-B9:7.5; 8 Å unless "
         "said otherwise.",
+        rich_help_panel=CONDITIONS,
+        show_default=False,
+    ),
+]
+Shape = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Points that the design is to fill, in any pose: the vertices of a mesh (OBJ, PLY), "
+        "or XYZ, CSV, NPY, or a structure.",
+        rich_help_panel=CONDITIONS,
+        show_default=False,
+    ),
+]
+Target = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Structure that the design is to bind, with --hotspots; the design is written in its "
+        "frame.",
+        rich_help_panel=CONDITIONS,
+        show_default=False,
+    ),
+]
+Hotspots = Annotated[
+    str | None,
+    typer.Option(
+        help="Residues of --target that the design is to touch, as A45,A48-50.",
         rich_help_panel=CONDITIONS,
         show_default=False,
     ),

@@ -102,6 +102,7 @@ def scaffold(
     ] = None,
     rg: options.RadiusOfGyration = None,
     contacts: options.Contacts = None,
+    shape: options.Shape = None,
     potential: options.Potential = None,
     conditioner: options.Conditioner = None,
     weights: options.Weights = DEFAULT_WEIGHTS,
@@ -146,6 +147,7 @@ def scaffold(
     conditions = ConditionOptions(
         rg=rg,
         contacts=contacts,
+        shape=None if shape is None else str(shape),
         potential=tuple(potential or ()),
         conditioner=tuple(conditioner or ()),
     )

@@ -23,6 +23,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from protdiff.diffusion import SDE, Denoiser, Noise
@@ -118,6 +120,10 @@ class Conditioner(ABC):
             The batch.
         """
         return None
+
+    def place(self, coordinates: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return a finished design, (residue, 3, 3) in Å, where it belongs; by default as it is."""
+        return coordinates
 
     def measure(self, backbone: Backbone) -> dict[str, Any]:
         """Return what the manifest is to tell of a finished design; by default nothing."""

@@ -111,6 +111,19 @@ class Partner(Conditioner):
         term = PartnerTerm(scene.residue_mask, docking, scene.scale, self.tolerance)
         return term.within(0.0, LARGEST_NOISE)
 
+    def measure(self, backbone: Backbone) -> dict[str, Any]:
+        """Return the share of hot spots that a placed design touches, and the least gap in Å.
+
+        The gap is the distance of the nearest two backbone atoms; under 2.5 Å is a clash.
+        """
+        if not backbone.is_finite:
+            return {"hotspots_touched": None, "partner_gap": None}
+        atoms = backbone.coordinates.reshape(-1, 1, 3).astype(float)
+        others = self.structure.coordinates.reshape(-1, 3).astype(float)
+        touched = self.measure_contacts(backbone.coordinates).mean()
+        gap = np.linalg.norm(atoms - others, axis=-1).min()
+        return {"hotspots_touched": round(float(touched), 3), "partner_gap": round(float(gap), 2)}
+
     def place(self, coordinates: ArrayLike) -> NDArray[np.float32]:
         """Return a design in the frame of the partner, docked to it.
 
@@ -124,6 +137,8 @@ class Partner(Conditioner):
         numpy.ndarray
             The same shape; the same design gives the same pose.
         """
+        if not np.isfinite(coordinates).all():
+            return np.asarray(coordinates, dtype=np.float32)
         design = torch.from_numpy(np.array(coordinates, dtype=np.float64))
         centred = design - design.mean(dim=(0, 1))
         alpha = centred[None, :, _CA]

@@ -32,6 +32,7 @@ __all__ = [
     "choose_secondary_structure",
     "describe_conditioners",
     "lay_out_chains",
+    "refuse_designs_without_motif",
 ]
 
 
@@ -51,6 +52,11 @@ class ConditionOptions:
         A radius of gyration, ``"14.5"`` Å or ``"x1.1"`` of that of globular proteins.
     contacts
         Pairs of residues of the design that are to touch, ``"12-40:7.5,A5-B9"``.
+    shape
+        The file of points that the design is to fill.
+    target, hotspots
+        The file of a structure that the design is to bind, and its residues to be touched,
+        ``"A45,A48"``.
     potential
         Places of functions of coordinates in Å, ``"module:function"``.
     conditioner
@@ -67,6 +73,9 @@ class ConditionOptions:
     noise: float | None = None
     rg: str | float | None = None
     contacts: str | None = None
+    shape: str | None = None
+    target: str | None = None
+    hotspots: str | None = None
     potential: tuple[str, ...] = ()
     conditioner: tuple[str, ...] = ()
 
@@ -87,6 +96,15 @@ class ConditionOptions:
             from protdiff.structure.contact import parse_contacts
 
             parse_contacts(self.contacts)
+        if (self.target is None) != (self.hotspots is None):
+            raise InputError(
+                "a target and its hot spots go together; give the structure and the residues that "
+                "designs are to touch, such as A45,A48"
+            )
+        if self.hotspots is not None:
+            from protdiff.structure.selection import parse_selection
+
+            parse_selection(self.hotspots)
 
     @cached_property
     def start_backbone(self) -> Backbone | None:
@@ -94,6 +112,17 @@ class ConditionOptions:
         from protdiff.structure import read_backbone
 
         return None if self.start is None else read_backbone(self.start)
+
+    @cached_property
+    def target_backbone(self) -> Backbone | None:
+        """The structure to bind, read when it is first asked for."""
+        from protdiff.structure import read_backbone
+
+        return None if self.target is None else read_backbone(self.target)
+
+    def read_files(self) -> None:
+        """Read the structures that are named, so that what is wrong with them shows early."""
+        self.start_backbone, self.target_backbone  # noqa: B018
 
     def make(self) -> tuple[Conditioner, ...]:
         """Make the conditioners.
@@ -107,7 +136,9 @@ class ConditionOptions:
             Conditioner,
             Contacts,
             PartialDiffusion,
+            Partner,
             RadiusOfGyration,
+            Shape,
             Symmetry,
             UserPotential,
         )
@@ -122,6 +153,10 @@ class ConditionOptions:
             made.append(RadiusOfGyration(self.rg))
         if self.contacts is not None:
             made.append(Contacts(self.contacts))
+        if self.shape is not None:
+            made.append(Shape(self.shape))
+        if self.target_backbone is not None and self.hotspots is not None:
+            made.append(Partner(self.target_backbone, self.hotspots))
         made += [UserPotential(place) for place in self.potential]
         made += [find_object("conditioner", place, Conditioner) for place in self.conditioner]
         return tuple(made)
@@ -142,6 +177,25 @@ def lay_out_chains(length: int, conditioners: Sequence[Conditioner]) -> ChainLay
     for conditioner in conditioners:
         chains = conditioner.lay_out(chains)
     return chains
+
+
+def refuse_designs_without_motif(conditioners: Sequence[Conditioner]) -> None:
+    """Refuse conditioners that lay chains out or place designs, where a motif does.
+
+    Raises
+    ------
+    InputError
+        There is one.
+    """
+    from protdiff.conditioning.conditioner import Conditioner
+
+    for one in conditioners:
+        places = type(one).place is not Conditioner.place
+        if places or one.length is not None or len(lay_out_chains(1, [one])) != 1:
+            raise InputError(
+                f"the motif says where a design stands and which chains there are; "
+                f"{one.describe()['kind']} goes with designs that have no motif"
+            )
 
 
 def choose_secondary_structure(

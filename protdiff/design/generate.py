@@ -124,6 +124,8 @@ class Generation:
         self, plan: Plan, coordinates: NDArray[np.float32]
     ) -> tuple[Backbone, dict[str, Any]]:
         """Make the backbone."""
+        for conditioner in self.conditioners:
+            coordinates = conditioner.place(coordinates)
         chains = plan.chains or ChainLayout.of_one_chain(plan.length)
         backbone = chains.make_backbone(coordinates, name=f"design_{plan.index:04d}")
         return backbone, {"asked": plan.secondary.to_dict()}

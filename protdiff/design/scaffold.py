@@ -15,7 +15,7 @@ from protdiff.conditioning.conditioner import Conditioner
 from protdiff.design.conditions import (
     choose_secondary_structure,
     describe_conditioners,
-    lay_out_chains,
+    refuse_designs_without_motif,
 )
 from protdiff.design.engine import Plan, make_scene
 from protdiff.design.motif_denoiser import make_motif_denoiser, make_motif_parts
@@ -119,12 +119,7 @@ class Scaffolding:
         if self.groups is not None:
             contig = group_segments(contig, self.source, self.groups)
         object.__setattr__(self, "contig", contig)
-        made_for = [one for one in self.conditioners if one.length is not None]
-        if made_for or len(lay_out_chains(1, self.conditioners)) != 1:
-            raise InputError(
-                "the contig says which chains there are; a symmetry, or a structure to start "
-                "from, goes with designs that have no motif"
-            )
+        refuse_designs_without_motif(self.conditioners)
         self.plan(0)  # what is wrong with the length or the motif shows here, before any sampling
 
     @property

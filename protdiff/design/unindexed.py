@@ -22,7 +22,7 @@ from protdiff.conditioning.conditioner import Conditioner
 from protdiff.design.conditions import (
     choose_secondary_structure,
     describe_conditioners,
-    lay_out_chains,
+    refuse_designs_without_motif,
 )
 from protdiff.design.engine import Plan
 from protdiff.design.motif_denoiser import make_motif_denoiser
@@ -110,12 +110,7 @@ class UnindexedScaffolding:
         if self.groups is not None:
             contig = group_segments(contig, self.source, self.groups)
         object.__setattr__(self, "segments", contig)
-        made_for = [one for one in self.conditioners if one.length is not None]
-        if made_for or len(lay_out_chains(1, self.conditioners)) != 1:
-            raise InputError(
-                "an unindexed motif is put into one chain; a symmetry, or a structure to start "
-                "from, goes with designs that have no motif"
-            )
+        refuse_designs_without_motif(self.conditioners)
         shortest = self.length_range[0]
         if shortest < self.placer.shortest:
             raise InputError(

@@ -146,3 +146,30 @@ def test_a_wrong_symmetry_needs_no_torch():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip().endswith("False")
+
+
+def test_a_shape_and_a_partner(generate, helix_file, tmp_path):
+    np.save(tmp_path / "ball.npy", np.random.default_rng(0).normal(size=(200, 3)))
+    options = ("--shape", tmp_path / "ball.npy", "--target", helix_file, "--hotspots", "A5,A9")
+    result = generate("--length", 40, *options)
+    assert result.exit_code == 0, result.output
+    asked = [one["kind"] for one in read_settings(tmp_path)["conditioners"]]
+    assert asked == ["shape", "partner"]
+    (line,) = (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()
+    told = json.loads(line)
+    # The design is written in the frame of its partner, and what is told of it is true there.
+    design = read_backbone(tmp_path / "out" / "design_0000.pdb").coordinates.reshape(-1, 1, 3)
+    partner = read_backbone(helix_file).coordinates.reshape(-1, 3)
+    gap = np.linalg.norm(design - partner, axis=-1).min()
+    assert told["partner_gap"] == pytest.approx(gap, abs=0.02)
+    assert 0 <= told["hotspots_touched"] <= 1
+
+
+def test_a_partner_needs_its_hot_spots_and_no_motif(generate, run, helix_file, tmp_path):
+    for options in (("--target", helix_file), ("--hotspots", "A5")):
+        result = generate("--length", 40, *options)
+        assert result.exit_code == 2
+        assert "go together" in result.stderr
+    result = generate("--length", 40, "--target", helix_file, "--hotspots", "B5")
+    assert result.exit_code == 2
+    assert not (tmp_path / "out").exists()
