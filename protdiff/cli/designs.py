@@ -175,6 +175,8 @@ def print_records(records: Sequence[Mapping[str, Any]]) -> None:
     has_start = any("rmsd_to_start" in record for record in records)
     columns += ["motif (Å)"] if has_motif else []
     columns += ["from start (Å)"] if has_start else []
+    has_partner = any("partner_gap" in record for record in records)
+    columns += ["hot spots", "gap (Å)"] if has_partner else []
     rows = []
     for record in records[:MOST_ROWS]:
         quality = get_quality(record)
@@ -184,6 +186,9 @@ def print_records(records: Sequence[Mapping[str, Any]]) -> None:
             row.append(format_number(quality.get(name), 1 if name in ("rg", "clashes") else 2))
         row += [format_number(record.get("motif_rmsd"), 3)] if has_motif else []
         row += [format_number(record.get("rmsd_to_start"), 1)] if has_start else []
+        if has_partner:
+            row.append(format_number(record.get("hotspots_touched"), 2))
+            row.append(format_number(record.get("partner_gap"), 1))
         failed = quality.get("failed", [])
         rows.append([*row, ", ".join(map(str, failed)) or VERDICT_GOOD])
     print_table([*columns, "verdict"], rows)

@@ -157,6 +157,7 @@ def test_a_shape_and_a_partner(generate, helix_file, tmp_path):
     assert asked == ["shape", "partner"]
     (line,) = (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()
     told = json.loads(line)
+    assert "hot spots" in result.stdout
     # The design is written in the frame of its partner, and what is told of it is true there.
     design = read_backbone(tmp_path / "out" / "design_0000.pdb").coordinates.reshape(-1, 1, 3)
     partner = read_backbone(helix_file).coordinates.reshape(-1, 3)
