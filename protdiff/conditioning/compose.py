@@ -37,7 +37,7 @@ from protdiff.model import DIFFUSED_ATOMS
 __all__ = ["Conditions"]
 
 # Posterior standard deviations that guidance may move a design by, root mean square.
-_MOST_DEVIATIONS = 1.0
+_MOST_DEVIATIONS = 2.0
 # The same through the network, whose Jacobian has errors at large noise, in model units.
 _LARGEST_SHIFT = 0.5
 

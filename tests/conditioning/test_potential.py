@@ -80,7 +80,7 @@ def test_a_steep_potential_moves_no_more_than_the_noise(tiny_model):
         moved = guided(clean, torch.tensor(t)) - clean
         noise = LinearVPSDE().noise_ratio(torch.tensor(t))
         deviation = noise / (1 + noise.square()).sqrt()
-        assert moved.square().mean().sqrt() == pytest.approx(float(deviation), rel=1e-3)
+        assert moved.square().mean().sqrt() == pytest.approx(2 * float(deviation), rel=1e-3)
 
 
 def test_no_conditioner_no_wrapper(tiny_model):
