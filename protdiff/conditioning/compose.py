@@ -13,7 +13,7 @@ what is soft is asked for as far as that allows.
 
 The shift is held to what Bayes' rule can mean by it. The conditional mean is some posterior
 standard deviations from the unconditional one, and these shrink with the noise: a potential that is
-steeper than the denoiser can follow then moves a structure by no more than its noise, and does not
+steeper than the denoiser can follow then moves a structure by about its noise, and does not
 tear it in the last steps.
 
 A step scale above 1 (:class:`~protdiff.diffusion.ScaledScore`) stands outside of all this, so it
