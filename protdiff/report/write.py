@@ -105,7 +105,8 @@ def write_report(
     )
     page = build_page(collection, settings.title or collection.source)
     with write_atomically(out, overwrite=True) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        # Half a character, which JSON can hold and UTF-8 cannot, becomes a question mark.
+        temporary.write_bytes(page.encode("utf-8", errors="replace"))
     figures: list[Path] = []
     if settings.png is not None:
         figures = write_figures(collection, settings.png, GENERATOR)

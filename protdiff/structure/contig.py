@@ -33,6 +33,9 @@ __all__ = [
 ]
 
 
+_MOST_SHOWN = 160  # characters of a very long contig, in a message
+
+
 class ContigError(InputError):
     """A contig cannot be used.
 
@@ -45,14 +48,26 @@ class ContigError(InputError):
     """
 
     def __init__(self, text: str, position: int, problem: str) -> None:
-        super().__init__(f"contig {text!r}, character {position + 1}: {problem}")
+        shown, _ = _cut_out(text, position)
+        problem, _ = _cut_out(problem, 0)
+        super().__init__(f"contig {shown!r}, character {position + 1}: {problem}")
         self.text = text
         self.position = position
 
     @property
     def pointer(self) -> str:
         """Two lines, the contig and a mark below the character at fault."""
-        return f"{self.text}\n{' ' * self.position}^"
+        shown, place = _cut_out(self.text, self.position)
+        return f"{shown}\n{' ' * place}^"
+
+
+def _cut_out(text: str, position: int) -> tuple[str, int]:
+    """Return a text, or the part of a very long one around a character, and its place there."""
+    if len(text) <= 2 * _MOST_SHOWN:
+        return text, position
+    start = max(0, position - _MOST_SHOWN // 2)
+    before, after = "..." * (start > 0), "..." * (start + _MOST_SHOWN < len(text))
+    return before + text[start : start + _MOST_SHOWN] + after, position - start + len(before)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from protdiff.files import check_plain_name
 from protdiff.model import load_checkpoint, save_checkpoint
 from protdiff.structure import (
     Backbone,
+    ContigError,
     build_backbone,
     parse_contig,
     parse_length,
@@ -78,6 +79,21 @@ def test_selections(text):
 def test_contigs_that_would_take_for_ever(text):
     with pytest.raises(InputError):
         parse_contig(text)
+
+
+def test_a_long_name_is_not_told_whole():
+    with pytest.raises(ContigError) as caught:
+        parse_contig("9" * 15_000 + "x.y.1:2-3x.y.1:2-3")
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("place", [0, 5_000, 9_990])
+def test_a_long_contig_is_shown_around_its_fault(place):
+    text = "1/" * (place // 2) + "x!" + "/1" * ((10_000 - place) // 2)
+    error = ContigError(text, len("1/" * (place // 2)), "expected residues")
+    assert len(str(error)) < 300
+    contig, mark = error.pointer.split("\n")
+    assert contig[mark.index("^")] == "x"
 
 
 # Structure files.

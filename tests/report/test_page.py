@@ -126,6 +126,12 @@ def test_what_a_stranger_wrote_stays_text(run_folder):
     assert NASTY not in text
 
 
+def test_half_a_character_does_not_stop_a_page(run_folder):
+    (run_folder / "run.json").write_text('{"task": "generate", "length": "\\ud800"}')
+    page = write_report(run_folder).page
+    assert "\ud800" not in page.read_text(encoding="utf-8")
+
+
 def test_names_of_files_stay_text(run_folder, tmp_path):
     folder = tmp_path / "other"
     folder.mkdir()
