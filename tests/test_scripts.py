@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+from protdiff.checkpoint import load_checkpoint, save_checkpoint
 from protdiff.evaluation.novelty import Reference
-from protdiff.model import load_checkpoint, save_checkpoint
 from protdiff.structure import Backbone, build_backbone, write_backbone
 from protdiff.training.dataset import BackboneDataset
 

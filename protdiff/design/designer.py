@@ -471,7 +471,7 @@ def load(name_or_path: str | Path = DEFAULT_WEIGHTS, device: str = "auto") -> De
     InputError
         The device is not there.
     """
-    from protdiff.model import load_checkpoint
+    from protdiff.checkpoint import load_checkpoint
 
     return Designer(load_checkpoint(find_weights(name_or_path), device=resolve_device(device)))
 

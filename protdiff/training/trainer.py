@@ -23,9 +23,10 @@ from typing import Any, Protocol
 
 import torch
 
+from protdiff.checkpoint import load_checkpoint, save_checkpoint
 from protdiff.errors import InputError, ProtdiffError
 from protdiff.files import write_atomically
-from protdiff.model import BackboneModel, load_checkpoint, save_checkpoint
+from protdiff.model import BackboneModel
 from protdiff.network import ScoreNetwork
 from protdiff.training.average import WeightAverage
 from protdiff.training.config import TrainingConfig

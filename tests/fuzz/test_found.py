@@ -10,13 +10,13 @@ import pytest
 
 from protdiff.campaign.config import load_campaign
 from protdiff.campaign.tasks import RECORD, _word, read_record
+from protdiff.checkpoint import load_checkpoint, save_checkpoint
 from protdiff.cli.designs import print_records
 from protdiff.cli.display import summarise_records
 from protdiff.cli.failure import _one_line
 from protdiff.design.run_folder import read_manifest
 from protdiff.errors import CheckpointError, InputError
 from protdiff.files import check_plain_name
-from protdiff.model import load_checkpoint, save_checkpoint
 from protdiff.structure import (
     Backbone,
     build_backbone,
