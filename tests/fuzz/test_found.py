@@ -20,9 +20,9 @@ from protdiff.files import check_plain_name
 from protdiff.structure import (
     Backbone,
     build_backbone,
+    content,
     parse_contig,
     parse_length,
-    read,
     read_backbone,
     write_backbone,
 )
@@ -84,14 +84,14 @@ def test_contigs_that_would_take_for_ever(text):
 
 
 def test_a_bomb_is_not_unpacked_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr(read, "_LARGEST_FILE", 1 << 16)
+    monkeypatch.setattr(content, "_LARGEST_FILE", 1 << 16)
     (tmp_path / "x.pdb.gz").write_bytes(gzip.compress(b"ATOM  " + b" " * (1 << 22)))
     with pytest.raises(InputError, match="more than any structure"):
         read_backbone(tmp_path / "x.pdb.gz")
 
 
 def test_endless_lines(tmp_path, monkeypatch):
-    monkeypatch.setattr(read, "_MOST_LINES", 1000)
+    monkeypatch.setattr(content, "_MOST_LINES", 1000)
     (tmp_path / "x.pdb").write_bytes(b"\n" * 1001)
     with pytest.raises(InputError, match="1000 lines"):
         read_backbone(tmp_path / "x.pdb")
