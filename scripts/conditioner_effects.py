@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,21 +23,19 @@ from numpy.typing import NDArray
 from protdiff.conditioning import (
     Conditioner,
     Contacts,
-    ExcludedVolume,
     Partner,
     RadiusOfGyration,
     Scene,
     Shape,
 )
+from protdiff.conditioning.compose import Conditions
 from protdiff.conditioning.shape import transport
 from protdiff.design import SamplingSettings, load
 from protdiff.design.sample import make_denoiser, sample_coordinates
 from protdiff.design.weights import DEFAULT_WEIGHTS
-from protdiff.diffusion import Denoiser
-from protdiff.diffusion.guidance import FrozenGuided, SumOfTerms
 from protdiff.evaluation import measure_quality
 from protdiff.evaluation.clashes import count_clashes
-from protdiff.model import BackboneModel
+from protdiff.model import BackboneModel, make_residue_mask
 from protdiff.structure import read_backbone
 from protdiff.structure.geometry import place_oxygen
 from protdiff.structure.size import expect_radius
@@ -55,30 +53,22 @@ class Case:
 
 
 def make(
-    model: BackboneModel, length: int, num: int, seed: int, conditioners: Sequence[Conditioner]
+    model: BackboneModel,
+    length: int,
+    num: int,
+    seed: int,
+    settings: SamplingSettings,
+    conditioners: Sequence[Conditioner],
 ) -> tuple[Designs, float]:
     """Make designs, and say how many seconds they took."""
-    settings = SamplingSettings()
-
-    def condition(mask: torch.Tensor) -> Denoiser:
-        batch, count = mask.shape
-        scene = Scene(
-            model,
-            mask,
-            torch.arange(count, device=mask.device).repeat(batch, 1),
-            torch.zeros(batch, count, dtype=torch.long, device=mask.device),
-        )
-        denoiser = make_denoiser(model, mask, replace(settings, excluded_volume=False))
-        made = [conditioner.make_term(scene) for conditioner in conditioners]
-        terms = [term for term in made if term is not None]
-        if terms:
-            denoiser = FrozenGuided(denoiser, SumOfTerms(*terms), subspace=model.subspace(mask))
-        return ExcludedVolume(denoiser, mask, model.subspace(mask), scale=model.scale)
-
+    mask = make_residue_mask([length] * num).to(model.device)
+    index = torch.arange(length, device=model.device).repeat(num, 1)
+    conditions = Conditions(Scene(model, mask, index, torch.zeros_like(index)), conditioners)
     generators = [torch.Generator().manual_seed(seed + number) for number in range(num)]
     start = time.perf_counter()
     with torch.inference_mode():
-        made = sample_coordinates(model, length, generators, settings, condition=condition)
+        denoiser = make_denoiser(model, mask, settings, conditions=conditions)
+        made = sample_coordinates(conditions, denoiser, generators, settings)
     return made, time.perf_counter() - start
 
 
@@ -159,7 +149,7 @@ def make_cases(length: int, partner: Partner | None) -> list[Case]:
     return cases
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -170,8 +160,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--partner", type=Path, metavar="FILE")
     parser.add_argument("--hotspots", metavar="RESIDUES")
-    arguments = parser.parse_args()
+    parser.add_argument("--steps", type=int, default=SamplingSettings().steps)
+    arguments = parser.parse_args(argv)
 
+    settings = SamplingSettings(steps=arguments.steps)
     model = load(arguments.weights, arguments.device).model
     partner = None
     if arguments.partner:
@@ -188,15 +180,15 @@ def main() -> None:
     columns = ("asked", "without", "with", "links", "Ramachandran", "clashes", "pass", "s/design")
     print("| " + " | ".join(columns) + " |")
     print("|" + "---|" * len(columns))
-    free, seconds = make(model, arguments.length, arguments.num, arguments.seed, ())
+    fixed = (model, arguments.length, arguments.num, arguments.seed, settings)
+    free, seconds = make(*fixed, ())
     print("| " + " | ".join(["nothing", "", "", *describe(free, seconds)]) + " |", flush=True)
     for case in make_cases(arguments.length, partner):
-        held, seconds = make(
-            model, arguments.length, arguments.num, arguments.seed, case.conditioners
-        )
+        held, seconds = make(*fixed, case.conditioners)
         row = [case.name, case.measure(free), case.measure(held), *describe(held, seconds)]
         print("| " + " | ".join(row) + " |", flush=True)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
