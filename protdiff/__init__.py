@@ -13,8 +13,9 @@ from protdiff.version import get_version
 
 if TYPE_CHECKING:
     from protdiff.design.design_set import DesignSet, Interrupted, read_designs
-    from protdiff.design.designer import Designer, load
+    from protdiff.design.designer import Designer
     from protdiff.design.generate import Generation
+    from protdiff.design.loading import load
     from protdiff.design.run import OutputSettings, run_designs
     from protdiff.design.scaffold import Scaffolding
     from protdiff.design.settings import SamplingSettings
@@ -82,7 +83,7 @@ __getattr__, __dir__ = make_lazy(
         "SamplingSettings": "protdiff.design.settings",
         "Scaffolding": "protdiff.design.scaffold",
         "fetch_structures": "protdiff.structure",
-        "load": "protdiff.design.designer",
+        "load": "protdiff.design.loading",
         "measure_quality": "protdiff.evaluation.quality",
         "parse_contig": "protdiff.structure",
         "read_backbone": "protdiff.structure",

@@ -71,16 +71,17 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from protdiff.checkpoint import load_checkpoint
 from protdiff.conditioning.compose import Conditions
-from protdiff.design.designer import resolve_device
 from protdiff.design.engine import Plan, make_scene
+from protdiff.design.loading import resolve_device
 from protdiff.design.sample import make_denoiser, sample_coordinates
 from protdiff.design.samplers import make_sampler
 from protdiff.design.seeds import make_generator
 from protdiff.design.settings import SamplingSettings
 from protdiff.design.weights import DEFAULT_WEIGHTS, find_weights
 from protdiff.errors import ProtdiffError
-from protdiff.model import BackboneModel, load_checkpoint
+from protdiff.model import BackboneModel
 from protdiff.training import Trainer, TrainingConfig
 from protdiff.training.machine import compile_network, use_cpu
 from protdiff.training.sampling import BUCKET

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from protdiff.conditioning import Conditioner, Contacts, Partner, RadiusOfGyration, Shape
 from protdiff.conditioning.shape import transport
-from protdiff.design import Designer, load
+from protdiff.design import Designer, SamplingSettings, load
 from protdiff.design.weights import DEFAULT_WEIGHTS
 from protdiff.evaluation import measure_quality
 from protdiff.evaluation.clashes import count_clashes
@@ -43,11 +43,19 @@ class Case:
 
 
 def make(
-    designer: Designer, length: int, num: int, seed: int, conditioners: Sequence[Conditioner]
+    designer: Designer,
+    arguments: argparse.Namespace,
+    conditioners: Sequence[Conditioner],
 ) -> tuple[Designs, float]:
     """Make designs, N, CA and C, and say how many CPU seconds they took."""
     start = time.process_time()
-    made = designer.generate(length, num, seed, conditioners=conditioners)
+    made = designer.generate(
+        arguments.length,
+        arguments.num,
+        arguments.seed,
+        conditioners=conditioners,
+        steps=arguments.steps,
+    )
     seconds = time.process_time() - start
     return np.stack([backbone.coordinates[:, :3] for backbone in made]), seconds
 
@@ -129,7 +137,7 @@ def make_cases(length: int, partner: Partner | None) -> list[Case]:
     return cases
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -140,7 +148,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--partner", type=Path, metavar="FILE")
     parser.add_argument("--hotspots", metavar="RESIDUES")
-    arguments = parser.parse_args()
+    parser.add_argument("--steps", type=int, default=SamplingSettings().steps)
+    arguments = parser.parse_args(argv)
 
     designer = load(arguments.weights, arguments.device)
     partner = None
@@ -158,15 +167,14 @@ def main() -> None:
     columns = ("asked", "without", "with", "links", "Ramachandran", "clashes", "pass", "CPU s")
     print("| " + " | ".join(columns) + " |")
     print("|" + "---|" * len(columns))
-    free, seconds = make(designer, arguments.length, arguments.num, arguments.seed, ())
+    free, seconds = make(designer, arguments, ())
     print("| " + " | ".join(["nothing", "", "", *describe(free, seconds)]) + " |", flush=True)
     for case in make_cases(arguments.length, partner):
-        held, seconds = make(
-            designer, arguments.length, arguments.num, arguments.seed, case.conditioners
-        )
+        held, seconds = make(designer, arguments, case.conditioners)
         row = [case.name, case.measure(free), case.measure(held), *describe(held, seconds)]
         print("| " + " | ".join(row) + " |", flush=True)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

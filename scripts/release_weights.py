@@ -20,8 +20,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from protdiff.checkpoint import load_checkpoint, save_checkpoint
 from protdiff.errors import ProtdiffError
-from protdiff.model import load_checkpoint, save_checkpoint
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from protdiff.model import BackboneModel, save_checkpoint
+from protdiff.checkpoint import save_checkpoint
+from protdiff.model import BackboneModel
 from protdiff.network import NetworkConfig, ScoreNetwork
 
 

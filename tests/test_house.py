@@ -25,6 +25,7 @@ FLOORS = {
     "diffusion": 1,
     "network": 1,
     "model": 2,
+    "checkpoint": 3,
     "conditioning": 3,
     "evaluation": 4,
     "training": 5,
@@ -107,6 +108,12 @@ def test_each_foreign_world_has_one_importer(package, part):
         if module.split(".")[0] == package
     }
     assert importers <= {part}
+
+
+def test_the_model_knows_no_files():
+    """The theory meets the network in one module, and what is stored of them is another's."""
+    imported = {module.split(".")[-1] for module, _ in iterate_imports(PACKAGE / "model.py")}
+    assert not imported & {"files", "json", "pathlib", "safetensors"}
 
 
 def test_biotite_is_imported_by_one_function_of_the_structure_wing():

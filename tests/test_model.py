@@ -1,12 +1,10 @@
-"""The denoiser of backbones and its checkpoints."""
+"""The denoiser of backbones."""
 
 import copy
-import json
 from dataclasses import replace
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
 from protdiff.diffusion import (
     CosineVPSDE,
@@ -19,15 +17,8 @@ from protdiff.diffusion import (
 )
 from protdiff.diffusion.noise import PerSampleNoise
 from protdiff.diffusion.sampler import draw_prior
-from protdiff.errors import CheckpointError, InputError
-from protdiff.model import (
-    BackboneModel,
-    MotifInput,
-    SecondaryStructureInput,
-    load_checkpoint,
-    make_residue_mask,
-    save_checkpoint,
-)
+from protdiff.errors import InputError
+from protdiff.model import MotifInput, SecondaryStructureInput, make_residue_mask
 
 
 @pytest.fixture
@@ -156,78 +147,6 @@ def test_shortest_and_longest_length_work(tiny_model, length):
     mask = make_residue_mask([length])
     _, x_t = draw(tiny_model, mask)
     assert tiny_model.denoiser(mask)(x_t, torch.tensor(0.5)).isfinite().all()
-
-
-def test_checkpoint_round_trip(tiny_model, tmp_path, mask):
-    path = tmp_path / "a.safetensors"
-    model = BackboneModel(tiny_model.network, CosineVPSDE(), {"lengths": [40, 128], "steps": 7})
-    save_checkpoint(path, model)
-    loaded = load_checkpoint(path)
-    _, x_t = draw(tiny_model, mask)
-    t = torch.tensor(0.3)
-    assert torch.equal(loaded.denoiser(mask)(x_t, t), model.denoiser(mask)(x_t, t))
-    assert loaded.sde == model.sde
-    assert loaded.metadata == model.metadata
-    assert loaded.trained_lengths == (40, 128)
-    assert loaded.name == "a"
-    assert len(loaded.sha256) == 64
-    with pytest.raises(InputError, match="exists already"):
-        save_checkpoint(path, model)
-
-
-def rewrite(source, path, change):
-    header = json.loads(load_header(source))
-    change(header)
-    save_file(load_file(source), path, metadata={"protdiff": json.dumps(header)})
-
-
-def load_header(path):
-    from safetensors import safe_open
-
-    with safe_open(path, "pt") as file:
-        return file.metadata()["protdiff"]
-
-
-def test_bad_checkpoints_give_one_clear_line(tiny_weights, tmp_path):
-    bad = tmp_path / "bad.safetensors"
-    with pytest.raises(CheckpointError, match="there is no checkpoint"):
-        load_checkpoint(bad)
-    bad.write_bytes(tiny_weights.read_bytes()[:-100])
-    with pytest.raises(CheckpointError, match="not a whole safetensors file"):
-        load_checkpoint(bad)
-    bad.write_bytes(b"PK\x03\x04" + bytes(200))
-    with pytest.raises(CheckpointError, match="not a whole safetensors file"):
-        load_checkpoint(bad)
-    save_file({"a": torch.zeros(2)}, bad)
-    with pytest.raises(CheckpointError, match="not a protdiff checkpoint"):
-        load_checkpoint(bad)
-    rewrite(tiny_weights, bad, lambda header: header.update(version=99))
-    with pytest.raises(CheckpointError, match="version 99, this protdiff reads versions 1 to 2"):
-        load_checkpoint(bad)
-    rewrite(tiny_weights, bad, lambda header: header["network"].update(scalars=99))
-    with pytest.raises(CheckpointError, match="does not describe a network"):
-        load_checkpoint(bad)
-    rewrite(tiny_weights, bad, lambda header: header["sde"].update(name="os.system"))
-    with pytest.raises(CheckpointError, match="does not describe a network"):
-        load_checkpoint(bad)
-
-
-def test_a_checkpoint_of_version_1_is_the_network_that_it_was(tiny_model, tmp_path, mask):
-    """What came with version 2 starts at zero, so its absence is its beginning."""
-    path, old = tmp_path / "new.safetensors", tmp_path / "old.safetensors"
-    save_checkpoint(path, tiny_model)
-    added = ("secondary.weight", "noise.composition")
-    weights = {name: value for name, value in load_file(path).items() if name not in added}
-    header = json.loads(load_header(path)) | {"version": 1}
-    save_file(weights, old, metadata={"protdiff": json.dumps(header)})
-    _, x_t = draw(tiny_model, mask)
-    t = torch.tensor(0.3)
-    loaded = load_checkpoint(old)
-    assert torch.equal(loaded.denoiser(mask)(x_t, t), tiny_model.denoiser(mask)(x_t, t))
-    assert not loaded.knows_secondary_structure
-    save_file(weights, old, metadata={"protdiff": json.dumps(header | {"version": 2})})
-    with pytest.raises(CheckpointError, match="does not describe a network"):
-        load_checkpoint(old)
 
 
 def test_secondary_structure_reaches_the_network(tiny_model, mask):

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+from protdiff.checkpoint import load_checkpoint, save_checkpoint
 from protdiff.evaluation.novelty import Reference
-from protdiff.model import load_checkpoint, save_checkpoint
 from protdiff.structure import Backbone, build_backbone, write_backbone
 from protdiff.training.dataset import BackboneDataset
 
@@ -476,6 +476,21 @@ def test_the_temperature_curve_goes_on_where_it_was(load_script, tiny_weights, t
     assert [path.stat().st_mtime_ns for path in manifests] == before
     assert script.main([*arguments, "--seed", "1"]) == 2
     assert "other settings" in capsys.readouterr().err
+
+
+def test_conditioners_are_compared_from_the_same_noise(load_script, tiny_weights, tmp_path, capsys):
+    script = load_script("conditioner_effects")
+    partner = Backbone.from_coordinates(build_backbone([-62.0] * 20, -42.0))
+    write_backbone(tmp_path / "partner.pdb", partner)
+    arguments = ["--weights", str(tiny_weights), "--device", "cpu", "--length", "30", "--num", "2"]
+    arguments += ["--steps", "2", "--partner", str(tmp_path / "partner.pdb"), "--hotspots", "A8"]
+    assert script.main(arguments) == 0
+    head, rule, free, *held = capsys.readouterr().out.splitlines()
+    assert {line.count("|") for line in (head, rule, free, *held)} == {head.count("|")}
+    names = [line.split("|")[1].split()[0] for line in held]
+    assert names == ["Rg", "Rg", "Rg", "contacts", "rod", "disc", "partner", "contacts"]
+    # What is measured of designs without a condition is the same, whatever is asked for.
+    assert len({line.split("|")[2] for line in held[:3]}) == 1
 
 
 def make_walks(lengths, seed):

@@ -22,8 +22,9 @@ from protdiff.campaign.config import Campaign
 from protdiff.campaign.run import ChunkReport, begin_campaign, make_chunk
 from protdiff.campaign.status import CampaignStatus, gather_designs, get_status
 from protdiff.campaign.tasks import make_task
-from protdiff.design.designer import Designer, load
+from protdiff.design.designer import Designer
 from protdiff.design.engine import OnProgress
+from protdiff.design.loading import load
 from protdiff.design.run import RunTask
 from protdiff.design.weights import find_weights
 from protdiff.errors import DependencyError, InputError, ProtdiffError

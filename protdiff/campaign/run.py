@@ -19,8 +19,9 @@ from protdiff.campaign.config import Campaign
 from protdiff.campaign.schedule import Schedule
 from protdiff.campaign.status import DESIGNS, CampaignStatus, gather_designs, get_status
 from protdiff.campaign.tasks import RECORD, check_campaign, make_task, open_record
-from protdiff.design.designer import Designer, load
+from protdiff.design.designer import Designer
 from protdiff.design.engine import OnProgress
+from protdiff.design.loading import load
 from protdiff.design.run import RunTask, run_designs
 from protdiff.design.run_folder import FolderInUseError, clear_run
 from protdiff.errors import InputError

@@ -286,7 +286,7 @@ def add_foldseek(found: Evaluation, foldseek: Foldseek) -> None:
 
 def add_likelihood(found: Evaluation, weights: str, device: str, *, quiet: bool) -> None:
     """Find the log-likelihood of each design under a model."""
-    from protdiff.design.designer import load
+    from protdiff.design.loading import load
     from protdiff.errors import ProtdiffError
     from protdiff.evaluation.likelihood import LikelihoodSettings, measure_likelihood
 

@@ -113,8 +113,8 @@ def generate(
     conditions.read_files()
     find_weights(weights)
 
-    from protdiff.design.designer import load
     from protdiff.design.generate import Generation
+    from protdiff.design.loading import load
     from protdiff.design.run import OutputSettings
 
     task = Generation(length, seed, settings, conditions.make())

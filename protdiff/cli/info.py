@@ -105,7 +105,7 @@ def _gather() -> dict[str, Any]:
 
 def _read_card(path: Path) -> dict[str, Any] | None:
     """Return what a checkpoint says of its training, without reading its tensors."""
-    from protdiff.model import read_header
+    from protdiff.checkpoint import read_header
 
     try:
         return dict(read_header(path)["metadata"])

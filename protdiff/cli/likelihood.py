@@ -74,7 +74,7 @@ def likelihood(
     paths = find_structure_files(sources)
     backbones = [read_backbone(path, chains=chain, residues=residues) for path in paths]
 
-    from protdiff.design.designer import load
+    from protdiff.design.loading import load
     from protdiff.evaluation.likelihood import (
         LikelihoodSettings,
         check_backbone,

@@ -174,7 +174,7 @@ def scaffold(
     source = join_backbones([read_backbone(path, model=model, strict=strict) for path in motif])
     parsed.resolve(source)
 
-    from protdiff.design.designer import load
+    from protdiff.design.loading import load
     from protdiff.design.run import OutputSettings, RunTask
     from protdiff.design.scaffold import Scaffolding
     from protdiff.design.unindexed import UnindexedScaffolding

@@ -6,10 +6,11 @@ from protdiff.lazy import make_lazy
 
 if TYPE_CHECKING:
     from protdiff.design.design_set import DesignSet, Interrupted, read_designs
-    from protdiff.design.designer import Designer, load
+    from protdiff.design.designer import Designer
     from protdiff.design.engine import Design, make_designs
     from protdiff.design.filter import DesignFilter, parse_filter
     from protdiff.design.generate import Generation
+    from protdiff.design.loading import load
     from protdiff.design.run import OutputSettings, RunResult, run_designs
     from protdiff.design.run_folder import RunFolder, read_manifest
     from protdiff.design.scaffold import Scaffolding
@@ -49,7 +50,7 @@ __getattr__, __dir__ = make_lazy(
         "RunResult": "protdiff.design.run",
         "SamplingSettings": "protdiff.design.settings",
         "Scaffolding": "protdiff.design.scaffold",
-        "load": "protdiff.design.designer",
+        "load": "protdiff.design.loading",
         "make_designs": "protdiff.design.engine",
         "parse_filter": "protdiff.design.filter",
         "read_designs": "protdiff.design.design_set",

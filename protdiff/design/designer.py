@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,17 +10,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from protdiff.conditioning.conditioner import Conditioner
-from protdiff.design.design_set import DesignSet, Interrupted
+from protdiff.design.collect import collect_designs
+from protdiff.design.design_set import DesignSet
 from protdiff.design.engine import Design, DesignTask, OnProgress, make_designs
-from protdiff.design.filter import DesignFilter, as_filter, iterate_rounds, limit_draws
+from protdiff.design.filter import DesignFilter, as_filter
 from protdiff.design.generate import Generation
-from protdiff.design.progress import show_progress
-from protdiff.design.run import OutputSettings, RunTask, describe_run, make_record
+from protdiff.design.run import RunTask
 from protdiff.design.samplers import DEFAULT_HOLD, DEFAULT_METHOD, DEFAULT_PARTICLES
 from protdiff.design.scaffold import Scaffolding
-from protdiff.design.settings import Handedness, SamplingSettings, get_sign
+from protdiff.design.settings import Handedness, SamplingSettings, get_sign, make_settings
 from protdiff.design.unindexed import UnindexedScaffolding
-from protdiff.design.weights import DEFAULT_WEIGHTS, find_weights
 from protdiff.errors import InputError
 from protdiff.structure import (
     Backbone,
@@ -36,10 +33,10 @@ from protdiff.structure.contig import LengthRange
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from protdiff.evaluation.likelihood import Likelihood, LikelihoodSettings
+    from protdiff.evaluation.likelihood import Likelihood
     from protdiff.model import BackboneModel
 
-__all__ = ["Designer", "load", "resolve_device"]
+__all__ = ["Designer"]
 
 CPU_BATCH = 8
 CUDA_BATCH = 64
@@ -130,9 +127,20 @@ class Designer:
             The user interrupted it. The designs of the batches that were done are in the
             exception; it is a ``KeyboardInterrupt``.
         """
-        task = Generation(length, seed, make_settings(settings), tuple(conditioners))
+        task = Generation(
+            length, seed, make_settings(SamplingSettings, settings), tuple(conditioners)
+        )
         asked = as_filter(filter)
-        return self._collect(task, num, asked, max_draws, batch_size, progress, on_progress)
+        return collect_designs(
+            self,
+            task,
+            num,
+            filter=asked,
+            max_draws=max_draws,
+            batch_size=batch_size,
+            progress=progress,
+            on_progress=on_progress,
+        )
 
     def scaffold(
         self,
@@ -203,7 +211,7 @@ class Designer:
         """
         if (contig is None) == (unindexed is None):
             raise InputError("give either a contig, as 10-40/A163-181/10-40, or unindexed residues")
-        source, chosen = _join(motif), make_settings(settings)
+        source, chosen = _join(motif), make_settings(SamplingSettings, settings)
         task: RunTask
         if contig is not None:
             task = Scaffolding(
@@ -236,7 +244,16 @@ class Designer:
                 conditioners=tuple(conditioners),
             )
         asked = as_filter(filter, motif=True)
-        return self._collect(task, num, asked, max_draws, batch_size, progress, on_progress)
+        return collect_designs(
+            self,
+            task,
+            num,
+            filter=asked,
+            max_draws=max_draws,
+            batch_size=batch_size,
+            progress=progress,
+            on_progress=on_progress,
+        )
 
     def log_likelihood(
         self, backbone: str | Path | Backbone, *, handedness: Handedness = "L", **settings: Any
@@ -263,12 +280,12 @@ class Designer:
         InputError
             The structure cannot be used, or an argument is out of its range.
         """
-        from protdiff.evaluation.likelihood import measure_likelihood
+        from protdiff.evaluation.likelihood import LikelihoodSettings, measure_likelihood
 
         return measure_likelihood(
             self.model,
             backbone if isinstance(backbone, Backbone) else read_backbone(backbone),
-            _make_likelihood_settings(settings),
+            make_settings(LikelihoodSettings, settings),
             handedness=get_sign(handedness),
         )
 
@@ -285,12 +302,12 @@ class Designer:
         torch.Tensor
             (residue, 3, 3); of a natural protein it looks standard normal.
         """
-        from protdiff.evaluation.likelihood import encode_backbone
+        from protdiff.evaluation.likelihood import LikelihoodSettings, encode_backbone
 
         return encode_backbone(
             self.model,
             backbone if isinstance(backbone, Backbone) else read_backbone(backbone),
-            _make_likelihood_settings(settings),
+            make_settings(LikelihoodSettings, settings),
             handedness=get_sign(handedness),
         )
 
@@ -313,65 +330,15 @@ class Designer:
         handedness, **settings
             As in :meth:`encode`.
         """
-        from protdiff.evaluation.likelihood import decode_backbone
+        from protdiff.evaluation.likelihood import LikelihoodSettings, decode_backbone
 
         return decode_backbone(
             self.model,
             code,
-            _make_likelihood_settings(settings),
+            make_settings(LikelihoodSettings, settings),
             residue_index=residue_index,
             handedness=get_sign(handedness),
         )
-
-    def _collect(
-        self,
-        task: RunTask,
-        num: int,
-        filter: DesignFilter | None,
-        max_draws: int | None,
-        batch_size: int | None,
-        progress: bool,
-        on_progress: OnProgress | None,
-    ) -> DesignSet:
-        found: dict[int, tuple[Design, dict[str, Any]]] = {}
-        kept: set[int] = set()
-
-        def make_set() -> DesignSet:
-            pairs = [found[index] for index in sorted(kept)]
-            run = describe_run(self.model, task, OutputSettings(), filter)
-            return DesignSet(
-                [design for design, _ in pairs], [line for _, line in pairs], run, drawn=len(found)
-            )
-
-        most = limit_draws(num, max_draws) if num > 0 else 0
-        rounds = iterate_rounds(num, most, lambda drawn: len(kept)) if filter else [range(num)]
-        with ExitStack() as stack:
-            reports = [] if on_progress is None else [on_progress]
-            if progress:
-                reports.append(stack.enter_context(show_progress(num)))
-
-            def report(amount: float) -> None:
-                for each in reports:
-                    each(amount)
-
-            try:
-                for indices in rounds:
-                    for design in self.make(
-                        task, indices, batch_size=batch_size, on_progress=report
-                    ):
-                        record = make_record(self.model, task, design, None)
-                        found[design.index] = design, record
-                        if filter is None or not filter.find_faults(record):
-                            kept.add(design.index)
-            except KeyboardInterrupt:
-                raise Interrupted(make_set(), num) from None
-        if len(kept) < num:
-            warnings.warn(
-                f"{len(kept)} of {len(found)} designs drawn meet the filter, and {num} are wanted; "
-                "give a larger max_draws",
-                stacklevel=3,
-            )
-        return make_set()
 
     def make(
         self,
@@ -428,70 +395,3 @@ def _join(motif: str | Path | Backbone | Sequence[str | Path | Backbone]) -> Bac
 
 def _parse(contig: str | Contig) -> Contig:
     return contig if isinstance(contig, Contig) else parse_contig(contig)
-
-
-def make_settings(settings: dict[str, Any]) -> SamplingSettings:
-    """Return sampling settings of keyword arguments, refusing unknown ones by name."""
-    _check_names(settings, SamplingSettings.__dataclass_fields__)
-    return SamplingSettings(**settings)
-
-
-def _make_likelihood_settings(settings: dict[str, Any]) -> LikelihoodSettings:
-    from protdiff.evaluation.likelihood import LikelihoodSettings
-
-    _check_names(settings, LikelihoodSettings.__dataclass_fields__)
-    return LikelihoodSettings(**settings)
-
-
-def _check_names(settings: Iterable[str], known: Iterable[str]) -> None:
-    unknown = sorted(set(settings) - set(known))
-    if unknown:
-        raise TypeError(f"unknown arguments {', '.join(unknown)}; there are {', '.join(known)}")
-
-
-def load(name_or_path: str | Path = DEFAULT_WEIGHTS, device: str = "auto") -> Designer:
-    """Load weights.
-
-    Parameters
-    ----------
-    name_or_path
-        A checkpoint that comes with the package, by name, or the path of a file.
-    device
-        ``"auto"`` takes a CUDA device if there is one; or ``"cpu"``, ``"cuda"``, ``"cuda:1"``,
-        ``"mps"``.
-
-    Returns
-    -------
-    Designer
-
-    Raises
-    ------
-    CheckpointError
-        There are no such weights, or the file is damaged.
-    InputError
-        The device is not there.
-    """
-    from protdiff.model import load_checkpoint
-
-    return Designer(load_checkpoint(find_weights(name_or_path), device=resolve_device(device)))
-
-
-def resolve_device(name: str) -> torch.device:
-    """Return the device of a name, ``"auto"`` being the best there is.
-
-    Raises
-    ------
-    InputError
-        It is not there.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise InputError(
-            f"device {name!r} is not there; give auto, cpu, or cuda on a machine with a GPU "
-            "and a torch built for it"
-        ) from error
-    return device

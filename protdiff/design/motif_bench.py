@@ -108,9 +108,10 @@ def write_motif_bench(folder: str | Path, cases: Mapping[str, DesignSet]) -> Pat
     """
     if not cases:
         raise InputError("there are no scaffolds to write; give one run or more")
+    for name in cases:
+        check_plain_name(name, "the name of a problem")
     with make_folder_atomically(folder) as temporary:
         for name, designs in cases.items():
-            check_plain_name(name, "the name of a problem")
             kept = designs.filter(lambda design: design.quality.finite)
             table = io.StringIO()
             writer = csv.writer(table, lineterminator="\n")

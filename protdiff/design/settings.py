@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeVar, cast
 
 from protdiff.design.samplers import (
     GRID_NAMES,
@@ -20,7 +21,9 @@ from protdiff.design.secondary_structure import (
 )
 from protdiff.errors import InputError
 
-__all__ = ["Handedness", "SamplingSettings", "get_sign"]
+__all__ = ["Handedness", "SamplingSettings", "get_sign", "make_settings"]
+
+Settings = TypeVar("Settings")
 
 Handedness = Literal["L", "D"]
 
@@ -118,3 +121,18 @@ def get_sign(handedness: Handedness) -> int:
     if handedness not in ("L", "D"):
         raise InputError(f"handedness is {handedness!r}; give L or D")
     return 1 if handedness == "L" else -1
+
+
+def make_settings(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
+    """Make settings, a dataclass, of keyword arguments.
+
+    Raises
+    ------
+    TypeError
+        One of them is no field of it.
+    """
+    known = [field.name for field in fields(cast(Any, kind))]
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise TypeError(f"unknown arguments {', '.join(unknown)}; there are {', '.join(known)}")
+    return kind(**values)

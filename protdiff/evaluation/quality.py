@@ -32,6 +32,7 @@ from protdiff.structure.geometry import (
     place_oxygen,
     radius_of_gyration,
 )
+from protdiff.structure.size import expect_radius
 
 __all__ = ["NATIVE", "Quality", "measure_backbone", "measure_quality"]
 
@@ -333,7 +334,7 @@ def _measure_packing(xyz: Array, index: NDArray[np.int64]) -> dict[str, float]:
     return {
         "clashes": 100.0 * count_clashes(xyz, index) / length,
         "rg": rg,
-        "rg_ratio": rg / (2.2 * length**0.38),
+        "rg_ratio": rg / expect_radius(length),
         "contacts": _mean(count_contacts(ca)),
         "contact_order": measure_contact_order(ca, index),
     }

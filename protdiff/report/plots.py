@@ -21,6 +21,7 @@ from protdiff.report.collect import ReportDesign
 from protdiff.report.diversity import DiversityMap
 from protdiff.report.native import get_native_band
 from protdiff.report.theme import Palette
+from protdiff.structure.size import expect_radius
 
 __all__ = [
     "CONTACT_CUTOFF",
@@ -129,7 +130,7 @@ def draw_radius(designs: Sequence[ReportDesign], palette: Palette) -> Drawing:
     radii = np.array([design.quality.rg for design in designs])
     pad = max(5.0, 0.1 * float(np.ptp(lengths)))
     grid = np.linspace(max(lengths.min() - pad, 1.0), lengths.max() + pad, 60)
-    law = 2.2 * grid**0.38
+    law = np.array([expect_radius(length) for length in grid])
     bands = [get_native_band("rg_ratio", length) for length in grid]
     if all(band is not None for band in bands):
         low, high = np.array([band for band in bands if band is not None]).T

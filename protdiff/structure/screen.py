@@ -25,6 +25,7 @@ from protdiff.structure.geometry import (
 )
 from protdiff.structure.read import read_backbone
 from protdiff.structure.residues import StructureWarning
+from protdiff.structure.size import expect_radius
 
 __all__ = ["ChainFilter", "ScreenedFile", "screen_file"]
 
@@ -88,7 +89,7 @@ class ChainFilter:
             return "left-handed torsions"
         if self.compact:
             alpha = x[:, 1]
-            if radius_of_gyration(alpha) >= self.max_radius_factor * 2.2 * length**0.38:
+            if radius_of_gyration(alpha) >= self.max_radius_factor * expect_radius(length):
                 return "not compact: radius of gyration"
             if count_contacts(alpha, separation=4).mean() <= self.min_contacts:
                 return "not compact: few contacts"

@@ -25,7 +25,7 @@ _RESIDUE_VOLUME = 134.0
 _LONGEST_STEP = 3.8
 
 
-def expect_radius(length: int) -> float:
+def expect_radius(length: float) -> float:
     """Return the radius of gyration of a globular protein, 2.2 L^0.38, in Å.
 
     Examples

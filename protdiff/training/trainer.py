@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import pairwise
@@ -23,11 +22,13 @@ from typing import Any, Protocol
 
 import torch
 
+from protdiff.checkpoint import load_checkpoint, save_checkpoint
 from protdiff.errors import InputError, ProtdiffError
 from protdiff.files import write_atomically
-from protdiff.model import BackboneModel, load_checkpoint, save_checkpoint
+from protdiff.model import BackboneModel
 from protdiff.network import ScoreNetwork
 from protdiff.training.average import WeightAverage
+from protdiff.training.clock import Clock
 from protdiff.training.config import TrainingConfig
 from protdiff.training.dataset import load_dataset
 from protdiff.training.draws import draw_step
@@ -232,7 +233,7 @@ class Trainer:
         if bar is not None:
             bar.set_total(None if self.config.total_minutes else self.config.steps)
             bar.advance(progress.step)
-        clock = _Clock(progress)
+        clock = Clock(progress)
         recent: list[tuple[torch.Tensor, torch.Tensor]] = []
         # Asking the first process how late it is waits for the device.
         patience = self.config.log_every if processes.count > 1 and self.device.type != "cpu" else 1
@@ -266,7 +267,7 @@ class Trainer:
     def _report(
         self,
         recent: list[tuple[torch.Tensor, torch.Tensor]],
-        clock: _Clock,
+        clock: Clock,
         bar: ProgressBar | None,
     ) -> None:
         """Measure what is due and write a row of the log; the host waits for the device here."""
@@ -305,28 +306,6 @@ class Trainer:
         if self.processes.is_first:
             with write_atomically(self.out / "config.json", overwrite=True) as temporary:
                 temporary.write_text(json.dumps(self.config.to_dict(), indent=2) + "\n")
-
-
-class _Clock:
-    """The seconds of this part of a run and of all its parts; the speed since last asked."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.started = self.mark = time.monotonic()
-        self.before, self.marked_samples = progress.seconds, progress.samples
-
-    @property
-    def this_part(self) -> float:
-        return time.monotonic() - self.started
-
-    @property
-    def total(self) -> float:
-        return self.before + self.this_part
-
-    def take_speed(self, samples: int) -> float:
-        now = time.monotonic()
-        speed = (samples - self.marked_samples) / max(now - self.mark, 1e-9)
-        self.mark, self.marked_samples = now, samples
-        return speed
 
 
 def _is_due(config: TrainingConfig, step: int, every: int) -> bool:

@@ -67,6 +67,7 @@ def test_what_cannot_be_submitted(designer, source, tmp_path):
     plain = designer.generate(30, 1, **FAST)
     with pytest.raises(InputError, match="does not say where"):
         write_motif_bench(tmp_path / "x", {"00_TEST": plain})
-    with pytest.raises(InputError, match="name of a problem"):
-        write_motif_bench(tmp_path / "x", {"../00": plain})
-    assert not (tmp_path / "x").exists()
+    for name in ("../00", "..", "a/../../b", str(tmp_path / "y"), "..\\00", "a\n", ""):
+        with pytest.raises(InputError, match="name of a problem"):
+            write_motif_bench(tmp_path / "x", {name: plain})
+    assert list(tmp_path.iterdir()) == []

@@ -10,20 +10,20 @@ import pytest
 
 from protdiff.campaign.config import load_campaign
 from protdiff.campaign.tasks import RECORD, _word, read_record
+from protdiff.checkpoint import load_checkpoint, save_checkpoint
 from protdiff.cli.designs import print_records
 from protdiff.cli.display import summarise_records
 from protdiff.cli.failure import _one_line
 from protdiff.design.run_folder import read_manifest
 from protdiff.errors import CheckpointError, InputError
 from protdiff.files import check_plain_name
-from protdiff.model import load_checkpoint, save_checkpoint
 from protdiff.structure import (
     Backbone,
     ContigError,
     build_backbone,
+    content,
     parse_contig,
     parse_length,
-    read,
     read_backbone,
     write_backbone,
 )
@@ -100,14 +100,14 @@ def test_a_long_contig_is_shown_around_its_fault(place):
 
 
 def test_a_bomb_is_not_unpacked_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr(read, "_LARGEST_FILE", 1 << 16)
+    monkeypatch.setattr(content, "_LARGEST_FILE", 1 << 16)
     (tmp_path / "x.pdb.gz").write_bytes(gzip.compress(b"ATOM  " + b" " * (1 << 22)))
     with pytest.raises(InputError, match="more than any structure"):
         read_backbone(tmp_path / "x.pdb.gz")
 
 
 def test_endless_lines(tmp_path, monkeypatch):
-    monkeypatch.setattr(read, "_MOST_LINES", 1000)
+    monkeypatch.setattr(content, "_MOST_LINES", 1000)
     (tmp_path / "x.pdb").write_bytes(b"\n" * 1001)
     with pytest.raises(InputError, match="1000 lines"):
         read_backbone(tmp_path / "x.pdb")

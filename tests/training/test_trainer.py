@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from protdiff.checkpoint import load_checkpoint
 from protdiff.errors import CheckpointError, InputError
-from protdiff.model import load_checkpoint
 from protdiff.training import Trainer, TrainingConfig, train
 from protdiff.training.folder import hold_folder
 from protdiff.training.machine import compile_network, use_cpu

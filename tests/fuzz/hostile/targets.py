@@ -22,11 +22,12 @@ from hypothesis import strategies as st
 from hostile.folders import make_folder_targets, run_command
 from hostile.harness import Target
 from hostile.mutations import json_values, make_pickle, mutated, mutated_json, texts
+from protdiff.checkpoint import load_checkpoint, save_checkpoint
 from protdiff.cli.designs import print_records
 from protdiff.design.run_folder import RunFolder, check_folder, read_manifest
 from protdiff.errors import InputError
 from protdiff.evaluation import measure_quality
-from protdiff.model import BackboneModel, load_checkpoint, save_checkpoint
+from protdiff.model import BackboneModel
 from protdiff.network import NetworkConfig, ScoreNetwork
 from protdiff.structure import (
     Backbone,

@@ -1,0 +1,202 @@
+"""Checkpoints: a model as one safetensors file, which says of itself all there is to know.
+
+The header holds, as JSON, the network's sizes, the process and the card: lengths, data, steps.
+Reading runs no code of the file, asks for no more memory than its tensors fill, and makes one clear
+line of whatever is wrong with it. Checkpoints of older versions are read as the networks they were.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from protdiff.diffusion import SDE, CosineVPSDE, LinearVPSDE
+from protdiff.errors import CheckpointError
+from protdiff.files import hash_file, write_atomically
+from protdiff.model import LENGTH_RANGE, BackboneModel
+from protdiff.network import NetworkConfig, ScoreNetwork
+
+__all__ = ["CHECKPOINT_VERSION", "load_checkpoint", "read_header", "save_checkpoint"]
+
+CHECKPOINT_VERSION = 2
+_FORMAT = "protdiff-checkpoint"
+_ADDED_IN_VERSION_2 = ("secondary.weight", "noise.composition")
+"""Weights that a checkpoint of version 1 lacks; as they start, at zero, they change nothing."""
+_SDES: dict[str, type[SDE]] = {"LinearVPSDE": LinearVPSDE, "CosineVPSDE": CosineVPSDE}
+
+
+def save_checkpoint(path: str | Path, model: BackboneModel, *, overwrite: bool = False) -> None:
+    """Write a model as one safetensors file whose header says all there is to know of it.
+
+    Parameters
+    ----------
+    path
+        File to write, ``.safetensors``.
+    model
+        Network, process and metadata.
+    overwrite
+        Replace an existing file.
+    """
+    sde = {f.name: getattr(model.sde, f.name) for f in fields(cast(Any, model.sde))}
+    header = {
+        "format": _FORMAT,
+        "version": CHECKPOINT_VERSION,
+        "network": model.network.config.to_dict(),
+        "sde": {"name": type(model.sde).__name__, **sde},
+        "metadata": dict(model.metadata),
+    }
+    weights = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in model.network.state_dict().items()
+    }
+    with write_atomically(path, overwrite=overwrite) as temporary:
+        save_file(weights, temporary, metadata={"protdiff": json.dumps(header)})
+
+
+def load_checkpoint(path: str | Path, *, device: str | torch.device = "cpu") -> BackboneModel:
+    """Read a model; no code in the file is executed.
+
+    Parameters
+    ----------
+    path
+        A file written by :func:`save_checkpoint`.
+    device
+        Where to put the weights.
+
+    Returns
+    -------
+    BackboneModel
+        In evaluation mode, float32, without gradients.
+
+    Raises
+    ------
+    CheckpointError
+        The file is missing, damaged, not a protdiff checkpoint, or of another version.
+    """
+    path = Path(path)
+    header, weights = _read(path)
+    try:
+        config = NetworkConfig(**header["network"])
+        _check_sizes(config, weights)
+        network = ScoreNetwork(config)
+        sde_header = dict(header["sde"])
+        sde = _SDES[sde_header.pop("name")](**sde_header)
+        if header["version"] == 1:
+            initial = network.state_dict()
+            weights |= {name: initial[name] for name in _ADDED_IN_VERSION_2}
+        network.load_state_dict(weights)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"{path} does not describe a network of this protdiff ({reason}); "
+            "fetch the checkpoint again or use the protdiff version that wrote it"
+        ) from error
+    network.requires_grad_(False).eval()
+    return BackboneModel(
+        network=network.to(device),
+        sde=sde,
+        metadata=header["metadata"],
+        name=path.stem,
+        sha256=hash_file(path),
+    )
+
+
+def read_header(path: str | Path) -> dict[str, Any]:
+    """Read what a checkpoint says of itself, without its tensors.
+
+    Returns
+    -------
+    dict
+        ``network`` and ``sde``, their settings; ``metadata``, the card.
+
+    Raises
+    ------
+    CheckpointError
+        As in :func:`load_checkpoint`.
+    """
+    return _read(Path(path), tensors=False)[0]
+
+
+def _check_sizes(config: NetworkConfig, weights: Mapping[str, Tensor]) -> None:
+    """Refuse a header that lies about sizes before memory is asked for by its word.
+
+    Each product below is the number of entries of matrices that a network of these sizes has.
+    """
+    values = config.to_dict()
+    for name, value in values.items():
+        if name == "scale":
+            if not (type(value) in (int, float) and 0 < value < math.inf):
+                raise ValueError(f"scale is {value!r}")
+        elif name == "pair_refresh":
+            if type(value) is not bool:
+                raise ValueError(f"pair_refresh is {value!r}")
+        elif type(value) is not int or value < 1:
+            raise ValueError(f"{name} is {value!r}")
+    per_layer = (
+        config.scalars * config.noise_width,
+        config.scalars * config.hidden,
+        config.scalars * config.heads * config.head_width,
+        config.vectors * config.heads * config.points,
+        config.vectors**2,
+        config.heads * config.pair_width // 2,
+    )
+    held = sum(tensor.numel() for tensor in weights.values())
+    if config.layers * max(per_layer) > held:
+        raise ValueError(f"it holds {held} numbers, too few for the sizes {values}")
+
+
+def _read(path: Path, *, tensors: bool = True) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read header and tensors, changing every way to fail into one clear line."""
+    if not path.is_file():
+        raise CheckpointError(
+            f"there is no checkpoint {path}; give the path of a .safetensors file"
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            names = file.keys() if tensors else ()
+            weights = {name: file.get_tensor(name) for name in names}
+        header = json.loads(metadata.get("protdiff", "null"))
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(
+            f"{path} is not a whole safetensors file ({error}); fetch or copy it again"
+        ) from error
+    if not isinstance(header, dict) or header.get("format") != _FORMAT:
+        raise CheckpointError(
+            f"{path} is a safetensors file but not a protdiff checkpoint; "
+            "expected one written by protdiff train"
+        )
+    if header.get("version") not in range(1, CHECKPOINT_VERSION + 1):
+        raise CheckpointError(
+            f"{path} has checkpoint version {header.get('version')}, this protdiff reads versions "
+            f"1 to {CHECKPOINT_VERSION}; use the protdiff release that wrote it"
+        )
+    if not _is_card(header.get("metadata")):
+        raise CheckpointError(
+            f"the header of {path} is damaged: its metadata make no sense; fetch it again"
+        )
+    whole = [name for name, tensor in weights.items() if not tensor.is_floating_point()]
+    if whole:
+        raise CheckpointError(f"{path} is damaged: {whole[0]!r} holds no real numbers")
+    return header, {name: tensor.float() for name, tensor in weights.items()}
+
+
+def _is_card(metadata: object) -> bool:
+    if not isinstance(metadata, dict):
+        return False
+    lengths = metadata.get("lengths", list(LENGTH_RANGE))
+    return (
+        isinstance(lengths, list)
+        and len(lengths) == 2
+        and all(type(length) is int for length in lengths)
+        and 1 <= lengths[0] <= lengths[1]
+    )
