@@ -7,8 +7,8 @@ The mean of many structures is smaller than each of them. With :math:`D = E[x_0 
 and what the noise hides of the size of a backbone is, in the mean over structures, about the share
 :math:`k^2 / (k^2 + c^2)` at the noise ratio :math:`k = \sigma_t / \alpha_t`: the law of Gaussian
 data of standard deviation *c*, which for the collective motions of a backbone is some four model
-units (``scripts/mean_size.py --num 4``, designs of 60 residues: 8 % at k = 1, 20 % at 2, 33 % at 3,
-55 % at 5, where the law has 6, 20, 36 and 61 %).
+units (``scripts/mean_size.py``, 16 designs of 60 residues: 6 % at k = 1, 18 % at 2, 33 % at 3,
+56 % at 5, where the law has 6, 20, 36 and 61 %).
 
 A condition that speaks of lengths (a size, a shape, a distance) therefore looks at
 
@@ -19,7 +19,7 @@ would otherwise blow up the mean at large noise, to make up for what only the no
 
 The posterior of a backbone is far from isotropic: collective motions are hidden as
 :math:`v_t = k^2 / (k^2 + 1)` says, while the bonds of the chain leave little to be unsure of in a
-single atom, of whose coordinates about :math:`u_t = v_t / 10` is hidden (by the same script, 7 to
+single atom, of whose coordinates about :math:`u_t = v_t / 10` is hidden (by the same script, 8 to
 17 % of :math:`v_t` for k from 0.1 to 2).
 """
 
