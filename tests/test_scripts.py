@@ -14,6 +14,7 @@ import torch
 
 from protdiff.checkpoint import load_checkpoint, save_checkpoint
 from protdiff.evaluation.novelty import Reference
+from protdiff.model import BackboneModel
 from protdiff.structure import Backbone, build_backbone, write_backbone
 from protdiff.training.dataset import BackboneDataset
 
@@ -491,6 +492,29 @@ def test_conditioners_are_compared_from_the_same_noise(load_script, tiny_weights
     assert names == ["Rg", "Rg", "Rg", "contacts", "rod", "disc", "partner", "contacts"]
     # What is measured of designs without a condition is the same, whatever is asked for.
     assert len({line.split("|")[2] for line in held[:3]}) == 1
+
+
+def test_what_the_noise_hides_is_measured(
+    load_script, tiny_model, tiny_weights, capsys, monkeypatch
+):
+    script = load_script("mean_size")
+    arguments = ["--weights", str(tiny_weights), "--device", "cpu", "--length", "30", "--num", "2"]
+    assert script.main([*arguments, "--steps", "2", "--ratios", "0.1", "4"]) == 0
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert [row.split("|")[1].strip() for row in rows] == ["0.1", "4"]
+    assert rows[1].split("|")[3].strip() == "50.0%"  # the law at k = c
+    # Of Gaussian data of standard deviation c the posterior mean is known, and so is all else.
+    c, k = 4.0, 3.0
+    alpha = tiny_model.sde.alpha(tiny_model.sde.time_of_noise_ratio(torch.tensor(k).double()))
+    denoise = lambda x_t, t: x_t / float(alpha) * c**2 / (c**2 + k**2)  # noqa: E731
+    monkeypatch.setattr(BackboneModel, "denoiser", lambda model, mask: denoise)
+    normal = torch.randn(64, 30, 3, 3, generator=torch.Generator().manual_seed(0))
+    clean = c * tiny_model.subspace(torch.ones(64, 30, dtype=torch.bool)).project(normal)
+    hidden, error = script.measure(tiny_model, clean, k, seed=1)
+    deviation = (2 / clean.numel()) ** 0.5
+    assert abs(hidden - k**2 / (k**2 + c**2)) < 5 * deviation
+    # The centre of the 90 atoms is no part of the data.
+    assert abs(error / (k**2 * c**2 / (k**2 + c**2)) - 1) < 5 * deviation + 1 / 90
 
 
 def make_walks(lengths, seed):

@@ -27,10 +27,9 @@ reflection of x_t (the latter with the motif's and the network's handedness) car
 
 References
 ----------
-Kabsch 1976, "A solution for the best rotation to relate two sets of vectors". Ho et al. 2022,
-"Video diffusion models" (reconstruction guidance). Song et al. 2023, "Pseudoinverse-guided
-diffusion models for inverse problems" (the variance). Watson et al. 2023, "De novo design of
-protein structure and function with RFdiffusion" (the task).
+Ho et al. 2022, "Video diffusion models" (reconstruction guidance). Song et al. 2023,
+"Pseudoinverse-guided diffusion models for inverse problems" (the variance). Watson et al. 2023,
+"De novo design of protein structure and function with RFdiffusion" (the task).
 """
 
 from __future__ import annotations
@@ -47,6 +46,7 @@ from torch import Tensor
 from protdiff.conditioning.compose import Conditions
 from protdiff.conditioning.conditioner import Scene
 from protdiff.conditioning.excluded_volume import ExcludedVolume
+from protdiff.conditioning.superposition import align_to
 from protdiff.diffusion import Denoiser, Subspace
 from protdiff.diffusion.guidance import (
     Estimate,
@@ -64,7 +64,6 @@ __all__ = [
     "MotifConditions",
     "MotifTerm",
     "PosedMotif",
-    "align_to",
     "condition_on_motifs",
     "make_motif_conditions",
 ]
@@ -96,35 +95,6 @@ _ROUNDS = 5
 _NEAREST = 3  # residues nearer along the chain are held together by their bonds
 # No guidance moves the atoms of a design by more than this, root-mean-square over the motif.
 _LARGEST_SHIFT = 0.5
-
-
-def align_to(moving: Tensor, fixed: Tensor, atom_mask: Tensor) -> Tensor:
-    """Superimpose point clouds by the proper rotation and translation of least squares (Kabsch).
-
-    Parameters
-    ----------
-    moving, fixed
-        ``(batch, points, 3)``.
-    atom_mask
-        ``(batch, points)``, True for the points to be superimposed.
-
-    Returns
-    -------
-    Tensor
-        ``moving`` in its new pose, ``(batch, points, 3)``, all points of it.
-    """
-    weight = atom_mask[..., None].to(moving)
-    count = weight.sum(dim=1, keepdim=True).clamp(min=1)
-    moving_centre = (moving * weight).sum(dim=1, keepdim=True) / count
-    fixed_centre = (fixed * weight).sum(dim=1, keepdim=True) / count
-    covariance = ((moving - moving_centre) * weight).mT @ (fixed - fixed_centre)
-    u, _, vh = torch.linalg.svd(covariance)
-    # A reflection would fit a motif's mirror image; flip the weakest axis instead.
-    flip = torch.ones_like(covariance[..., 0])
-    flip[..., 2] = torch.linalg.det(u @ vh).sign()
-    rotation = u @ (flip[..., None] * vh)
-    moved: Tensor = (moving - moving_centre) @ rotation + fixed_centre
-    return moved
 
 
 class PosedMotif:

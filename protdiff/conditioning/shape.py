@@ -33,6 +33,7 @@ from torch import Tensor
 
 from protdiff.conditioning.conditioner import Conditioner, Scene
 from protdiff.conditioning.mean_size import LARGEST_NOISE, restore_size
+from protdiff.conditioning.superposition import fit_rotation
 from protdiff.diffusion.guidance import Estimate, LikelihoodTerm
 from protdiff.errors import InputError
 from protdiff.structure.points import fill_shape, read_points
@@ -195,11 +196,8 @@ def _find_pose(design: Tensor, weight: Tensor, body: Tensor) -> Tensor:
 
 
 def _turn(design: Tensor, plan: Tensor, body: Tensor) -> Tensor:
-    """Turn a body about its centre to where the plan wants it (Kabsch)."""
-    u, _, vh = torch.linalg.svd(body.mT @ plan.mT @ design)
-    sign = torch.ones_like(u[:, 0])
-    sign[:, 2] = torch.linalg.det(u @ vh).sign()
-    turned: Tensor = body @ (u * sign[:, None]) @ vh
+    """Turn a body about its centre to where the plan wants it."""
+    turned: Tensor = body @ fit_rotation(body.mT @ plan.mT @ design)
     return turned
 
 

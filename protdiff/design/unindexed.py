@@ -65,8 +65,6 @@ class UnindexedScaffolding:
         As in :class:`~protdiff.design.scaffold.Scaffolding`.
     spacing
         The least number of residues between two segments.
-    conditioners
-        What else is asked of the designs.
 
     Raises
     ------

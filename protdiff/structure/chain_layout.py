@@ -60,11 +60,6 @@ class ChainLayout:
         order = {chain: number for number, chain in enumerate(dict.fromkeys(self.chain_id))}
         return np.array([order[chain] for chain in self.chain_id], dtype=np.int64)
 
-    @property
-    def is_one_unbroken_chain(self) -> bool:
-        """Whether every residue is linked to the one before."""
-        return bool((np.diff(self.residue_index) == 1).all() and (self.chain_index == 0).all())
-
     def repeat(self, copies: int) -> ChainLayout:
         """Return the one chain ``copies`` times, as chains A, B, ...
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError  # numpy's own, of a header that is cut off
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -81,13 +82,15 @@ def read_points(path: str | Path) -> FloatArray:
         if path.stat().st_size > _LARGEST_FILE:
             raise InputError(f"{path.name} is larger than 256 MiB; give fewer points")
         if suffix == ".npy":
-            found = np.load(path, allow_pickle=False)
+            # Not np.load, which takes any archive for one of arrays and leaves it open.
+            with path.open("rb") as file:
+                found = np.lib.format.read_array(file, allow_pickle=False)
         else:
             lines = path.read_text(encoding="utf-8").splitlines()
             found = np.array(_READERS.get(suffix, _read_table)(lines), dtype=float)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, IndexError, EOFError, MemoryError) as error:
+    except (ValueError, IndexError, EOFError, MemoryError, SyntaxError, TokenError) as error:
         raise InputError(f"{path.name} holds no cloud of points: {error}") from error
     return check_points(found, path.name)
 
@@ -101,9 +104,14 @@ def check_points(points: ArrayLike, name: str = "the cloud") -> FloatArray:
         They are not, or too few, too many, not finite, or all in one plane.
     """
     try:
-        found = np.asarray(points, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} is no array of numbers; give (point, 3)") from error
+        given = np.asarray(points)
+    except (TypeError, ValueError) as error:  # rows of different lengths, say
+        raise InputError(f"{name} is no array; give (point, 3)") from error
+    if given.dtype.kind not in "iuf":
+        raise InputError(f"{name} holds no real numbers but {given.dtype}; give (point, 3)")
+    # What float64 cannot hold becomes what is no finite number, and is refused as that.
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = given.astype(np.float64)
     if found.ndim != 2 or found.shape[1] != 3 or not _FEWEST <= len(found) <= _MOST:
         raise InputError(
             f"{name} is of shape {found.shape}; give (point, 3) with {_FEWEST} to {_MOST} points"
@@ -152,6 +160,8 @@ def _read_ply(lines: list[str]) -> list[list[float]]:
     if not elements or elements[0][1:2] != ["vertex"] or names[:3] != ["x", "y", "z"]:
         raise ValueError("its first element has to be vertex, with x, y and z first")
     count = int(elements[0][2])
+    if count < 0:
+        raise ValueError(f"it says that it has {count} vertices")
     return [_three(line.split()[:3]) for line in lines[end + 1 : end + 1 + count]]
 
 

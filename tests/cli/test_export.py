@@ -48,8 +48,10 @@ def test_what_cannot_be_exported_is_said(run, scaffolds, tmp_path):
         ((scaffolds, scaffolds, "--motifbench", tmp_path / "x"), "two runs are called run"),
         ((tmp_path / "no", "--motifbench", tmp_path / "x"), "holds no manifest.jsonl"),
         ((scaffolds, "--motifbench", tmp_path / "x"), "one chain"),
+        ((scaffolds, "--motifbench", tmp_path / "x", "--name", "../y"), "name of a problem"),
     ):
         result = run("export", *arguments)
         assert result.exit_code == 2
         assert message in result.stderr
     assert not (tmp_path / "x").exists()
+    assert not (tmp_path / "y").exists()

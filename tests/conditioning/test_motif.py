@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from protdiff.conditioning import MotifTerm, PosedMotif, condition_on_motifs
-from protdiff.conditioning.motif import METHODS, align_to
+from protdiff.conditioning.motif import METHODS
+from protdiff.conditioning.superposition import align_to
 from protdiff.design import samplers
 from protdiff.diffusion import (
     ExponentialSDE,

@@ -27,6 +27,7 @@ from protdiff.structure import (
     read_backbone,
     write_backbone,
 )
+from protdiff.structure.points import read_points
 from protdiff.structure.problem import read_motifbench_problems
 from protdiff.structure.selection import parse_selection
 from protdiff.toml import read_toml
@@ -365,6 +366,46 @@ def test_a_training_state_that_does_not_say_how_far_it_was(tmp_path, ours):
     (tmp_path / "state.safetensors").write_bytes(struct.pack("<Q", len(text)) + text)
     with pytest.raises(CheckpointError):
         read_progress(tmp_path / "state.safetensors")
+
+
+# Clouds of points.
+
+
+@pytest.mark.parametrize(
+    "array", [np.ones((12, 3)) + 1j, np.ones((12, 3), "M8[s]"), np.full((12, 3), "1")]
+)
+def test_a_cloud_of_other_things_than_real_numbers(tmp_path, array):
+    np.save(tmp_path / "cloud.npy", array, allow_pickle=False)
+    with pytest.raises(InputError, match="no real numbers"):
+        read_points(tmp_path / "cloud.npy")
+
+
+@pytest.mark.parametrize(
+    "worst",
+    [np.finfo(np.longdouble).max, np.array([0x7FA00000], np.uint32).view(np.float32)[0]],
+    ids=["large", "signalling"],
+)
+def test_a_cloud_that_float64_cannot_hold(tmp_path, worst):
+    cloud = np.random.default_rng(0).normal(size=(12, 3)).astype(worst.dtype)
+    cloud.reshape(-1)[:1] = np.array([worst])
+    np.save(tmp_path / "cloud.npy", cloud)
+    with pytest.raises(InputError, match="no finite number"):
+        read_points(tmp_path / "cloud.npy")
+
+
+def test_a_cloud_whose_header_is_cut_off(tmp_path):
+    np.save(tmp_path / "cloud.npy", np.ones((12, 3)))
+    data = (tmp_path / "cloud.npy").read_bytes()
+    (tmp_path / "cloud.npy").write_bytes(data.replace(b"}", b"\0", 1))
+    with pytest.raises(InputError, match="holds no cloud of points"):
+        read_points(tmp_path / "cloud.npy")
+
+
+def test_an_archive_of_arrays_is_no_cloud(tmp_path):
+    with (tmp_path / "cloud.npy").open("wb") as file:
+        np.savez(file, np.ones((12, 3)))
+    with pytest.raises(InputError, match="holds no cloud of points"):
+        read_points(tmp_path / "cloud.npy")
 
 
 # Campaigns and logs.

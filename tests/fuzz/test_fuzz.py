@@ -24,6 +24,7 @@ def targets(tmp_path_factory):
 
 NAMES = (
     *("pdb", "cif", "bcif", "bcif-values", "mixed", "gzip", "bomb", "bytes", "contig", "names"),
+    *("points", "condition-words"),
     *("training-toml", "options-toml", "prepare-manifest", "problem", "run-folder", "evaluate"),
     *("read-designs", "report-designs", "report-page", "report-plots", "campaign"),
     *("campaign-record", "sequences", "training-log", "checkpoint", "training-state", "prepared"),

@@ -24,6 +24,8 @@ from hostile.harness import Target
 from hostile.mutations import json_values, make_pickle, mutated, mutated_json, texts
 from protdiff.checkpoint import load_checkpoint, save_checkpoint
 from protdiff.cli.designs import print_records
+from protdiff.conditioning import Partner
+from protdiff.design.lengths import parse_lengths
 from protdiff.design.run_folder import RunFolder, check_folder, read_manifest
 from protdiff.errors import InputError
 from protdiff.evaluation import measure_quality
@@ -38,10 +40,15 @@ from protdiff.structure import (
     read_models,
     write_backbone,
 )
+from protdiff.structure.contact import parse_contacts
 from protdiff.structure.fetch import parse_entry_id
+from protdiff.structure.groups import group_segments
 from protdiff.structure.motif import sample_motif
+from protdiff.structure.point_group import parse_point_group
+from protdiff.structure.points import fill_shape, read_points
 from protdiff.structure.problem import read_genie2_problem, read_motifbench_problems
 from protdiff.structure.selection import parse_selection, select_residues
+from protdiff.structure.size import parse_radius
 from protdiff.training.config import TrainingConfig, load_config
 from protdiff.training.dataset import load_dataset
 from protdiff.training.optimizer import MuonWithAdamW
@@ -73,6 +80,8 @@ def make_targets(folder: Path) -> list[Target]:
     return [
         *_structure_targets(files, pickles, helix),
         *_text_targets(helix),
+        _points_target(),
+        _condition_words_target(helix),
         *_config_targets(),
         *_table_targets(folder, files["pdb"]),
         _run_target(),
@@ -178,6 +187,89 @@ def _text_targets(helix: Backbone) -> list[Target]:
         Target("contig", texts(words), read_contig, 3),
         Target("names", texts((*words, *ids), most=4), read_names, 2),
     ]
+
+
+def _points_target() -> Target:
+    """Clouds of points and meshes; the name says how to read them, and may lie."""
+    corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], float)
+    cloud = np.concatenate([corners, corners / 3 + 0.3])
+    rows = [" ".join(f"{value:.3f}" for value in point) for point in cloud.tolist()]
+    ply = "ply\nformat ascii 1.0\nelement vertex 16\n" + "".join(
+        f"property float {axis}\n" for axis in "xyz"
+    )
+    arrays = (
+        cloud,
+        cloud.astype(">f4"),
+        cloud.astype(np.longdouble),
+        cloud + 1j,
+        cloud.astype("U"),
+    )
+    archive = io.BytesIO()
+    np.savez(archive, cloud)
+    sound = {
+        ".xyz": ["16\nx\n" + "".join(f"C {row}\n" for row in rows)],
+        ".csv": ["x,y,z\n" + "\n".join(row.replace(" ", ",") for row in rows)],
+        ".obj": ["\n".join(f"v {row}" for row in rows) + "\nf 1 2 3\n"],
+        ".ply": [ply + "end_header\n" + "\n".join(rows) + "\n"],
+    }
+    files = {suffix: [text.encode() for text in found] for suffix, found in sound.items()}
+    files[".npy"] = [*map(_save_array, arrays), archive.getvalue()]
+    everything = [data for found in files.values() for data in found]
+    inputs = st.sampled_from(sorted(files)).flatmap(
+        lambda suffix: st.tuples(
+            st.just(suffix),
+            mutated(files[suffix]) | mutated(files[suffix]) | st.sampled_from(everything),
+        )
+    )
+
+    def read(pair: tuple[str, bytes], place: Path) -> None:
+        path = place / f"cloud{pair[0]}"
+        path.write_bytes(pair[1])
+        filled = fill_shape(read_points(path), count=50)
+        assert np.isfinite(filled.points).all()
+        assert filled.volume > 0
+
+    return Target("points", inputs, read, 2)
+
+
+def _save_array(array: np.ndarray[Any, Any]) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=False)
+    return stream.getvalue()
+
+
+def _condition_words_target(helix: Backbone) -> Target:
+    """What users ask of designs in words: contacts, hot spots, symmetry, sizes, lengths, groups."""
+    contig = parse_contig("5/A1-3/5/B1-2/5").resolve(helix)
+    words = (
+        *("C2", "D3", "c60", "C61", "D0", "C1", "T", "x1.1", "×", "x", "14.5", "Å", "0", "1e3"),
+        *("12-40", "12-40:7.5", "A5-B9", "1-2:3.8", ":", ":1e9", "5-5", "0-3", "-1"),
+        *("A1-3", "B1-2", "A1-3;B1-2", "A1", ";", ",", "#", "x.A1"),
+        *("64:2", "60-80:3", "natural", "natural/40-50", "/", "128-40", ":0", ":0.0", "."),
+        *(" ", "\n", "٣", "²", "Ⅷ", "9" * 9, "9" * 20, "9" * 5000, "A" * 200),
+    )
+
+    def read(text: str, place: Path) -> None:
+        refusals = 0
+        readers: tuple[Callable[[str], object], ...] = (
+            lambda text: [contact.check(100) for contact in parse_contacts(text)],
+            lambda text: Partner(helix, text).describe(),
+            lambda text: parse_point_group(text).rotations,
+            lambda text: parse_radius(text).check(100),
+            lambda text: json.dumps(
+                [parse_lengths(text).draw(np.random.default_rng(0)), parse_lengths(text).describe()]
+            ),
+            lambda text: group_segments(contig, helix, text),
+        )
+        for reader in readers:
+            try:
+                reader(text)
+            except InputError:
+                refusals += 1
+        if refusals == len(readers):
+            raise InputError("none of the words that ask something of designs")
+
+    return Target("condition-words", texts(words, most=4), read, 2)
 
 
 def _config_targets() -> list[Target]:
