@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from protdiff.checkpoint import read_header
 from protdiff.design.weights import find_weights
 from protdiff.errors import InputError
-from protdiff.model import read_header
 from protdiff.training import TrainingConfig, list_presets, load_config
 from protdiff.training.schedule import get_learning_rate
 
