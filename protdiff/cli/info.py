@@ -24,7 +24,10 @@ PACKAGES = (
     *("torch", "e3nn", "biotite", "numpy", "einops", "safetensors", "torchdiffeq", "pydssp"),
     *("rich", "tqdm", "typer"),
 )
-OPTIONAL = ("tmtools", "matplotlib", "jinja2", "py3Dmol", "ipywidgets", "ray", "playwright")
+OPTIONAL = (
+    *("tmtools", "matplotlib", "jinja2", "py3Dmol", "ipywidgets", "ray", "lightning-fabric"),
+    "playwright",
+)
 """Of the extras for users."""
 
 
