@@ -21,5 +21,10 @@ class CheckpointError(InputError):
     """A checkpoint is missing, damaged, or of a version this protdiff cannot read."""
 
 
+def shorten(text: str, most: int = 60) -> str:
+    """Return a text as a message shows it: whole, or its first ``most`` characters."""
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
 class DependencyError(ProtdiffError, ImportError):
     """An optional package is needed for what was asked, and is not installed."""

@@ -283,14 +283,7 @@ def _make_batch(
     if isinstance(task, SamplesItself):
         sampled, notes = task.sample(model, plans, callback)
     else:
-        conditions = Conditions(make_scene(model, plans), task.conditioners)
-        sampled = sample_coordinates(
-            conditions,
-            task.condition(conditions, plans),
-            [make_generator(task.seed, plan.index) for plan in plans],
-            task.settings,
-            callback=callback,
-        )
+        sampled = sample_plans(model, task, plans, callback)
     seconds = (time.perf_counter() - start) / len(plans)
     report.complete()
     for place, plan in enumerate(plans):
@@ -303,6 +296,37 @@ def _make_batch(
         )
         kept = None if trajectory is None else _take_frames(model, trajectory, place)
         yield Design(plan.index, backbone, quality, seconds, extra, kept)
+
+
+def sample_plans(
+    model: BackboneModel,
+    task: DesignTask,
+    plans: Sequence[Plan],
+    callback: Callable[[StepInfo], None],
+    sample: Callable[..., NDArray[np.float32]] = sample_coordinates,
+) -> NDArray[np.float32]:
+    """Sample a batch of plans of one length by the task's denoiser, each with its own numbers.
+
+    Parameters
+    ----------
+    model, task, plans, callback
+        What to sample.
+    sample
+        How: :func:`~protdiff.design.sample.sample_coordinates`, or what takes the same arguments.
+
+    Returns
+    -------
+    numpy.ndarray
+        (design, residue, 3, 3), N, CA and C in Å.
+    """
+    conditions = Conditions(make_scene(model, plans), task.conditioners)
+    return sample(
+        conditions,
+        task.condition(conditions, plans),
+        [make_generator(task.seed, plan.index) for plan in plans],
+        task.settings,
+        callback=callback,
+    )
 
 
 def make_scene(model: BackboneModel, plans: Sequence[Plan]) -> Scene:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from protdiff.design.secondary_structure import load_native_compositions
-from protdiff.errors import InputError
+from protdiff.errors import InputError, shorten
 from protdiff.structure.lengths import LengthRange, parse_length
 
 if TYPE_CHECKING:
@@ -110,8 +110,9 @@ def parse_lengths(length: LengthRange) -> LengthLaw:
 
 def _parse_weight(text: str) -> float:
     if _WEIGHT.fullmatch(text) is None or not float(text):
-        shown = text if len(text) <= 60 else f"{text[:60]}..."
-        raise InputError(f"the weight of a length is a number above 0, as in 64:2; got {shown!r}")
+        raise InputError(
+            f"the weight of a length is a number above 0, as in 64:2; got {shorten(text)!r}"
+        )
     return float(text)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from protdiff.design.conditions import (
     describe_conditioners,
     refuse_designs_without_motif,
 )
-from protdiff.design.engine import Plan, make_scene
+from protdiff.design.engine import Plan, make_scene, sample_plans
 from protdiff.design.motif_denoiser import make_motif_denoiser, make_motif_parts
 from protdiff.design.motif_sampling import (
     check_method,
@@ -34,7 +35,7 @@ from protdiff.design.samplers import (
     check_name,
 )
 from protdiff.design.secondary_structure import SecondaryStructureRequest
-from protdiff.design.seeds import make_generator, make_layout_generator
+from protdiff.design.seeds import make_layout_generator
 from protdiff.design.setting_in import set_motif_in
 from protdiff.design.settings import SamplingSettings
 from protdiff.diffusion import Denoiser, StepInfo
@@ -108,18 +109,9 @@ class Scaffolding:
     particles: int = DEFAULT_PARTICLES
 
     def __post_init__(self) -> None:
-        check_name("scaffolding method", self.method, METHODS)
-        check_name("hold", self.hold, HOLDS)
+        check_motif_choices(self.method, self.hold, self.settings, self.conditioners)
         check_method(self.method, self.settings, self.particles)
-        if self.settings.handedness != "L":
-            raise InputError(
-                "a motif of natural amino acids stands in an L-protein; leave handedness at L"
-            )
-        contig = self.contig.resolve(self.source)
-        if self.groups is not None:
-            contig = group_segments(contig, self.source, self.groups)
-        object.__setattr__(self, "contig", contig)
-        refuse_designs_without_motif(self.conditioners)
+        object.__setattr__(self, "contig", find_motif(self.contig, self.source, self.groups))
         self.plan(0)  # what is wrong with the length or the motif shows here, before any sampling
 
     @property
@@ -161,13 +153,8 @@ class Scaffolding:
             settings=self.settings,
             wanted=[plan.secondary for plan in plans],
             conditions=conditions,
-            free_below=self.free_below,
+            free_below=get_free_below(self.hold),
         )
-
-    @property
-    def free_below(self) -> float:
-        """The noise in Å below which nothing holds the motif."""
-        return SOFT_BELOW if self.hold == "soft" else 0.0
 
     def sample(
         self, model: BackboneModel, plans: Sequence[Plan], callback: Callable[[StepInfo], None]
@@ -175,23 +162,12 @@ class Scaffolding:
         """Sample a batch as the method has it; of particles, say how they fared."""
         if self.method == "twisted-smc":
             return self._sample_by_particles(model, plans, callback)
-        conditions = Conditions(make_scene(model, plans), self.conditioners)
-        denoiser = self.condition(conditions, plans)
-        generators = [make_generator(self.seed, plan.index) for plan in plans]
-        if self.method == "repaint":
-            sampled = sample_by_repainting(
-                conditions,
-                denoiser,
-                generators,
-                self.settings,
-                free_below=self.free_below,
-                callback=callback,
-            )
-        else:
-            sampled = sample_coordinates(
-                conditions, denoiser, generators, self.settings, callback=callback
-            )
-        return sampled, [{} for _ in plans]
+        how = (
+            partial(sample_by_repainting, free_below=get_free_below(self.hold))
+            if self.method == "repaint"
+            else sample_coordinates
+        )
+        return sample_plans(model, self, plans, callback, how), [{} for _ in plans]
 
     def _sample_by_particles(
         self, model: BackboneModel, plans: Sequence[Plan], callback: Callable[[StepInfo], None]
@@ -241,6 +217,36 @@ class Scaffolding:
             **({"particles": self.particles} if self.method == "twisted-smc" else {}),
             **describe_conditioners(self.conditioners),
         }
+
+
+def check_motif_choices(
+    method: str, hold: str, settings: SamplingSettings, conditioners: Sequence[Conditioner]
+) -> None:
+    """Refuse choices that do not exist, or that go with no motif.
+
+    Raises
+    ------
+    InputError
+        There is one.
+    """
+    check_name("scaffolding method", method, METHODS)
+    check_name("hold", hold, HOLDS)
+    if settings.handedness != "L":
+        raise InputError(
+            "a motif of natural amino acids stands in an L-protein; leave handedness at L"
+        )
+    refuse_designs_without_motif(conditioners)
+
+
+def find_motif(contig: Contig, source: Backbone, groups: str | None) -> Contig:
+    """Find the motif of a contig in its structure, with the groups that are asked for."""
+    resolved = contig.resolve(source)
+    return resolved if groups is None else group_segments(resolved, source, groups)
+
+
+def get_free_below(hold: str) -> float:
+    """Return the noise in Å below which nothing holds a motif."""
+    return SOFT_BELOW if hold == "soft" else 0.0
 
 
 def finish_scaffold(

@@ -22,7 +22,6 @@ from protdiff.conditioning.conditioner import Conditioner
 from protdiff.design.conditions import (
     choose_secondary_structure,
     describe_conditioners,
-    refuse_designs_without_motif,
 )
 from protdiff.design.engine import Plan
 from protdiff.design.motif_denoiser import make_motif_denoiser
@@ -30,18 +29,21 @@ from protdiff.design.sample import make_denoiser
 from protdiff.design.samplers import (
     DEFAULT_HOLD,
     DEFAULT_METHOD,
-    HOLDS,
-    METHODS,
-    check_name,
     is_adaptive,
 )
-from protdiff.design.scaffold import SOFT_BELOW, finish_scaffold, hash_motif
+from protdiff.design.scaffold import (
+    check_motif_choices,
+    find_motif,
+    finish_scaffold,
+    get_free_below,
+    hash_motif,
+)
 from protdiff.design.secondary_structure import SecondaryStructureRequest
 from protdiff.design.seeds import make_layout_generator
 from protdiff.design.settings import SamplingSettings
 from protdiff.diffusion import Denoiser
 from protdiff.errors import InputError
-from protdiff.structure import Backbone, Contig, Motif, group_segments, parse_length
+from protdiff.structure import Backbone, Contig, Motif, parse_length
 from protdiff.structure.contig import LengthRange
 from protdiff.structure.placement import MotifPlacer
 
@@ -86,16 +88,11 @@ class UnindexedScaffolding:
     conditioners: Sequence[Conditioner] = ()
 
     def __post_init__(self) -> None:
-        check_name("scaffolding method", self.method, METHODS)
-        check_name("hold", self.hold, HOLDS)
+        check_motif_choices(self.method, self.hold, self.settings, self.conditioners)
         if self.method in ("repaint", "twisted-smc"):
             raise InputError(
                 f"{self.method} samples for a motif of known places, and those of an unindexed one "
                 f"are found on the way; choose another method, such as {DEFAULT_METHOD}"
-            )
-        if self.settings.handedness != "L":
-            raise InputError(
-                "a motif of natural amino acids stands in an L-protein; leave handedness at L"
             )
         if is_adaptive(self.settings.sampler):
             raise InputError(
@@ -104,11 +101,8 @@ class UnindexedScaffolding:
             )
         if not 0 <= self.spacing <= 100:
             raise InputError(f"spacing is {self.spacing}; give 0 to 100 residues")
-        contig = self.segments.resolve(self.source)
-        if self.groups is not None:
-            contig = group_segments(contig, self.source, self.groups)
+        contig = find_motif(self.segments, self.source, self.groups)
         object.__setattr__(self, "segments", contig)
-        refuse_designs_without_motif(self.conditioners)
         shortest = self.length_range[0]
         if shortest < self.placer.shortest:
             raise InputError(
@@ -164,7 +158,7 @@ class UnindexedScaffolding:
                 settings=self.settings,
                 wanted=wanted,
                 conditions=conditions,
-                free_below=SOFT_BELOW if self.hold == "soft" else 0.0,
+                free_below=get_free_below(self.hold),
             )
 
         free = make_denoiser(model, residue_mask, self.settings, wanted, conditions)

@@ -18,7 +18,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from protdiff.errors import InputError
+from protdiff.errors import InputError, shorten
 
 __all__ = ["LengthRange", "count_sums", "draw_lengths", "parse_length"]
 
@@ -42,8 +42,9 @@ def parse_length(length: LengthRange) -> tuple[int, int]:
     if isinstance(length, str):
         match = re.fullmatch(r"\s*([0-9]{1,9})\s*(?:-\s*([0-9]{1,9})\s*)?", length)
         if match is None:
-            shown = length if len(length) <= 60 else f"{length[:60]}..."
-            raise InputError(f"a length is a number or a range such as 60-128; got {shown!r}")
+            raise InputError(
+                f"a length is a number or a range such as 60-128; got {shorten(length)!r}"
+            )
         low, high = int(match[1]), int(match[2] or match[1])
     elif isinstance(length, tuple):
         if len(length) != 2:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from protdiff.errors import InputError
+from protdiff.errors import InputError, shorten
 
 __all__ = ["PointGroup", "parse_point_group"]
 
@@ -82,9 +82,8 @@ def parse_point_group(text: str) -> PointGroup:
     """
     match = re.fullmatch(r"\s*([CD])([0-9]{1,4})\s*", text.upper())
     if match is None or not 2 <= int(match[2]) <= _LARGEST:
-        shown = text if len(text) <= 20 else f"{text[:20]}..."
         raise InputError(
-            f"there is no symmetry {shown!r}; give C2, C3, ... for a ring of 2, 3, ... chains, or "
-            f"D2, D3, ... for two such rings face to face, up to {_LARGEST}"
+            f"there is no symmetry {shorten(text, 20)!r}; give C2, C3, ... for a ring of 2, 3, "
+            f"... chains, or D2, D3, ... for two such rings face to face, up to {_LARGEST}"
         )
     return PointGroup(match[1], int(match[2]))
