@@ -4,9 +4,10 @@ from protdiff.conditioning.compose import Conditions
 from protdiff.conditioning.conditioner import Conditioner, Scene
 from protdiff.conditioning.contacts import Contacts
 from protdiff.conditioning.excluded_volume import ExcludedVolume, relieve_overlaps
-from protdiff.conditioning.motif import MotifTerm, PosedMotif, condition_on_motifs
+from protdiff.conditioning.motif import MotifTerm, condition_on_motifs
 from protdiff.conditioning.partial_diffusion import PartialDiffusion
 from protdiff.conditioning.partner import Partner
+from protdiff.conditioning.posed_motif import PosedMotif
 from protdiff.conditioning.potential import UserPotential
 from protdiff.conditioning.radius_of_gyration import RadiusOfGyration
 from protdiff.conditioning.secondary_structure import SecondaryStructure

@@ -46,8 +46,8 @@ from torch import Tensor
 from protdiff.conditioning.compose import Conditions
 from protdiff.conditioning.conditioner import Scene
 from protdiff.conditioning.excluded_volume import ExcludedVolume
-from protdiff.conditioning.superposition import align_to
-from protdiff.diffusion import Denoiser, Subspace
+from protdiff.conditioning.posed_motif import PosedMotif
+from protdiff.diffusion import Denoiser
 from protdiff.diffusion.guidance import (
     Estimate,
     LikelihoodTerm,
@@ -63,7 +63,6 @@ __all__ = [
     "METHODS",
     "MotifConditions",
     "MotifTerm",
-    "PosedMotif",
     "condition_on_motifs",
     "make_motif_conditions",
 ]
@@ -91,129 +90,8 @@ _WORTHWHILE = (1.0, 16.0)
 _TOLERANCE = 0.02
 # Å between the CA of two groups: strands that pair stand at 4.8.
 _CLEARANCE = 5.0
-_ROUNDS = 5
-_NEAREST = 3  # residues nearer along the chain are held together by their bonds
 # No guidance moves the atoms of a design by more than this, root-mean-square over the motif.
 _LARGEST_SHIFT = 0.5
-
-
-class PosedMotif:
-    """A projection of clean backbones that writes the motif in, in its best pose.
-
-    The designed residues next to the motif follow the motif residue that they are joined to, less
-    and less with their distance along the chain; so the joint keeps the geometry that the denoiser
-    gave it, and the strain is spread over residues that the denoiser is free to mend.
-
-    Parameters
-    ----------
-    motif_mask
-        ``(batch, residue)``, True where the residue is given.
-    positions
-        ``(batch, residue, atom, 3)`` in model units, any pose; read where ``motif_mask``.
-    subspace
-        Where the result is centred again.
-    residue_index
-        ``(batch, residue)``, places along the chain; 0, 1, 2, ... if not given. Nothing follows
-        over a chain break.
-    group
-        ``(batch, residue)`` integers, from 1 where ``motif_mask``: residues of one rigid group; all
-        are of one, if not given. Each group has a pose of its own.
-    reach
-        How many residues follow on either side.
-    clearance
-        How near the CA of two groups may come, in model units; groups that are nearer are moved
-        apart as bodies, for nothing else would: each is in the way of the other only.
-    """
-
-    def __init__(
-        self,
-        motif_mask: Tensor,
-        positions: Tensor,
-        subspace: Subspace,
-        *,
-        group: Tensor | None = None,
-        residue_index: Tensor | None = None,
-        reach: int = 8,
-        clearance: float = 0.0,
-    ) -> None:
-        self.motif_mask = motif_mask
-        self.positions = positions
-        self.subspace = subspace
-        self.group = motif_mask.long() if group is None else group
-        if residue_index is None:
-            residue_index = torch.arange(motif_mask.shape[1])[None]
-        residue_index = residue_index.to(motif_mask.device)
-        self.following = _get_following(motif_mask, residue_index, reach)
-        self.clearance = clearance
-        far = (residue_index[:, :, None] - residue_index[:, None]).abs() >= _NEAREST
-        of_two = self.group[:, :, None] != self.group[:, None]
-        self.foreign = far & of_two & motif_mask[:, :, None] & motif_mask[:, None]
-
-    def pose(self, clean: Tensor) -> Tensor:
-        """Return the motif in the pose nearest to a clean backbone, ``(batch, residue, atom, 3)``.
-
-        Each group has its own. Entries of designed residues mean nothing.
-        """
-        atoms = clean.shape[2]
-        given, found = self.positions.flatten(1, 2), clean.flatten(1, 2)
-        posed = torch.zeros_like(clean)
-        for number in range(1, int(self.group.max()) + 1):
-            mask = self.group == number
-            points = mask[..., None].expand(*mask.shape, atoms).flatten(1)
-            aligned = align_to(given, found, points).reshape(clean.shape)
-            posed = torch.where(mask[..., None, None], aligned, posed)
-        if self.clearance and bool(self.foreign.any()):
-            for _ in range(_ROUNDS):
-                posed = self._separate(posed)
-        return posed
-
-    def _separate(self, posed: Tensor) -> Tensor:
-        """Move groups that are too near each other apart, each by the mean of what it is asked."""
-        alpha_carbon = posed[:, :, 1]
-        apart = alpha_carbon[:, :, None] - alpha_carbon[:, None]
-        distance = apart.norm(dim=-1)
-        missing = (self.clearance - distance).clamp(min=0) * self.foreign
-        weight = missing / (2 * distance.clamp(min=1e-3))
-        pushes = (weight[..., None] * apart).sum(dim=2)
-        asked = (missing > 0).sum(dim=2)
-        moved = torch.zeros_like(alpha_carbon)
-        for number in range(1, int(self.group.max()) + 1):
-            mask = self.group == number
-            count = (asked * mask).sum(dim=1, keepdim=True).clamp(min=1)
-            mean = (pushes * mask[..., None]).sum(dim=1) / count
-            moved = moved + mask[..., None] * mean[:, None]
-        return posed + moved[:, :, None]
-
-    def __call__(self, clean: Tensor) -> Tensor:
-        """Write the motif into a clean backbone, ``(batch, residue, atom, 3)``."""
-        mask = self.motif_mask[..., None, None]
-        posed = torch.where(mask, self.pose(clean), clean)
-        # What stands after the motif hangs on its last C, what stands before it on its first N.
-        joints = torch.stack([(posed - clean)[:, :, 2], (posed - clean)[:, :, 0]])
-        moves = (self.following.to(clean) @ joints).sum(dim=0)
-        followed = clean + moves[:, :, None]
-        return self.subspace.project(torch.where(mask, posed, followed))
-
-
-def _get_following(motif_mask: Tensor, residue_index: Tensor, reach: int) -> Tensor:
-    """Return how far each designed residue follows each motif residue, ``(2, batch, L, L)``.
-
-    It follows the nearest motif residue before it (first) and after it (second), by one less its
-    distance over the reach; where the two ask for more than a whole move, they share it.
-    """
-    separation = residue_index[:, :, None] - residue_index[:, None]  # [i, j]: j stands before i
-    separation = separation.expand(len(motif_mask), -1, -1)
-    sides = []
-    for side in (1, -1):
-        distance = separation * side
-        beside = (distance > 0) & motif_mask[:, None] & ~motif_mask[:, :, None]
-        distance = distance.masked_fill(~beside, reach + 1)
-        nearest, place = distance.min(dim=-1, keepdim=True)
-        share = (1 - nearest / (reach + 1)).clamp(min=0)
-        weights = torch.zeros(separation.shape, device=motif_mask.device)
-        sides.append(weights.scatter(-1, place, share.to(weights)))
-    following = torch.stack(sides)
-    return following / following.sum(dim=(0, -1))[None, ..., None].clamp(min=1)
 
 
 class MotifTerm(LikelihoodTerm):

@@ -37,7 +37,8 @@ import torch
 from numpy.typing import NDArray
 
 from protdiff.conditioning.compose import Conditions
-from protdiff.conditioning.motif import MotifConditions, PosedMotif
+from protdiff.conditioning.motif import MotifConditions
+from protdiff.conditioning.posed_motif import PosedMotif
 from protdiff.design.sample import prepare_sampling
 from protdiff.design.samplers import is_adaptive, make_sampler
 from protdiff.design.seeds import make_generator

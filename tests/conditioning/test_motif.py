@@ -22,7 +22,7 @@ from protdiff.diffusion.sampler import draw_prior
 from protdiff.errors import InputError
 from protdiff.model import make_residue_mask
 from protdiff.structure import Backbone, sample_motif, superimpose
-from protdiff.structure.geometry import build_backbone
+from protdiff.structure.geometry import build_backbone, measure_dihedral
 
 
 def random_rotation(seed):
@@ -90,21 +90,37 @@ def test_projection_writes_the_motif_and_keeps_the_rest(posed):
 
 
 def test_joints_keep_their_geometry(posed):
-    """The residue next to the motif goes nearly all the way with the one that it is joined to."""
+    """The residue next to the motif moves as one body with the residue that it is joined to."""
     clean = posed.subspace.project(
         torch.randn(1, 36, 3, 3, generator=torch.Generator().manual_seed(3))
     )
-    moves = posed.pose(clean) - clean
-    followed = (posed(clean) - clean).mean(dim=2)
-    shift = followed[:, 0]  # of the centre
-    for neighbour, joined, atom, share in (
-        (11, 12, 0, 8 / 9),
-        (24, 23, 2, 8 / 9),
-        (8, 12, 0, 5 / 9),
+    before, after = clean[0].numpy(), posed(clean)[0].numpy()
+    for omega in (
+        lambda x: measure_dihedral(x[11, 1], x[11, 2], x[12, 0], x[12, 1]),
+        lambda x: measure_dihedral(x[23, 1], x[23, 2], x[24, 0], x[24, 1]),
     ):
-        assert torch.allclose(
-            followed[:, neighbour] - shift, share * moves[:, joined, atom], atol=1e-4
-        )
+        assert abs(omega(after) - omega(before)) < 1e-2
+    for near, far in (
+        ((11, 2), (12, 0)),
+        ((11, 1), (12, 0)),
+        ((23, 2), (24, 0)),
+        ((23, 2), (24, 1)),
+    ):
+        kept = [np.linalg.norm(x[near] - x[far]) for x in (before, after)]
+        assert abs(kept[0] - kept[1]) < 1e-4
+    inner = [torch.cdist(x[0, 24], x[0, 24]) for x in (clean, posed(clean))]
+    assert (inner[0] - inner[1]).abs().max() < 1e-4
+
+
+def test_residues_follow_less_with_their_distance(posed, monkeypatch):
+    """Where the motif moves without turning, each residue moves by its share of that."""
+    clean = torch.randn(1, 36, 3, 3, generator=torch.Generator().manual_seed(3))
+    away = torch.tensor([0.5, -0.2, 0.1])
+    monkeypatch.setattr(posed, "pose", lambda clean: clean + away)
+    followed = (posed(clean) - clean).mean(dim=2)[0]
+    shift = followed[35]  # of the centre
+    for residue, share in ((24, 1.0), (25, 7 / 8), (28, 4 / 8), (31, 1 / 8), (32, 0.0), (9, 6 / 8)):
+        assert torch.allclose(followed[residue] - shift, share * away, atol=1e-5)
 
 
 def test_nothing_follows_over_a_chain_break(tiny_model):
@@ -115,9 +131,10 @@ def test_nothing_follows_over_a_chain_break(tiny_model):
     posed = PosedMotif(
         mask, torch.zeros(1, 36, 3, 3), tiny_model.subspace(mask | True), residue_index=index
     )
-    assert (posed.following[:, 0, 24:] == 0).all()
-    assert posed.following[1, 0, 11, 12] > 0.8
-    assert (posed.following.sum(dim=(0, -1)) <= 1).all()
+    assert (posed.share[:, 0, 24:] == 0).all()
+    assert posed.share[1, 0, 11] == 1
+    assert posed.leader[1, 0, 11] == 12
+    assert (posed.share.sum(dim=0) <= 1).all()
 
 
 def test_groups_have_poses_of_their_own(posed):
