@@ -73,7 +73,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from protdiff.checkpoint import load_checkpoint
 from protdiff.conditioning.compose import Conditions
-from protdiff.design.engine import Plan, make_scene
+from protdiff.design.batching import make_scene
+from protdiff.design.engine import Plan
 from protdiff.design.loading import resolve_device
 from protdiff.design.sample import make_denoiser, sample_coordinates
 from protdiff.design.samplers import make_sampler

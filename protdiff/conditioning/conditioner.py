@@ -74,6 +74,10 @@ class Conditioner(ABC):
     length: int | None = None
     """The number of residues that it alone is made for, if there is one."""
 
+    reads_mask: bool = False
+    """Whether it leaves out the residues that :attr:`Scene.residue_mask` does; where it does not,
+    designs of different lengths are made one length at a time, which takes longer."""
+
     @abstractmethod
     def describe(self) -> dict[str, Any]:
         """Return what the designs depend on, as JSON knows it: its kind and its values."""

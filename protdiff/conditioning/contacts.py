@@ -58,6 +58,8 @@ class Contacts(Conditioner):
     {'kind': 'contacts', 'contacts': ['12-40:8', 'A5-B9:6.5'], 'tolerance': 0.3}
     """
 
+    reads_mask = True
+
     def __init__(self, contacts: str | Iterable[_Given], tolerance: float = 0.3) -> None:
         if isinstance(contacts, str):
             self.contacts = parse_contacts(contacts)

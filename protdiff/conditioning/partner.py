@@ -69,6 +69,8 @@ class Partner(Conditioner):
         A hot spot is not there, or nothing can touch it; or a number makes no sense.
     """
 
+    reads_mask = True
+
     def __init__(
         self,
         structure: Backbone,

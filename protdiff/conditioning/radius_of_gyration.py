@@ -47,6 +47,8 @@ class RadiusOfGyration(Conditioner):
     {'kind': 'radius-of-gyration', 'target': 'x1.1', 'tolerance': 0.2}
     """
 
+    reads_mask = True
+
     def __init__(self, target: float | str | RadiusRequest, tolerance: float = 0.2) -> None:
         self.target = target if isinstance(target, RadiusRequest) else parse_radius(target)
         if not tolerance > 0:

@@ -24,6 +24,8 @@ class SecondaryStructure(Conditioner):
         or ``"alpha-beta"``.
     """
 
+    reads_mask = True
+
     def __init__(self, request: str) -> None:
         self.request = request
 

@@ -71,6 +71,8 @@ class Shape(Conditioner):
         The points cannot be read, or are no body; or a number is not positive.
     """
 
+    reads_mask = True
+
     def __init__(
         self, points: ArrayLike | str | Path, *, size: float | None = None, tolerance: float = 2.0
     ) -> None:

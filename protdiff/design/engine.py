@@ -1,4 +1,4 @@
-"""Making designs: plan each by its index, batch those of one length, sample, measure.
+"""Making designs: plan each by its index, batch those of like length, sample, measure.
 
 A task says what design k is to be; everything random in it comes from generators of (seed, k). So
 a design is the same whether it is made alone, in a batch, first, or by a run that was resumed.
@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from protdiff.conditioning.compose import Conditions
-from protdiff.conditioning.conditioner import Conditioner, Scene
+from protdiff.conditioning.conditioner import Conditioner
+from protdiff.design.batching import get_padding, group_plans, make_scene
 from protdiff.design.sample import sample_coordinates
 from protdiff.design.samplers import is_adaptive
 from protdiff.design.secondary_structure import (
@@ -45,7 +46,6 @@ __all__ = [
     "SamplesItself",
     "make_batches",
     "make_designs",
-    "make_scene",
 ]
 
 OnProgress = Callable[[float], None]
@@ -200,7 +200,8 @@ def make_batches(
     check_task(model, task)
     if is_adaptive(task.settings.sampler):
         batch_size = 1
-    for plans in group_plans([task.plan(index) for index in indices], batch_size):
+    plans_of_all = [task.plan(index) for index in indices]
+    for plans in group_plans(plans_of_all, batch_size, get_padding(task)):
         if wanted is None or any(plan.index in wanted for plan in plans):
             designs = list(_make_batch(model, task, plans, frames, on_progress))
             yield [design for design in designs if wanted is None or design.index in wanted]
@@ -242,27 +243,6 @@ def check_task(model: BackboneModel, task: DesignTask) -> None:
         )
 
 
-def group_plans(plans: Sequence[Plan], batch_size: int) -> Iterator[list[Plan]]:
-    """Group plans of one length into batches; the batch of the first plan left comes first.
-
-    Examples
-    --------
-    >>> plans = [Plan(0, 60), Plan(1, 80), Plan(2, 60)]
-    >>> [[plan.index for plan in batch] for batch in group_plans(plans, batch_size=4)]
-    [[0, 2], [1]]
-    """
-    of_length: dict[int, list[Plan]] = {}
-    for plan in plans:
-        of_length.setdefault(plan.length, []).append(plan)
-    batches = [
-        same[start : start + batch_size]
-        for same in of_length.values()
-        for start in range(0, len(same), batch_size)
-    ]
-    place = {id(plan): number for number, plan in enumerate(plans)}
-    yield from sorted(batches, key=lambda batch: place[id(batch[0])])
-
-
 def _make_batch(
     model: BackboneModel,
     task: DesignTask,
@@ -287,14 +267,14 @@ def _make_batch(
     seconds = (time.perf_counter() - start) / len(plans)
     report.complete()
     for place, plan in enumerate(plans):
-        backbone, extra = task.finish(plan, sampled[place])
+        backbone, extra = task.finish(plan, sampled[place, : plan.length])
         extra = {**extra, **notes[place]}
         for conditioner in task.conditioners:
             extra = {**extra, **conditioner.measure(backbone)}
         quality = measure_quality(
             backbone.coordinates, backbone.residue_index, handedness=task.settings.sign
         )
-        kept = None if trajectory is None else _take_frames(model, trajectory, place)
+        kept = None if trajectory is None else _take_frames(model, trajectory, place, plan)
         yield Design(plan.index, backbone, quality, seconds, extra, kept)
 
 
@@ -305,7 +285,7 @@ def sample_plans(
     callback: Callable[[StepInfo], None],
     sample: Callable[..., NDArray[np.float32]] = sample_coordinates,
 ) -> NDArray[np.float32]:
-    """Sample a batch of plans of one length by the task's denoiser, each with its own numbers.
+    """Sample a batch of plans by the task's denoiser, each with its own numbers.
 
     Parameters
     ----------
@@ -317,9 +297,9 @@ def sample_plans(
     Returns
     -------
     numpy.ndarray
-        (design, residue, 3, 3), N, CA and C in Å.
+        (design, residue, 3, 3), N, CA and C in Å; padding stands at the end.
     """
-    conditions = Conditions(make_scene(model, plans), task.conditioners)
+    conditions = Conditions(make_scene(model, plans, get_padding(task)), task.conditioners)
     return sample(
         conditions,
         task.condition(conditions, plans),
@@ -329,24 +309,9 @@ def sample_plans(
     )
 
 
-def make_scene(model: BackboneModel, plans: Sequence[Plan]) -> Scene:
-    """Return the batch of plans of one length as conditioners see it."""
-    chains = [plan.chains or ChainLayout.of_one_chain(plan.length) for plan in plans]
-
-    def stack(rows: list[NDArray[np.int64]]) -> torch.Tensor:
-        return torch.from_numpy(np.stack(rows)).to(model.device)
-
-    return Scene(
-        model,
-        torch.ones(len(plans), plans[0].length, dtype=torch.bool, device=model.device),
-        stack([one.residue_index for one in chains]),
-        stack([one.chain_index for one in chains]),
-    )
-
-
-def _take_frames(model: BackboneModel, trajectory: Trajectory, place: int) -> Frames:
+def _take_frames(model: BackboneModel, trajectory: Trajectory, place: int, plan: Plan) -> Frames:
     def stack(states: Sequence[torch.Tensor]) -> NDArray[np.float32]:
-        chosen = torch.stack([state[place] for state in states])
+        chosen = torch.stack([state[place, : plan.length] for state in states])
         angstrom: NDArray[np.float32] = model.to_angstrom(chosen).float().numpy()
         return angstrom
 

@@ -38,9 +38,9 @@ def make_motif_denoiser(
     model
         The trained model.
     residue_mask
-        (batch, residue), True where a residue exists; all do.
+        (batch, residue), True where a residue exists.
     motifs
-        One for each element of the batch, all of the same design length.
+        One for each element of the batch.
     method
         One of :data:`~protdiff.design.samplers.METHODS`.
     settings
@@ -54,7 +54,7 @@ def make_motif_denoiser(
     """
     from protdiff.conditioning.motif import condition_on_motifs
 
-    options = _translate(model, method, settings, wanted, conditions)
+    options = _translate(residue_mask, method, settings, wanted, conditions)
     return condition_on_motifs(model, residue_mask, motifs, free_below=free_below, **options)
 
 
@@ -74,12 +74,12 @@ def make_motif_parts(
     """
     from protdiff.conditioning.motif import make_motif_conditions
 
-    options = _translate(model, method, settings, wanted, conditions)
+    options = _translate(residue_mask, method, settings, wanted, conditions)
     return make_motif_conditions(model, residue_mask, motifs, **options)
 
 
 def _translate(
-    model: BackboneModel,
+    residue_mask: torch.Tensor,
     method: str,
     settings: SamplingSettings,
     wanted: Sequence[SecondaryStructure],
@@ -91,6 +91,6 @@ def _translate(
         "handedness": settings.sign,
         "self_condition": settings.self_conditioned,
         "excluded_volume": settings.excluded_volume,
-        "secondary_structure": make_network_input(wanted, model.device),
+        "secondary_structure": make_network_input(wanted, residue_mask),
         "conditions": conditions,
     }

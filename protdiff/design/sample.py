@@ -148,7 +148,7 @@ def make_denoiser(
         residue_index=residue_index,
         handedness=settings.sign,
         self_condition=settings.self_conditioned,
-        secondary_structure=make_network_input(wanted, model.device),
+        secondary_structure=make_network_input(wanted, residue_mask),
     )
     if conditions is not None:
         denoiser = conditions.guide(denoiser)

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from protdiff.conditioning.compose import Conditions
 from protdiff.conditioning.conditioner import Conditioner
+from protdiff.design.batching import get_padding, make_scene
 from protdiff.design.conditions import (
     choose_secondary_structure,
     describe_conditioners,
     refuse_designs_without_motif,
 )
-from protdiff.design.engine import Plan, make_scene, sample_plans
+from protdiff.design.engine import Plan, sample_plans
 from protdiff.design.motif_denoiser import make_motif_denoiser, make_motif_parts
 from protdiff.design.motif_sampling import (
     check_method,
@@ -174,7 +175,7 @@ class Scaffolding:
     ) -> tuple[NDArray[np.float32], Sequence[dict[str, Any]]]:
         # To the network each particle is a design; those of one stand next to one another.
         each = [plan for plan in plans for _ in range(self.particles)]
-        conditions = Conditions(make_scene(model, each), self.conditioners)
+        conditions = Conditions(make_scene(model, each, get_padding(self)), self.conditioners)
         return sample_by_particles(
             conditions,
             make_motif_parts(

@@ -235,9 +235,16 @@ def _parse_shares(text: str) -> dict[str, float]:
 
 
 def make_network_input(
-    wanted: Sequence[SecondaryStructure], device: torch.device
+    wanted: Sequence[SecondaryStructure], residue_mask: torch.Tensor
 ) -> SecondaryStructureInput | None:
-    """Put what a batch of designs of one length is asked for as the network takes it.
+    """Put what a batch of designs is asked for as the network takes it.
+
+    Parameters
+    ----------
+    wanted
+        One for each design, or none at all.
+    residue_mask
+        ``(batch, residue)``; on padding nothing is asked for.
 
     Returns
     -------
@@ -251,16 +258,15 @@ def make_network_input(
 
     states = composition = None
     if any(one.states is not None for one in wanted):
-        length = max(len(one.states or "") for one in wanted)
-        rows = [one.states or "?" * length for one in wanted]
+        rows = [(one.states or "").ljust(residue_mask.shape[1], "?") for one in wanted]
         states = torch.tensor([[SECONDARY_STATES.index(s) for s in row] for row in rows])
-        states = states.to(device)
+        states = states.to(residue_mask.device)
     if any(one.helix is not None for one in wanted):
         shares = [
             [math.nan if share is None else share for share in (one.helix, one.strand)]
             for one in wanted
         ]
-        composition = torch.tensor(shares, dtype=torch.float32, device=device)
+        composition = torch.tensor(shares, dtype=torch.float32, device=residue_mask.device)
     if states is None and composition is None:
         return None
     return SecondaryStructureInput(states, composition)

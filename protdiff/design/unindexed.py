@@ -153,7 +153,10 @@ class UnindexedScaffolding:
             return make_motif_denoiser(
                 model,
                 residue_mask,
-                motifs=[self._make_motif(chain) for chain in chains],
+                motifs=[
+                    self._make_motif(chain[: plan.length])
+                    for chain, plan in zip(chains, plans, strict=True)
+                ],
                 method=self.method,
                 settings=self.settings,
                 wanted=wanted,

@@ -2,9 +2,17 @@ import numpy as np
 import pytest
 import torch
 
+from protdiff.conditioning import RadiusOfGyration, Symmetry, UserPotential
 from protdiff.design import Generation, SamplingSettings, sample
-from protdiff.design.engine import group_plans
-from protdiff.design.samplers import SAMPLER_NAMES
+from protdiff.design.batching import (
+    PADDED_TO,
+    get_padding,
+    group_plans,
+    make_scene,
+    pad_length,
+)
+from protdiff.design.engine import Plan
+from protdiff.design.samplers import ADAPTIVE_SAMPLERS, SAMPLER_NAMES
 from protdiff.diffusion import draw_prior
 from protdiff.errors import InputError
 
@@ -65,13 +73,46 @@ def test_lengths_are_drawn_from_the_whole_range():
     assert lengths != [Generation((40, 43), seed=1).plan(index).length for index in range(100)]
 
 
-def test_batches_hold_one_length_and_lose_nothing():
-    task = Generation((40, 43), seed=0)
-    plans = [task.plan(index) for index in range(50)]
-    batches = list(group_plans(plans, 4))
-    assert all(len({plan.length for plan in batch}) == 1 for batch in batches)
+@pytest.mark.parametrize("padding", [1, 8])
+def test_batches_hold_one_padded_length_and_lose_nothing(padding):
+    task = Generation((30, 61), seed=0)
+    plans = [task.plan(index) for index in range(200)]
+    batches = list(group_plans(plans, 4, padding))
+    assert all(len({-(-plan.length // padding) for plan in batch}) == 1 for batch in batches)
     assert all(len(batch) <= 4 for batch in batches)
-    assert sorted(plan.index for batch in batches for plan in batch) == list(range(50))
+    assert sorted(plan.index for batch in batches for plan in batch) == list(range(200))
+    assert len(batches) <= 200 / 4 + 31 / padding + 1
+
+
+def test_only_what_leaves_padding_out_is_padded():
+    def ask(length, *conditioners, **settings):
+        return get_padding(
+            Generation(length, 0, SamplingSettings(**settings), conditioners=conditioners)
+        )
+
+    assert ask((40, 60)) == PADDED_TO
+    assert ask((40, 60), RadiusOfGyration("x1.1")) == PADDED_TO
+    assert ask(48) == ask((40, 60), sampler=next(iter(ADAPTIVE_SAMPLERS))) == 1
+    assert ask((40, 60), Symmetry("C2")) == ask((40, 60), UserPotential(lambda x: x)) == 1
+
+
+def test_padding_is_never_longer_than_the_network_makes(tiny_model):
+    assert pad_length(509, PADDED_TO) == pad_length(512, PADDED_TO) == 512
+    scene = make_scene(tiny_model, [Plan(0, 41), Plan(1, 44)], PADDED_TO)
+    assert scene.residue_mask.sum(dim=1).tolist() == [41, 44]
+    assert scene.residue_mask.shape == scene.residue_index.shape == (2, 48)
+    assert scene.is_unbroken
+
+
+def test_designs_of_many_lengths_do_not_depend_on_the_batch(designer):
+    task = Generation((40, 47), 0, FAST)
+    together = {design.index: design for design in designer.make(task, range(4), frames=True)}
+    for index, design in together.items():
+        length = task.plan(index).length
+        assert len(design.backbone) == design.frames.noisy.shape[1] == length
+        alone = next(designer.make(task, [index], batch_size=1))
+        difference = alone.backbone.coordinates - design.backbone.coordinates
+        assert np.abs(difference).max() < 1e-3
 
 
 def test_a_d_protein_is_the_mirror_image_of_an_l_protein(designer, monkeypatch):

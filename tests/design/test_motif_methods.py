@@ -5,7 +5,7 @@ import pytest
 
 from protdiff.conditioning.compose import Conditions
 from protdiff.design import SamplingSettings, Scaffolding
-from protdiff.design.engine import make_scene
+from protdiff.design.batching import make_scene
 from protdiff.design.loading import load
 from protdiff.design.motif_denoiser import make_motif_parts
 from protdiff.design.sample import prepare_sampling

@@ -97,7 +97,7 @@ def test_groups_are_set_each_by_itself_and_told(designer, source, unconditional)
 
 
 def test_the_designed_part_is_the_sampler_s(designer, source, unconditional):
-    task = make_task(source, hold="soft")
+    task = make_task(source, hold="soft", total_length=45)
     design = next(designer.make(task, [0]))
     plan = task.plan(0)
     free = Generation(plan.length, task.seed, FAST)
@@ -107,8 +107,9 @@ def test_the_designed_part_is_the_sampler_s(designer, source, unconditional):
     assert superimpose(*pair).rmsd < 1e-4  # it is written in the frame of the motif
 
 
-def test_a_scaffold_does_not_depend_on_its_batch(designer, source, unconditional):
-    task = make_task(source, total_length=45)
+@pytest.mark.parametrize("total_length", [45, None])
+def test_a_scaffold_does_not_depend_on_its_batch(designer, source, unconditional, total_length):
+    task = make_task(source, total_length=total_length)
     together = {design.index: design for design in designer.make(task, range(3))}
     for index in (2, 0):
         alone = next(designer.make(task, [index], batch_size=1))

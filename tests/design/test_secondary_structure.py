@@ -91,15 +91,15 @@ def test_what_is_not_understood_is_refused(text, message):
 
 
 def test_the_network_is_told_what_was_asked():
-    cpu = torch.device("cpu")
-    assert make_network_input([NOTHING_ASKED], cpu) is None
-    told = make_network_input([SecondaryStructure(helix=0.25, strand=0.5), NOTHING_ASKED], cpu)
+    mask = torch.ones(2, 6, dtype=torch.bool)
+    assert make_network_input([NOTHING_ASKED] * 2, mask) is None
+    told = make_network_input([SecondaryStructure(helix=0.25, strand=0.5), NOTHING_ASKED], mask)
     assert told.states is None
     assert told.composition[0].tolist() == [0.25, 0.5]
     assert told.composition[1].isnan().all()
-    told = make_network_input([SecondaryStructure(states="H-E?")], cpu)
+    told = make_network_input([SecondaryStructure(states="H-E?"), NOTHING_ASKED], mask)
     assert told.composition is None
-    assert told.states.tolist() == [[2, 1, 3, 0]]
+    assert told.states.tolist() == [[2, 1, 3, 0, 0, 0], [0] * 6]
 
 
 def test_a_task_asks_for_what_it_is_told_and_says_so(designer, monkeypatch):
