@@ -16,8 +16,10 @@ A design is *inside* a native band if 95 % of natural chains of its length show 
 (``protdiff evaluate``): links, Ramachandran, clashes, radius of gyration, contacts. It *passes* if
 it fails no quick check and its motif is within 1 Å of the input; it is *good* if it is inside all
 five bands as well. Scaffolds are one if their TM-score, by the shorter chain, is .5 or more:
-*unique* ones are clusters. A seam is sound if its link (C-N within 1.33±.06 and CA-CA within
-3.81±.15 Å) and the angles at it (within three standard deviations of native ones) are.
+*unique* ones are clusters. By the longer chain a scaffold and one half its length are two; both
+numbers are told. A seam is sound if its link (C-N within 1.33±.06 and CA-CA within
+3.81±.15 Å) and the angles at it (within three standard deviations of native ones) are, but for the
+angle within the residue that is given, which is the input's own.
 
 CPU seconds are this process's own, sampling and writing; the unconditional time is that of a batch
 of ``protdiff generate`` of the same length and size. Numbers per 100 designs from fewer of them are
@@ -57,7 +59,9 @@ from protdiff.design.scaffold import Scaffolding
 from protdiff.design.settings import SamplingSettings
 from protdiff.design.weights import DEFAULT_WEIGHTS
 from protdiff.errors import InputError, ProtdiffError
-from protdiff.evaluation import load_native_bands, measure_diversity
+from protdiff.evaluation import load_native_bands
+from protdiff.evaluation.diversity import cluster_greedily
+from protdiff.evaluation.tm_score import get_aligner
 from protdiff.files import write_atomically
 from protdiff.model import BackboneModel
 from protdiff.structure import (
@@ -96,6 +100,7 @@ TABLE = {
     "clusters": "clusters",
     "unique_passing_per_100": "unique passing per 100",
     "unique_good_per_100": "unique good per 100",
+    "unique_good_by_longer_per_100": "by the longer",
     "unique_good_per_cpu_minute": "per CPU minute",
     "cpu_seconds": "CPU s a design",
     "times_unconditional": "× unconditional",
@@ -261,9 +266,10 @@ def judge(problem: Problem, method: str, folder: Path, costs: Costs) -> Row | No
     def share(flags: Sequence[bool] | np.ndarray) -> float:
         return float(np.sum(flags)) / total
 
-    def count_folds(chosen: Sequence[bool] | np.ndarray) -> int:
-        coordinates = [d.backbone.coordinates for d, c in zip(designs, chosen, strict=True) if c]
-        return len(measure_diversity(coordinates, threshold=SAME_FOLD).clusters)
+    by_shorter, by_longer = score_both_ways([design.backbone.coordinates for design in designs])
+
+    def count_folds(chosen: np.ndarray, scores: np.ndarray = by_shorter) -> int:
+        return len(cluster_greedily(scores[np.ix_(chosen, chosen)], SAME_FOLD))
 
     unique_passing, unique_good = count_folds(passing), count_folds(passing & all_bands)
     sampled = [found[d.index]["quality"]["motif_rmsd_sampled"] for d in designs]
@@ -281,9 +287,11 @@ def judge(problem: Problem, method: str, folder: Path, costs: Costs) -> Row | No
         "seams": float(np.mean([s for d in designs for s in check_seams(d.backbone)])),
         "passing": share(passing),
         "good": share(passing & all_bands),
-        "clusters": count_folds([True] * len(designs)),
+        "clusters": count_folds(np.ones(len(designs), bool)),
         "unique_passing": unique_passing,
         "unique_good": unique_good,
+        "mean_tm": float(by_shorter[np.tril_indices(len(designs), -1)].mean()),
+        "unique_good_by_longer_per_100": 100 * count_folds(passing & all_bands, by_longer) / total,
         "unique_passing_per_100": 100 * unique_passing / total,
         "unique_good_per_100": 100 * unique_good / total,
         "unique_good_per_cpu_minute": 60 * unique_good / (seconds * total),
@@ -291,6 +299,17 @@ def judge(problem: Problem, method: str, folder: Path, costs: Costs) -> Row | No
         "unconditional_cpu_seconds": unconditional,
         "times_unconditional": seconds / unconditional,
     }
+
+
+def score_both_ways(designs: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the TM-scores of all pairs by the shorter and by the longer chain of each."""
+    aligner = get_aligner()
+    by_shorter, by_longer = np.eye(len(designs)), np.eye(len(designs))
+    for i, j in itertools.combinations(range(len(designs)), 2):
+        score = aligner.score(designs[i], designs[j])
+        by_shorter[i, j] = by_shorter[j, i] = score.by_shorter
+        by_longer[i, j] = by_longer[j, i] = score.by_longer
+    return by_shorter, by_longer
 
 
 def check_seams(backbone: Backbone) -> list[bool]:
@@ -304,6 +323,7 @@ def check_seams(backbone: Backbone) -> list[bool]:
         link = bond_lengths(pair)["C-N"][0]
         step = np.linalg.norm(pair[1, 1] - pair[0, 1])
         angles = bond_angles(pair)
+        angles["N-CA-C"] = angles["N-CA-C"][~mask[place : place + 2]]
         sound.append(
             abs(link - 1.33) <= 0.06
             and abs(step - 3.81) <= 0.15

@@ -19,10 +19,11 @@ _N, _CA, _C = range(3)
 class PosedMotif:
     """A projection of clean backbones that writes the motif in, in its best pose.
 
-    The designed residues next to the motif follow the motif residue that they are joined to, turned
-    and moved with it as a rigid body, less and less with their distance along the chain. So the
-    joint keeps the geometry that the denoiser gave it, its peptide link stays *trans*, and the
-    strain is spread over residues that the denoiser is free to mend.
+    The designed residues next to the motif follow it. The first turns and moves with the motif
+    residue that it is joined to as a rigid body, so the joint keeps the geometry that the denoiser
+    gave it and its peptide link stays *trans*; those further on move with the end of the first,
+    less and less with their distance along the chain, so the strain is spread over residues that
+    the denoiser is free to mend.
 
     Parameters
     ----------
@@ -64,6 +65,10 @@ class PosedMotif:
             residue_index = torch.arange(motif_mask.shape[1])[None]
         residue_index = residue_index.to(motif_mask.device)
         self.leader, self.share = _choose_leaders(motif_mask, residue_index, reach)
+        place = torch.arange(motif_mask.shape[1], device=motif_mask.device)
+        beside = self.leader + torch.tensor([[[1]], [[-1]]], device=place.device)
+        self.first = beside.clamp(0, len(place) - 1)
+        self.is_first = self.first == place
         self.clearance = clearance
         far = (residue_index[:, :, None] - residue_index[:, None]).abs() >= _NEAREST
         of_two = self.group[:, :, None] != self.group[:, None]
@@ -114,15 +119,21 @@ class PosedMotif:
 
     def _lead(self, clean: Tensor, posed: Tensor, side: int, joint: int) -> Tensor:
         """Return how the residues on one side of the motif move with the residue they hang on."""
-        place, share = self.leader[side], self.share[side].to(clean)
+        share = self.share[side].to(clean)
+        leader = _take(clean, self.leader[side]), _take(posed, self.leader[side])
+        turn = _get_frames(leader[0], joint).mT @ _get_frames(leader[1], joint)
+        carried = (clean - leader[0][:, :, joint, None]) @ turn + leader[1][:, :, joint, None]
+        moves = carried - clean
+        # Further on a turn would be a swing; there the chain follows the end of the first residue.
+        end = _take(moves, self.first[side])[:, :, joint, None]
+        moves = torch.where(self.is_first[side][..., None, None], moves, end)
+        return share[..., None, None] * moves
 
-        def take(frames: Tensor) -> Tensor:
-            index = place[..., None, None].expand(*place.shape, *frames.shape[2:])
-            return frames.gather(1, index)
 
-        turn = take(_get_frames(clean, joint).mT @ _get_frames(posed, joint))
-        carried = (clean - take(clean)[:, :, joint, None]) @ turn + take(posed)[:, :, joint, None]
-        return share[..., None, None] * (carried - clean)
+def _take(residues: Tensor, places: Tensor) -> Tensor:
+    """Return what stands at places, ``(batch, place)``, of ``(batch, residue, atom, 3)``."""
+    index = places[..., None, None].expand(*places.shape, *residues.shape[2:])
+    return residues.gather(1, index)
 
 
 def _get_frames(backbone: Tensor, joint: int) -> Tensor:
@@ -141,8 +152,8 @@ def _choose_leaders(motif_mask: Tensor, residue_index: Tensor, reach: int) -> tu
     """Return which motif residue leads each designed one, and how far: two of ``(2, batch, L)``.
 
     That is the nearest motif residue before it (first) and after it (second). The residue beside
-    the motif moves with it as one body, those further on by less and less; where the two ask for
-    more than a whole move, they share it.
+    the motif goes all the way, those further on less and less; where the two ask for more than a
+    whole move, they share it.
     """
     separation = residue_index[:, :, None] - residue_index[:, None]  # [i, j]: j stands before i
     separation = separation.expand(len(motif_mask), -1, -1)

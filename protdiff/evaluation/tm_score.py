@@ -69,6 +69,11 @@ class TMScore(NamedTuple):
         """Normalised by the shorter chain: the larger of the two."""
         return max(self)
 
+    @property
+    def by_longer(self) -> float:
+        """Normalised by the longer chain: the smaller of the two."""
+        return min(self)
+
 
 class Aligner(ABC):
     """Scores pairs of folds.
