@@ -13,17 +13,18 @@ __all__ = ["PosedMotif"]
 
 _ROUNDS = 5
 _NEAREST = 3  # residues nearer along the chain are held together by their bonds
+_TURNED = 3  # residues from the first on that follow a turn
 _N, _CA, _C = range(3)
 
 
 class PosedMotif:
     """A projection of clean backbones that writes the motif in, in its best pose.
 
-    The designed residues next to the motif follow it. The first turns and moves with the motif
+    The designed residues next to the motif follow it. The first moves and turns with the motif
     residue that it is joined to as a rigid body, so the joint keeps the geometry that the denoiser
-    gave it and its peptide link stays *trans*; those further on move with the end of the first,
-    less and less with their distance along the chain, so the strain is spread over residues that
-    the denoiser is free to mend.
+    gave it and its peptide link stays *trans*. Those further on follow less and less with their
+    distance along the chain, and least where the motif turns only; so the strain is spread over
+    residues that the denoiser is free to mend.
 
     Parameters
     ----------
@@ -65,10 +66,6 @@ class PosedMotif:
             residue_index = torch.arange(motif_mask.shape[1])[None]
         residue_index = residue_index.to(motif_mask.device)
         self.leader, self.share = _choose_leaders(motif_mask, residue_index, reach)
-        place = torch.arange(motif_mask.shape[1], device=motif_mask.device)
-        beside = self.leader + torch.tensor([[[1]], [[-1]]], device=place.device)
-        self.first = beside.clamp(0, len(place) - 1)
-        self.is_first = self.first == place
         self.clearance = clearance
         far = (residue_index[:, :, None] - residue_index[:, None]).abs() >= _NEAREST
         of_two = self.group[:, :, None] != self.group[:, None]
@@ -119,15 +116,17 @@ class PosedMotif:
 
     def _lead(self, clean: Tensor, posed: Tensor, side: int, joint: int) -> Tensor:
         """Return how the residues on one side of the motif move with the residue they hang on."""
-        share = self.share[side].to(clean)
-        leader = _take(clean, self.leader[side]), _take(posed, self.leader[side])
-        turn = _get_frames(leader[0], joint).mT @ _get_frames(leader[1], joint)
-        carried = (clean - leader[0][:, :, joint, None]) @ turn + leader[1][:, :, joint, None]
-        moves = carried - clean
+        place, first = self.leader[side], self.leader[side] + 1 - 2 * side
+        residues = torch.arange(clean.shape[1], device=clean.device)
+        distance = (residues - first)[..., None, None].abs().to(clean)
+        was, becomes = _take(clean, place), _take(posed, place)
+        turn = _get_frames(was, joint).mT @ _get_frames(becomes, joint)
+        moved = (becomes - was)[:, :, joint, None]
+        turned = (clean - was[:, :, joint, None]) @ (turn - torch.eye(3).to(turn))
         # Further on a turn would be a swing; there the chain follows the end of the first residue.
-        end = _take(moves, self.first[side])[:, :, joint, None]
-        moves = torch.where(self.is_first[side][..., None, None], moves, end)
-        return share[..., None, None] * moves
+        end = _take(turned, first.clamp(0, clean.shape[1] - 1))[:, :, joint, None]
+        turned = torch.where(distance == 0, turned, end * (1 - distance / _TURNED).clamp(min=0))
+        return self.share[side].to(clean)[..., None, None] * (moved + turned)
 
 
 def _take(residues: Tensor, places: Tensor) -> Tensor:
