@@ -218,6 +218,9 @@ def test_manifest_files_and_programs_know_every_chain(designer, source, tmp_path
     kept = np.delete(places[0], [2, 3, 4]).tolist()
     assert fixed["design_0000"] == {"A": kept, "B": kept, "C": kept}
 
+    tied = json.loads((tmp_path / "mpnn" / "tied_positions.jsonl").read_text())
+    assert tied["design_0000"] == [{chain: [n] for chain in "ABC"} for n in range(1, 31)]
+
     with pytest.raises(InputError, match="MotifBench takes scaffolds of one chain"):
         write_motif_bench(tmp_path / "bench", {"01_1LDB": designs})
     assert not (tmp_path / "bench").exists()
