@@ -195,8 +195,8 @@ Symmetry = Annotated[
     str | None,
     typer.Option(
         help="Copies of one chain, placed by a point group: C2, C3, ... for a ring, D2, D3, ... "
-        "for two rings face to face. --length is then the length of ONE chain: 40 with C3 makes "
-        "three chains of 40, 120 residues.",
+        "for two rings face to face. --length, and a contig, are then those of ONE chain: 40 with "
+        "C3 makes three chains of 40, 120 residues.",
         rich_help_panel=CONDITIONS,
         autocompletion=complete_symmetry,
         show_default=False,

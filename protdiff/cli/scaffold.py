@@ -63,7 +63,7 @@ def scaffold(
         typer.Option(
             "--total-length",
             "--length",
-            help="Residues of the whole design, as 75 or 50-75.",
+            help="Residues of the whole design, as 75 or 50-75; with --symmetry, of one chain.",
             show_default="any that the contig allows",
         ),
     ] = None,
@@ -100,6 +100,7 @@ def scaffold(
             show_default="one body, or as the contig has it",
         ),
     ] = None,
+    symmetry: options.Symmetry = None,
     rg: options.RadiusOfGyration = None,
     contacts: options.Contacts = None,
     shape: options.Shape = None,
@@ -145,6 +146,7 @@ def scaffold(
         secondary_structure=secondary_structure,
     )
     conditions = ConditionOptions(
+        symmetry=symmetry,
         rg=rg,
         contacts=contacts,
         shape=None if shape is None else str(shape),

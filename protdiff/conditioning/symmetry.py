@@ -37,7 +37,9 @@ __all__ = ["Symmetry"]
 class Symmetry(Conditioner):
     """A design of several chains that a point group carries into each other.
 
-    The length of a design is that of one chain: C3 of length 40 makes 120 residues.
+    The length of a design is that of one chain: C3 of length 40 makes 120 residues. So is the
+    contig of a scaffold, and each chain then holds the motif
+    (:mod:`~protdiff.design.symmetric_scaffold`).
 
     Parameters
     ----------

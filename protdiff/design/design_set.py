@@ -32,6 +32,7 @@ from protdiff.structure.protein_mpnn import (
     write_chain_ids,
     write_fixed_positions,
     write_parsed_backbones,
+    write_tied_positions,
 )
 
 __all__ = ["DesignSet", "Interrupted", "read_designs"]
@@ -257,7 +258,8 @@ class DesignSet(Sequence[Backbone]):
 
         ``backbones.jsonl`` is for its ``--jsonl_path``, ``chain_ids.jsonl`` for
         ``--chain_id_jsonl`` and ``fixed_positions.jsonl`` for ``--fixed_positions_jsonl``. Motif
-        residues are fixed, but for the redesignable ones.
+        residues are fixed, but for the redesignable ones. For symmetric designs there is
+        ``tied_positions.jsonl``, for ``--tied_positions_jsonl``: all chains get one sequence.
 
         Raises
         ------
@@ -273,6 +275,8 @@ class DesignSet(Sequence[Backbone]):
             write_parsed_backbones(temporary / "backbones.jsonl", kept)
             write_chain_ids(temporary / "chain_ids.jsonl", kept)
             write_fixed_positions(temporary / "fixed_positions.jsonl", kept, redesignable=free)
+            if _is_symmetric(self._run):
+                write_tied_positions(temporary / "tied_positions.jsonl", kept)
         return Path(folder)
 
     def thread(self, sequences: Mapping[str, Sequence[DesignedSequence]]) -> DesignSet:
@@ -378,6 +382,13 @@ def _read_design(path: Path, index: int, record: Mapping[str, Any]) -> Design:
     if given:
         backbone = replace(backbone, motif_mask=np.isin(backbone.residue_number, given))
     return Design(index, backbone, measure_backbone(backbone, handedness=sign), seconds, {})
+
+
+def _is_symmetric(run: Mapping[str, Any]) -> bool:
+    """Whether a run asked for a symmetry; a file of it may say anything at all."""
+    asked = run.get("conditioners")
+    asked = asked if isinstance(asked, list) else []
+    return any(isinstance(one, dict) and one.get("kind") == "symmetry" for one in asked)
 
 
 def _read_run(path: Path) -> dict[str, Any]:

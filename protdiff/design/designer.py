@@ -179,8 +179,8 @@ class Designer:
             Instead of a contig: motif segments whose order and places are found in sampling, such
             as ``"A93-97,A118-120,A198-200"``. It needs ``total_length``.
         total_length
-            Residues of the whole design, a number or a range; any that the contig allows without
-            it.
+            Residues of the whole design (of one chain, with a symmetry), a number or a range; any
+            that the contig allows without it.
         method
             How the motif is imposed, one of :data:`~protdiff.design.samplers.METHODS`.
         redesignable
@@ -190,7 +190,7 @@ class Designer:
             Which segments are rigid bodies of their own, such as ``"A16-35;A52-71"``; as the
             contig has it (``A16-35#1/10/A52-71#2``) without it, and one body if it says nothing.
         conditioners
-            What else is asked of the designs.
+            What else is asked of the designs. With a symmetry the contig describes one chain.
         hold
             ``"hard"``: the motif of a design is the input's, to 0.01 Å. ``"soft"`` lets it go at
             the last noise levels, and says how far it drifted.

@@ -39,11 +39,18 @@ from protdiff.design.secondary_structure import SecondaryStructureRequest
 from protdiff.design.seeds import make_layout_generator
 from protdiff.design.setting_in import set_motif_in
 from protdiff.design.settings import SamplingSettings
+from protdiff.design.symmetric_scaffold import (
+    check_symmetry,
+    find_symmetry,
+    leave_symmetry_out,
+    repeat_layout,
+)
 from protdiff.diffusion import Denoiser, StepInfo
 from protdiff.errors import InputError
 from protdiff.structure import Backbone, Contig, Motif, group_segments
 from protdiff.structure.chain_layout import ChainLayout
 from protdiff.structure.contig import LengthRange, parse_length
+from protdiff.structure.point_group import PointGroup
 
 if TYPE_CHECKING:
     from protdiff.model import BackboneModel
@@ -75,7 +82,8 @@ class Scaffolding:
     settings
         How to sample.
     total_length
-        Residues of the whole design, a number or a range.
+        Residues of the whole design, a number or a range; with a symmetry of one chain, which is
+        what the contig then describes.
     method
         How the motif is imposed, one of :data:`METHODS`.
     redesignable
@@ -84,7 +92,8 @@ class Scaffolding:
         Which segments are rigid bodies of their own, as ``"A16-35;A52-71"``
         (:func:`~protdiff.structure.group_segments`); as the contig has it without it.
     conditioners
-        What else is asked of the designs.
+        What else is asked of the designs. With a symmetry each chain holds the motif, and designs
+        stand to the axes as :mod:`~protdiff.design.symmetric_scaffold` has it.
     hold
         ``"hard"``: the motif of a design is the input's to 0.01 Å. ``"soft"``: it is held down to
         1 Å of noise, and where it then drifts to is told.
@@ -110,25 +119,37 @@ class Scaffolding:
     particles: int = DEFAULT_PARTICLES
 
     def __post_init__(self) -> None:
-        check_motif_choices(self.method, self.hold, self.settings, self.conditioners)
+        check_symmetry(self.conditioners, self.contig, self.method)
+        rest = leave_symmetry_out(self.conditioners)
+        check_motif_choices(self.method, self.hold, self.settings, rest)
         check_method(self.method, self.settings, self.particles)
         object.__setattr__(self, "contig", find_motif(self.contig, self.source, self.groups))
         self.plan(0)  # what is wrong with the length or the motif shows here, before any sampling
 
     @property
+    def symmetry(self) -> PointGroup | None:
+        """What makes several chains of the one that the contig describes, if anything does."""
+        return find_symmetry(self.conditioners)
+
+    @property
+    def copies(self) -> int:
+        """How often a design holds what the contig describes."""
+        return 1 if self.symmetry is None else self.symmetry.order
+
+    @property
     def length_range(self) -> tuple[int, int]:
         """The shortest and the longest design that the contig and the total length allow."""
         shortest, longest = self.contig.length_span
-        if self.total_length is None:
-            return shortest, longest
-        low, high = parse_length(self.total_length)
-        return max(shortest, low), min(longest, high)
+        if self.total_length is not None:
+            low, high = parse_length(self.total_length)
+            shortest, longest = max(shortest, low), min(longest, high)
+        return shortest * self.copies, longest * self.copies
 
     @property
     def lengths(self) -> Sequence[int]:
-        """The numbers of residues that a design may have."""
+        """The numbers of residues, all chains together, that a design may have."""
         shortest, longest = self.length_range
-        return range(shortest, longest + 1)
+        return range(shortest, longest + 1, self.copies)
 
     @property
     def secondary_structure(self) -> SecondaryStructureRequest:
@@ -139,8 +160,9 @@ class Scaffolding:
         """Draw the layout and the secondary structure of a design."""
         rng = make_layout_generator(self.seed, index)
         layout = self.contig.sample_layout(rng, self.total_length)
+        secondary = self.secondary_structure.draw(layout.length, rng).repeat(self.copies)
+        layout = repeat_layout(layout, self.copies)
         motif = Motif.from_layout(self.source, layout, redesignable=self.redesignable)
-        secondary = self.secondary_structure.draw(motif.length, rng)
         chains = ChainLayout.of_layout(layout)
         return ScaffoldPlan(index, motif.length, chains, secondary, motif=motif)
 
@@ -200,7 +222,15 @@ class Scaffolding:
     ) -> tuple[Backbone, dict[str, Any]]:
         """Set the input's motif on the sampled one, as strictly as is asked for."""
         assert isinstance(plan, ScaffoldPlan)
-        return finish_scaffold(plan, plan.motif, coordinates, self.contig.text, hold=self.hold)
+        group = self.symmetry
+        return finish_scaffold(
+            plan,
+            plan.motif,
+            coordinates,
+            self.contig.text,
+            hold=self.hold,
+            place=None if group is None else group.rebuild,
+        )
 
     def describe(self) -> dict[str, Any]:
         """Return what the designs depend on."""
@@ -257,6 +287,7 @@ def finish_scaffold(
     contig: str,
     *,
     hold: str = DEFAULT_HOLD,
+    place: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None,
 ) -> tuple[Backbone, dict[str, Any]]:
     """Set the input's motif on the sampled one, and describe it.
 
@@ -272,8 +303,11 @@ def finish_scaffold(
         As the user wrote it.
     hold
         How strictly, one of :data:`~protdiff.design.samplers.HOLDS`.
+    place
+        As :func:`~protdiff.design.setting_in.set_motif_in` takes it.
     """
-    backbone, notes = set_motif_in(motif, coordinates, hold=hold, name=f"design_{plan.index:04d}")
+    name = f"design_{plan.index:04d}"
+    backbone, notes = set_motif_in(motif, coordinates, hold=hold, name=name, place=place)
     free = motif.motif_positions[motif.redesignable_mask] + 1
     return backbone, {
         "contig": contig,

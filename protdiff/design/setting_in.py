@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,20 @@ _FURTHEST = 900.0  # Å; a frame further from the origin leaves no room in a str
 
 
 def set_motif_in(
-    motif: Motif, coordinates: NDArray[np.float32], *, hold: str, name: str
+    motif: Motif,
+    coordinates: NDArray[np.float32],
+    *,
+    hold: str,
+    name: str,
+    place: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None,
 ) -> tuple[Backbone, dict[str, Any]]:
     """Make the finished design of what was sampled.
 
     Sampling brings the motif to within a fraction of an Å of the input's geometry. With a hard hold
     the input's geometry itself is set in, each group as a rigid body, and the designed residues are
     relaxed around it; with a soft one the design stays as it was sampled. Either way it is written
-    in the frame of the input: its motif, or the first group of it, stands where the input's stands.
+    in the frame of the input: its motif, or the first group of it, stands where the input's stands;
+    unless something else says where a design belongs.
 
     Parameters
     ----------
@@ -36,6 +43,9 @@ def set_motif_in(
         ``"hard"`` or ``"soft"``.
     name
         Of the design.
+    place
+        Brings a finished design, (residue, 3, 3) in Å, where it belongs; into the frame of the
+        input, if not given.
 
     Returns
     -------
@@ -52,7 +62,7 @@ def set_motif_in(
             coordinates = relax_designed(exact, motif.motif_mask, motif.residue_index)
             moved = (coordinates - exact)[~motif.motif_mask]
             relaxed = float(np.sqrt((moved**2).sum(-1).mean())) if len(moved) else 0.0
-        coordinates = _move_into_frame(motif, coordinates)
+        coordinates = _move_into_frame(motif, coordinates) if place is None else place(coordinates)
         rmsds = motif.measure_group_rmsds(coordinates)
     backbone = motif.apply(coordinates, name=name)
     seams = measure_seams(backbone.coordinates, motif.motif_mask, motif.residue_index)

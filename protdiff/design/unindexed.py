@@ -41,6 +41,7 @@ from protdiff.design.scaffold import (
 from protdiff.design.secondary_structure import SecondaryStructureRequest
 from protdiff.design.seeds import make_layout_generator
 from protdiff.design.settings import SamplingSettings
+from protdiff.design.symmetric_scaffold import find_symmetry
 from protdiff.diffusion import Denoiser
 from protdiff.errors import InputError
 from protdiff.structure import Backbone, Contig, Motif, parse_length
@@ -88,6 +89,11 @@ class UnindexedScaffolding:
     conditioners: Sequence[Conditioner] = ()
 
     def __post_init__(self) -> None:
+        if find_symmetry(self.conditioners) is not None:
+            raise InputError(
+                "the places of an unindexed motif are found in one chain, and a symmetry makes "
+                "several; give the places by a contig, or leave the symmetry out"
+            )
         check_motif_choices(self.method, self.hold, self.settings, self.conditioners)
         if self.method in ("repaint", "twisted-smc"):
             raise InputError(

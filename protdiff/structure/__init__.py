@@ -36,6 +36,7 @@ from protdiff.structure.protein_mpnn import (
     write_chain_ids,
     write_fixed_positions,
     write_parsed_backbones,
+    write_tied_positions,
 )
 from protdiff.structure.read import (
     count_models,
@@ -103,5 +104,6 @@ __all__ = [
     "write_fasta",
     "write_fixed_positions",
     "write_parsed_backbones",
+    "write_tied_positions",
     "write_trajectory",
 ]

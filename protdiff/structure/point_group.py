@@ -61,6 +61,27 @@ class PointGroup:
         half_turn = np.diag([1.0, -1.0, -1.0])
         return np.concatenate([turns, turns @ half_turn])
 
+    def assemble(self, chain: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return a chain and its images, one after the other.
+
+        Parameters
+        ----------
+        chain
+            (residue, atom, 3), Å, where it stands to the axes.
+
+        Returns
+        -------
+        numpy.ndarray
+            (order · residue, atom, 3); the first chain is the given one.
+        """
+        images = np.einsum("kij,laj->klai", self.rotations, chain.astype(np.float64))
+        assembly: NDArray[np.float32] = images.reshape(-1, *chain.shape[1:]).astype(np.float32)
+        return assembly
+
+    def rebuild(self, assembly: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return an assembly made anew of its first chain, (order · residue, atom, 3)."""
+        return self.assemble(assembly[: len(assembly) // self.order])
+
 
 def parse_point_group(text: str) -> PointGroup:
     """Understand a Schoenflies symbol.

@@ -2,8 +2,9 @@
 
 Three JSONL files take designs to ``protein_mpnn_run.py``, as its ``--jsonl_path``,
 ``--chain_id_jsonl`` and ``--fixed_positions_jsonl``: the first has one line a backbone, the other
-two are one line each, an object with an entry for each backbone's name. Positions count from 1 in
-each chain, in steps of the author's numbering, so that a number that is missing takes a position.
+two are one line each, an object with an entry for each backbone's name. A fourth of this kind,
+``--tied_positions_jsonl``, gives equal chains one sequence. Positions count from 1 in each chain,
+in steps of the author's numbering, so that a number that is missing takes a position.
 It answers with a FASTA file a backbone: the input's own sequence, then samples, chains in the
 order of their ids and divided by ``/``.
 
@@ -38,6 +39,7 @@ __all__ = [
     "write_chain_ids",
     "write_fixed_positions",
     "write_parsed_backbones",
+    "write_tied_positions",
 ]
 
 _LETTERS = frozenset("ACDEFGHIKLMNPQRSTVWY")
@@ -159,6 +161,35 @@ def write_fixed_positions(
             chain: positions[fixed[places]].tolist()
             for chain, (places, positions) in _locate(backbone).items()
         }
+    _write_lines(path, [json.dumps(table)], overwrite)
+
+
+def write_tied_positions(
+    path: str | Path, backbones: Iterable[Backbone], *, overwrite: bool = False
+) -> None:
+    """Write that all chains of a backbone are to have one sequence, as those of a symmetric design.
+
+    That is ``{name: [{chain: [position], ...}, ...]}``, an entry for each position. Parameters and
+    errors are those of :func:`write_parsed_backbones`.
+
+    Raises
+    ------
+    InputError
+        Chains of one backbone differ in their positions.
+    """
+    table = {}
+    for backbone in _check_names(backbones):
+        positions = {chain: found.tolist() for chain, (_, found) in _locate(backbone).items()}
+        first = next(iter(positions.values()))
+        other = next((chain for chain, found in positions.items() if found != first), None)
+        if other is not None:
+            raise InputError(
+                f"chain {other} of {backbone.name} has other residues than its first chain, so "
+                "that they cannot have one sequence; tie backbones of equal chains only"
+            )
+        table[backbone.name] = [
+            {chain: [position] for chain in sorted(positions)} for position in first
+        ]
     _write_lines(path, [json.dumps(table)], overwrite)
 
 

@@ -307,6 +307,16 @@ def test_a_motif_is_scaffolded(read_designs, designer, make, helix_file):
         assert 34 <= line["length"] <= 38
 
 
+def test_a_motif_is_scaffolded_in_every_chain(read_designs, designer, make, helix_file):
+    job = {"name": "ring", "num": 1, "motif": str(helix_file), "contig": "8/A5-14/8"}
+    campaign = make(job=[{**job, "symmetry": "C2"}])
+    assert run_campaign(campaign, designer).complete
+    ((_, line, _),) = read_designs(campaign.path).values()
+    assert line["length"] == 52
+    assert [pair["to"] for pair in line["motif_map"]] == [*range(9, 19), *range(35, 45)]
+    assert line["motif_rmsd"] <= 0.01
+
+
 def test_a_motif_may_be_of_several_files(read_designs, designer, make, helix_file, tmp_path):
     other = tmp_path / "other.pdb"
     other.write_bytes(helix_file.read_bytes())

@@ -103,6 +103,46 @@ def test_scaffolds_take_what_makes_sense_for_them(
     assert np.isfinite(line["potential own:far"])
 
 
+def test_a_ring_of_scaffolds(run, tiny_weights, helix_file, tmp_path):
+    contig = ("--contig", "5-10/A5-14/5-10", "--length", 24, "--symmetry", "C3", "--num", 1)
+    common = ("--weights", tiny_weights, "--steps", 2, "--step-scale", 1, "--out", tmp_path / "s")
+    plan = json.loads(run("scaffold", helix_file, *contig, *common, "--dry-run", "--json").stdout)
+    assert plan["lengths"] == [72]
+    result = run("scaffold", helix_file, *contig, *common)
+    assert result.exit_code == 0, result.output
+    design = read_backbone(tmp_path / "s" / "design_0000.pdb")
+    assert design.chains == ("A", "B", "C")
+    assert len(design) == 72
+    line = json.loads((tmp_path / "s" / "manifest.jsonl").read_text())
+    assert [pair["from"] for pair in line["motif_map"]] == [f"A{n}" for n in range(5, 15)] * 3
+    assert line["motif_rmsd"] < 0.01
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--contig", "10/A5-14/20", "--symmetry", "C1"], "there is no symmetry 'C1'"),
+        (["--contig", "10/A5-14/20", "--symmetry", "C20"], "800 residues are asked for"),
+        (["--contig", "10/A5-14/0 20", "--symmetry", "C2"], "without a break"),
+        (["--unindexed", "A5-14", "--length", "40", "--symmetry", "C2"], "give the places"),
+        (
+            ["--contig", "10/A5-14/20", "--symmetry", "C2", "--method", "twisted-smc"],
+            "choose another method",
+        ),
+    ],
+)
+def test_what_is_no_ring_of_scaffolds_is_one_line(
+    run, tiny_weights, helix_file, tmp_path, options, message
+):
+    result = run(
+        "scaffold", helix_file, *options, "--weights", tiny_weights, "--out", tmp_path / "s"
+    )
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert message in line
+    assert not (tmp_path / "s").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -229,6 +229,7 @@ def test_the_motif_is_fixed_but_for_what_may_be_redesigned(scaffolds, tmp_path):
         places = np.flatnonzero(scaffold.motif_mask) + 1
         assert record["redesignable"] == places[[2, 3]].tolist()  # A112 and A113
         assert fixed[scaffold.name] == {"A": np.delete(places, [2, 3]).tolist(), "B": []}
+    assert not (tmp_path / "mpnn" / "tied_positions.jsonl").exists()
     lines = (tmp_path / "mpnn" / "backbones.jsonl").read_text().splitlines()
     assert [json.loads(line)["name"] for line in lines] == [b.name for b in scaffolds]
     with pytest.raises(InputError, match="exists already"):

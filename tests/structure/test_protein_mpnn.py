@@ -13,6 +13,7 @@ from protdiff.structure import (
     write_fasta,
     write_fixed_positions,
     write_parsed_backbones,
+    write_tied_positions,
 )
 
 HEADER = (
@@ -51,6 +52,22 @@ def test_fixed_are_the_motif_s_residues_but_the_free_ones(complex_, helix, tmp_p
     assert load(tmp_path / "f.jsonl") == expected
     write_fixed_positions(tmp_path / "g.jsonl", [complex_], redesignable={"complex": [7, 109]})
     assert load(tmp_path / "g.jsonl") == {"complex": {"B": [5], "A": []}}
+
+
+def test_equal_chains_are_tied(helix, complex_, tmp_path):
+    # A gap in both chains takes a position, which has nothing to be tied.
+    pair = Backbone.from_coordinates(
+        helix.coordinates,
+        chain_id=["A"] * 12 + ["B"] * 12,
+        residue_number=[*range(1, 6), *range(8, 15), *range(31, 36), *range(38, 45)],
+        name="pair",
+    )
+    write_tied_positions(tmp_path / "t.jsonl", [pair])
+    expected = [{"A": [n], "B": [n]} for n in (*range(1, 6), *range(8, 15))]
+    assert load(tmp_path / "t.jsonl") == {"pair": expected}
+    with pytest.raises(InputError, match="chain A of complex has other residues"):
+        write_tied_positions(tmp_path / "u.jsonl", [pair, complex_])
+    assert not (tmp_path / "u.jsonl").exists()
 
 
 def test_all_chains_are_designed(complex_, tmp_path):
