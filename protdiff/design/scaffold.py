@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from protdiff.conditioning.compose import Conditions
 from protdiff.conditioning.conditioner import Conditioner
+from protdiff.design.beside_motif import check_beside_motif
 from protdiff.design.conditions import (
     choose_secondary_structure,
     describe_conditioners,
@@ -112,7 +113,9 @@ class Scaffolding:
         check_motif_choices(self.method, self.hold, self.settings, self.conditioners)
         check_method(self.method, self.settings, self.particles)
         object.__setattr__(self, "contig", find_motif(self.contig, self.source, self.groups))
-        self.plan(0)  # what is wrong with the length or the motif shows here, before any sampling
+        # What is wrong with the length or the motif shows here, before any sampling.
+        first = self.plan(0).motif
+        check_beside_motif(self.conditioners, self.contig, first, self.total_length)
 
     @property
     def length_range(self) -> tuple[int, int]:
