@@ -46,7 +46,7 @@ class AccessibleSurface:
     def __init__(self, points: Tensor, radius: float) -> None:
         self.points = points
         self.radius = radius
-        directions = _spread_directions(_SAMPLES).to(points)
+        directions = _spread_directions(_SAMPLES).to(points) @ _find_axes(points)
         samples = (points[:, None] + radius * directions).flatten(0, 1)
         nearest = torch.cat(
             [_measure_distances(part, points).amin(1) for part in samples.split(4096)]
@@ -95,6 +95,16 @@ def _spread_directions(count: int) -> Tensor:
     turn = math.pi * (1 + math.sqrt(5)) * torch.arange(count, dtype=torch.float64)
     flat = (1 - rise.square()).sqrt()
     return torch.stack([flat * turn.cos(), flat * turn.sin(), rise], dim=-1)
+
+
+def _find_axes(points: Tensor) -> Tensor:
+    """Return the principal axes of points as rows, which turn with them, ``(3, 3)``."""
+    centred = points - points.mean(dim=0)
+    axes = torch.linalg.eigh(centred.mT @ centred)[1].mT
+    # An axis points to where the points reach further.
+    skew = (centred @ axes.mT).pow(3).sum(dim=0)
+    axes = torch.where(skew[:, None] < 0, -axes, axes)
+    return torch.cat([axes[:2], torch.linalg.cross(axes[0], axes[1])[None]])
 
 
 def _measure_distances(first: Tensor, second: Tensor) -> Tensor:

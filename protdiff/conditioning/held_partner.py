@@ -10,8 +10,8 @@ partner and reach its hot spots,
 over the alpha carbons :math:`\tilde D_i` of the mean at the size of a sample
 (:mod:`~protdiff.conditioning.mean_size`), in the frame of the complex, with *d* their depth in
 what the partner keeps to itself (:mod:`~protdiff.conditioning.accessible_surface`) and
-:math:`y_h` its hot spots. The motif itself may be as near as it is in the complex: it stands where
-it stands, and may touch a hot spot. The frame is held still in the gradient
+:math:`y_h` those of its hot spots that the motif does not touch. The motif itself may be as near
+as it is in the complex: it stands where it stands. The frame is held still in the gradient
 (:mod:`~protdiff.conditioning.motif_frame`): it says where the partner is, and the partner does not
 give way.
 """
@@ -94,7 +94,9 @@ class HeldPartnerTerm(LikelihoodTerm):
         hot = self.hot.to(alpha).expand(len(alpha), -1, -1)
         with torch.no_grad():
             apart = torch.cdist(hot, alpha, compute_mode="donot_use_mm_for_euclid_dist")
-            nearest = apart.masked_fill(~self.residue_mask[:, None], torch.inf).argmin(dim=-1)
+            by_motif = apart.masked_fill(~self.frame.carries[:, None], torch.inf).amin(dim=-1)
+            nearest = apart.masked_fill(~designed[:, None], torch.inf).argmin(dim=-1)
         reached = alpha.gather(1, nearest[..., None].expand(-1, -1, 3))
         gap = (hot - reached).square().sum(dim=-1).clamp(min=1e-12).sqrt()
-        return depth, (gap - self.distance).clamp(min=0)
+        excess = (gap - self.distance).clamp(min=0)
+        return depth, torch.where(by_motif <= self.distance, 0.0, excess)
