@@ -29,8 +29,8 @@ def make_helix(count):
 @pytest.fixture(scope="module")
 def complex_():
     """Four helices, chain A, and beside them a fifth, chain B, of which the motif is."""
-    bundle = [make_helix(20) + [0.0, 10.0 * (k % 2), 10.0 * (k // 2)] for k in range(4)]
-    beside = make_helix(COUNT) + [0.0, -9.0, 5.0]
+    bundle = [make_helix(20) + np.array([0, 10 * (k % 2), 10 * (k // 2)]) for k in range(4)]
+    beside = make_helix(COUNT) + np.array([0, -9, 5])
     return Backbone.from_coordinates(
         np.concatenate([*bundle, beside]) + FAR,
         residue_index=np.r_[np.arange(80), 300 + np.arange(COUNT)],
