@@ -144,7 +144,8 @@ class Job:
             )
         if not 1 <= self.num <= MOST_DESIGNS:
             raise InputError(f"num is {self.num}; give 1 to {MOST_DESIGNS}")
-        has_length = self.length is not None or self.conditions.start is not None
+        starts = self.conditions.start is not None
+        has_length = self.length is not None or (starts and self.motif is None)
         if has_length == (self.motif is not None):
             raise InputError("give either length, or motif and contig, or start")
         if self.length is not None:

@@ -49,7 +49,7 @@ def make_task(campaign: Campaign, job: Job) -> RunTask:
     seed = derive_job_seed(campaign.seed, job.name)
     try:
         conditioners = job.conditions.make()
-        if job.length is not None:
+        if job.motif is None:
             return Generation(job.length, seed, job.sampling, conditioners)
         assert job.contig is not None
         sources = [

@@ -102,7 +102,7 @@ def generate(
         rg=rg,
         contacts=contacts,
         shape=None if shape is None else str(shape),
-        target=None if target is None else str(target),
+        target=target,
         hotspots=hotspots,
         potential=tuple(potential or ()),
         conditioner=tuple(conditioner or ()),

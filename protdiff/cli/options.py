@@ -208,7 +208,7 @@ From = Annotated[
         "--from",
         metavar="FILE",
         help="Start from this structure, made noisy, instead of from noise alone; the designs have "
-        "its length, chains and breaks.",
+        "its length, chains and breaks, and so must the layout of a motif.",
         rich_help_panel=CONDITIONS,
         show_default=False,
     ),
@@ -252,11 +252,11 @@ Shape = Annotated[
     ),
 ]
 Target = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        metavar="FILE",
-        help="Structure that the design is to bind, with --hotspots; the design is written in its "
-        "frame.",
+        metavar="FILE[:CHAINS]",
+        help="Structure that the design is to bind, or FILE:A,B for some of its chains; the design "
+        "is written in its frame. With --hotspots, or beside a motif of the same complex.",
         rich_help_panel=CONDITIONS,
         show_default=False,
     ),

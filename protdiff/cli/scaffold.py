@@ -101,9 +101,13 @@ def scaffold(
         ),
     ] = None,
     symmetry: options.Symmetry = None,
+    start: options.From = None,
+    noise: options.Noise = None,
     rg: options.RadiusOfGyration = None,
     contacts: options.Contacts = None,
     shape: options.Shape = None,
+    target: options.Target = None,
+    hotspots: options.Hotspots = None,
     potential: options.Potential = None,
     conditioner: options.Conditioner = None,
     weights: options.Weights = DEFAULT_WEIGHTS,
@@ -147,9 +151,13 @@ def scaffold(
     )
     conditions = ConditionOptions(
         symmetry=symmetry,
+        start=None if start is None else str(start),
+        noise=noise,
         rg=rg,
         contacts=contacts,
         shape=None if shape is None else str(shape),
+        target=target,
+        hotspots=hotspots,
         potential=tuple(potential or ()),
         conditioner=tuple(conditioner or ()),
     )
@@ -175,6 +183,7 @@ def scaffold(
         parsed, length = problem.contig, total_length or problem.total_length
     source = join_backbones([read_backbone(path, model=model, strict=strict) for path in motif])
     parsed.resolve(source)
+    conditions.read_files()
 
     from protdiff.design.loading import load
     from protdiff.design.run import OutputSettings, RunTask

@@ -27,10 +27,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from protdiff.conditioning.motif_frame import MotifFrame
 from protdiff.diffusion import SDE, Denoiser, Noise
 from protdiff.diffusion.guidance import LikelihoodTerm
 from protdiff.model import BackboneModel
-from protdiff.structure import Backbone
+from protdiff.structure import Backbone, Motif
 from protdiff.structure.chain_layout import ChainLayout
 
 __all__ = ["Conditioner", "Scene"]
@@ -50,12 +51,16 @@ class Scene:
         ``(batch, residue)``, places along the chain; a jump is a chain break.
     chain_index
         ``(batch, residue)``, the number of each residue's chain, from 0.
+    motif
+        Where the designs hold the motif, and so all that stands in a known pose to it; None where
+        there is no motif.
     """
 
     model: BackboneModel
     residue_mask: Tensor
     residue_index: Tensor
     chain_index: Tensor
+    motif: MotifFrame | None = None
 
     @property
     def scale(self) -> float:
@@ -89,6 +94,18 @@ class Conditioner(ABC):
         ------
         InputError
             What is asked for cannot be; said before any sampling.
+        """
+
+    def check_motif(self, motif: Motif | None) -> None:  # noqa: B027
+        """Refuse the motif that a design is to hold, or that there is none.
+
+        A condition that says where a design stands, how long it is or which chains it has goes
+        with a motif, which says so too, only where it has this method and the two agree.
+
+        Raises
+        ------
+        InputError
+            The two cannot be, said before any sampling.
         """
 
     def make_term(self, scene: Scene) -> LikelihoodTerm | None:

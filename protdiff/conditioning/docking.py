@@ -44,7 +44,7 @@ class Pose:
     rotation
         R, ``(batch, 3, 3)``, proper.
     origin
-        ``(3,)``, the point of the structure about which it turns.
+        ``(3,)``, the point of the structure about which it turns, or ``(batch, 1, 3)``.
     place
         ``(batch, 3)``, where that point is in the design's frame.
     """

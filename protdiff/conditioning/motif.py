@@ -36,7 +36,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,6 +46,7 @@ from torch import Tensor
 from protdiff.conditioning.compose import Conditions
 from protdiff.conditioning.conditioner import Scene
 from protdiff.conditioning.excluded_volume import ExcludedVolume
+from protdiff.conditioning.motif_frame import MotifFrame
 from protdiff.conditioning.posed_motif import PosedMotif
 from protdiff.diffusion import Denoiser
 from protdiff.diffusion.guidance import (
@@ -232,13 +233,15 @@ def make_motif_conditions(
     count = residue_mask.shape[1]
     group = torch.zeros(len(motifs), count, dtype=torch.int64)
     positions = torch.zeros(len(motifs), count, 3, 3)
+    origin = torch.zeros(len(motifs), 1, 3, dtype=torch.float64)
     residue_index = torch.arange(count).repeat(len(motifs), 1)
     for row, motif in enumerate(motifs):
         places = torch.from_numpy(np.asarray(motif.motif_positions))
         group[row, places] = torch.from_numpy(np.asarray(motif.groups))
         given = torch.from_numpy(np.asarray(motif.source.coordinates[:, :3], dtype=np.float32))
         # Far from the origin, single precision would be lost on the distance to it.
-        positions[row, places] = given - given.mean(dim=(0, 1))
+        centre = given.mean(dim=(0, 1))
+        positions[row, places], origin[row, 0] = given - centre, centre.double()
         residue_index[row, : motif.length] = torch.from_numpy(np.asarray(motif.residue_index))
     group = group.to(model.device)
     mask = group > 0
@@ -264,6 +267,8 @@ def make_motif_conditions(
     if conditions is None:
         index = residue_index.to(model.device)
         conditions = Conditions(Scene(model, residue_mask, index, torch.zeros_like(index)))
+    frame = MotifFrame(posed, origin.to(model.device), model.scale)
+    conditions = replace(conditions, scene=replace(conditions.scene, motif=frame))
     coordinates = 9.0 * max(len(motif.source) for motif in motifs)
     low, high = _WORTHWHILE if method == "amortized-guidance" else (0.0, math.inf)
     term = MotifTerm(posed).within(max(low, free_below) / model.scale, high / model.scale)

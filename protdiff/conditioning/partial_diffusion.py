@@ -8,7 +8,8 @@ With a run of n steps, :math:`t_0 > t_1 > \dots > t_n`, and a noise level :math:
 
 with :math:`x_0` the structure, centred. With :math:`\lambda = 1` all steps are left, and of the
 structure hardly anything. What :math:`\lambda` means in Å depends on the time grid; the manifest
-says how far each design came from where it started, ``rmsd_to_start``.
+says how far each design came from where it started, ``rmsd_to_start``. A motif that the designs
+hold is written in by its own projection, whatever the structure has in its place.
 
 References
 ----------
@@ -31,7 +32,7 @@ from protdiff.conditioning.conditioner import Conditioner, Scene
 from protdiff.diffusion import SDE, Noise
 from protdiff.errors import InputError
 from protdiff.model import DIFFUSED_ATOMS
-from protdiff.structure import Backbone, read_backbone, superimpose
+from protdiff.structure import Backbone, Motif, read_backbone, superimpose
 from protdiff.structure.chain_layout import ChainLayout
 
 __all__ = ["PartialDiffusion"]
@@ -81,6 +82,29 @@ class PartialDiffusion(Conditioner):
             raise InputError(
                 f"{self.start.name}, where the designs start, has {self.length} residues, and "
                 f"designs of {length} are asked for; leave the length to it"
+            )
+
+    def check_motif(self, motif: Motif | None) -> None:
+        """Refuse the layout of a motif that has another length or other breaks."""
+        if motif is None:
+            return
+        if motif.length != self.length:
+            raise InputError(
+                f"{self.start.name}, where the designs start, has {self.length} residues, and the "
+                f"layout {motif.layout} has {motif.length}; give the layout of the structure"
+            )
+        broken = [np.diff(one.residue_index) != 1 for one in (self.start, motif)]
+        differing = np.flatnonzero(broken[0] != broken[1])
+        if len(differing):
+            place = int(differing[0])
+            has, lacks = (
+                (self.start.name, "the layout")
+                if broken[0][place]
+                else ("the layout", self.start.name)
+            )
+            raise InputError(
+                f"{has} has a chain break after residue {place + 1} and {lacks} has none there; "
+                "give a structure and a layout of the same chains, without gaps"
             )
 
     def lay_out(self, chains: ChainLayout) -> ChainLayout:

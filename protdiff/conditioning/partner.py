@@ -13,6 +13,9 @@ over the alpha carbons y_j of the partner, of which the hot spots are y_h, and :
 the mean at the size of a sample (:mod:`~protdiff.conditioning.mean_size`). At the best pose the
 pose has no first-order share in the gradient, so it is held still there.
 
+Beside a motif nothing is docked: motif and partner come from one complex, and where a design has
+the one it has the other (:mod:`~protdiff.conditioning.held_partner`).
+
 :meth:`Partner.place` docks a finished design in the same way, and returns it in the frame of the
 partner.
 
@@ -33,17 +36,22 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from protdiff.conditioning.accessible_surface import AccessibleSurface
 from protdiff.conditioning.conditioner import Conditioner, Scene
 from protdiff.conditioning.docking import Docking
+from protdiff.conditioning.held_partner import HeldPartnerTerm
 from protdiff.conditioning.mean_size import LARGEST_NOISE, LOCAL_SHARE, restore_size
+from protdiff.conditioning.motif_frame import MotifFrame
 from protdiff.diffusion.guidance import Estimate, LikelihoodTerm
 from protdiff.errors import InputError
-from protdiff.structure import Backbone
+from protdiff.structure import Backbone, Motif
 from protdiff.structure.selection import parse_selection, select_residues
 
 __all__ = ["Partner", "PartnerTerm"]
 
 _CA = 1
+_FURTHEST = 900.0  # Å; a frame further from the origin leaves no room in a structure file
+_NEAREST_MOTIF = 3.0  # Å between alpha carbons; what is nearer is in one place
 _PROBES = 400  # directions in which room is looked for beside a hot spot
 
 
@@ -56,6 +64,7 @@ class Partner(Conditioner):
         The partner, which stays as it is.
     hotspots
         Its residues that the design is to touch, by the author's names: ``"A45,A48"``, or a list.
+        Beside a motif there need be none: the motif says where the partner is.
     distance
         The most, in Å, between the alpha carbon of a hot spot and the nearest one of the design.
     clearance
@@ -74,7 +83,7 @@ class Partner(Conditioner):
     def __init__(
         self,
         structure: Backbone,
-        hotspots: str | Sequence[str],
+        hotspots: str | Sequence[str] | None = None,
         *,
         distance: float = 8.0,
         clearance: float = 5.5,
@@ -87,7 +96,8 @@ class Partner(Conditioner):
                 "20 Å, and a tolerance above 0"
             )
         self.structure = structure
-        self.hot = select_residues(structure, parse_selection(hotspots))
+        named = [] if hotspots is None else parse_selection(hotspots)
+        self.hot = select_residues(structure, named)
         self.distance = distance
         self.clearance = clearance
         self.tolerance = tolerance
@@ -105,13 +115,57 @@ class Partner(Conditioner):
             "tolerance": self.tolerance,
         }
 
+    def check_motif(self, motif: Motif | None) -> None:
+        """Refuse a motif in the partner's own place, and a partner that nothing holds."""
+        if motif is None:
+            if not len(self.hot):
+                raise InputError(
+                    f"a target and its hot spots go together where there is no motif; name the "
+                    f"residues of {self.structure.name} that designs are to touch, such as A45,A48"
+                )
+            return
+        carrying = np.flatnonzero(motif.groups == 1)
+        given = motif.source.coordinates[carrying, _CA].astype(float)
+        if np.abs(given).max() > _FURTHEST:
+            raise InputError(
+                f"the motif stands more than {_FURTHEST:g} Å from the origin, where designs are "
+                "not written in its frame; move motif and target, together, nearer to it"
+            )
+        others = self.structure.coordinates[:, _CA].astype(float)
+        apart = np.linalg.norm(given[:, None] - others, axis=-1)
+        one, other = np.unravel_index(int(apart.argmin()), apart.shape)
+        if apart[one, other] < _NEAREST_MOTIF:
+            raise InputError(
+                f"motif residue {motif.source.label(int(carrying[one]))} and residue "
+                f"{self.structure.label(int(other))} of the target {self.structure.name} stand in "
+                f"one place, {apart[one, other]:.1f} Å apart; give both from one complex, and of "
+                "the target only the chains that the design is to bind, as FILE:A"
+            )
+
     def make_term(self, scene: Scene) -> LikelihoodTerm:
-        """Return the likelihood of the partner, whose pose is free."""
+        """Return the likelihood of the partner, of free pose or held by the motif."""
         # Sampling runs in inference mode, whose tensors cannot take part in a gradient.
         with torch.inference_mode(False):
             docking = self._make_docking(scene.residue_mask.device)
-        term = PartnerTerm(scene.residue_mask, docking, scene.scale, self.tolerance)
+            term = (
+                PartnerTerm(scene.residue_mask, docking, scene.scale, self.tolerance)
+                if scene.motif is None
+                else self._hold(docking, scene.residue_mask, scene.motif)
+            )
         return term.within(0.0, LARGEST_NOISE)
+
+    def _hold(self, docking: Docking, residue_mask: Tensor, frame: MotifFrame) -> LikelihoodTerm:
+        centre = docking.points.mean(dim=0)
+        points = docking.points - centre
+        return HeldPartnerTerm(
+            residue_mask,
+            frame,
+            AccessibleSurface(points, docking.clearance),
+            points[docking.hot],
+            centre,
+            docking.distance,
+            self.tolerance,
+        )
 
     def measure(self, backbone: Backbone) -> dict[str, Any]:
         """Return the share of hot spots that a placed design touches, and the least gap in Å.
@@ -122,9 +176,11 @@ class Partner(Conditioner):
             return {"hotspots_touched": None, "partner_gap": None}
         atoms = backbone.coordinates.reshape(-1, 1, 3).astype(float)
         others = self.structure.coordinates.reshape(-1, 3).astype(float)
+        gap = {"partner_gap": round(float(np.linalg.norm(atoms - others, axis=-1).min()), 2)}
+        if not len(self.hot):
+            return gap
         touched = self.measure_contacts(backbone.coordinates).mean()
-        gap = np.linalg.norm(atoms - others, axis=-1).min()
-        return {"hotspots_touched": round(float(touched), 3), "partner_gap": round(float(gap), 2)}
+        return {"hotspots_touched": round(float(touched), 3), **gap}
 
     def place(self, coordinates: ArrayLike) -> NDArray[np.float32]:
         """Return a design in the frame of the partner, docked to it.

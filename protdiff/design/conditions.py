@@ -55,8 +55,8 @@ class ConditionOptions:
     shape
         The file of points that the design is to fill.
     target, hotspots
-        The file of a structure that the design is to bind, and its residues to be touched,
-        ``"A45,A48"``.
+        The file of a structure that the design is to bind, or ``"FILE:A,B"`` for some of its
+        chains, and its residues to be touched, ``"A45,A48"``; without a motif the two go together.
     potential
         Places of functions of coordinates in Å, ``"module:function"``.
     conditioner
@@ -96,7 +96,7 @@ class ConditionOptions:
             from protdiff.structure.contact import parse_contacts
 
             parse_contacts(self.contacts)
-        if (self.target is None) != (self.hotspots is None):
+        if self.hotspots is not None and self.target is None:
             raise InputError(
                 "a target and its hot spots go together; give the structure and the residues that "
                 "designs are to touch, such as A45,A48"
@@ -116,9 +116,9 @@ class ConditionOptions:
     @cached_property
     def target_backbone(self) -> Backbone | None:
         """The structure to bind, read when it is first asked for."""
-        from protdiff.structure import read_backbone
+        from protdiff.structure.part import read_chains
 
-        return None if self.target is None else read_backbone(self.target)
+        return None if self.target is None else read_chains(self.target)
 
     def read_files(self) -> None:
         """Read the structures that are named, so that what is wrong with them shows early."""
@@ -155,7 +155,7 @@ class ConditionOptions:
             made.append(Contacts(self.contacts))
         if self.shape is not None:
             made.append(Shape(self.shape))
-        if self.target_backbone is not None and self.hotspots is not None:
+        if self.target_backbone is not None:
             made.append(Partner(self.target_backbone, self.hotspots))
         made += [UserPotential(place) for place in self.potential]
         made += [find_object("conditioner", place, Conditioner) for place in self.conditioner]
@@ -182,6 +182,8 @@ def lay_out_chains(length: int, conditioners: Sequence[Conditioner]) -> ChainLay
 def refuse_designs_without_motif(conditioners: Sequence[Conditioner]) -> None:
     """Refuse conditioners that lay chains out or place designs, where a motif does.
 
+    Those that look at the motif themselves are not meant.
+
     Raises
     ------
     InputError
@@ -190,6 +192,8 @@ def refuse_designs_without_motif(conditioners: Sequence[Conditioner]) -> None:
     from protdiff.conditioning.conditioner import Conditioner
 
     for one in conditioners:
+        if type(one).check_motif is not Conditioner.check_motif:
+            continue
         places = type(one).place is not Conditioner.place
         if places or one.length is not None or len(lay_out_chains(1, [one])) != 1:
             raise InputError(

@@ -63,6 +63,8 @@ class Generation:
 
     def __post_init__(self) -> None:
         self.secondary_structure  # noqa: B018 - asked for twice, it is refused
+        for one in self.conditioners:
+            one.check_motif(None)
         for length in {*self.chain_length_range}:  # states that do not fit show here
             self._draw(length, make_layout_generator(self.seed, 0))
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from protdiff.conditioning.compose import Conditions
 from protdiff.conditioning.conditioner import Conditioner
 from protdiff.design.batching import get_padding, make_scene
+from protdiff.design.beside_motif import check_beside_motif
 from protdiff.design.conditions import (
     choose_secondary_structure,
     describe_conditioners,
@@ -124,7 +125,9 @@ class Scaffolding:
         check_motif_choices(self.method, self.hold, self.settings, rest)
         check_method(self.method, self.settings, self.particles)
         object.__setattr__(self, "contig", find_motif(self.contig, self.source, self.groups))
-        self.plan(0)  # what is wrong with the length or the motif shows here, before any sampling
+        # What is wrong with the length or the motif shows here, before any sampling.
+        first = self.plan(0).motif
+        check_beside_motif(self.conditioners, self.contig, first, self.total_length)
 
     @property
     def symmetry(self) -> PointGroup | None:

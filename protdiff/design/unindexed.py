@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from protdiff.conditioning.compose import Conditions
 from protdiff.conditioning.conditioner import Conditioner
+from protdiff.design.beside_motif import refuse_beside_unindexed
 from protdiff.design.conditions import (
     choose_secondary_structure,
     describe_conditioners,
@@ -95,6 +96,7 @@ class UnindexedScaffolding:
                 "several; give the places by a contig, or leave the symmetry out"
             )
         check_motif_choices(self.method, self.hold, self.settings, self.conditioners)
+        refuse_beside_unindexed(self.conditioners)
         if self.method in ("repaint", "twisted-smc"):
             raise InputError(
                 f"{self.method} samples for a motif of known places, and those of an unindexed one "

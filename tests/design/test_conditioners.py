@@ -6,7 +6,6 @@ import torch
 
 from protdiff.conditioning import (
     Conditioner,
-    PartialDiffusion,
     SecondaryStructure,
     Symmetry,
     UserPotential,
@@ -125,9 +124,16 @@ def test_every_possible_length_is_checked_before_anything_is_made(designer, sour
     assert not (tmp_path / "out").exists()
 
 
+class Placing(Refusing):
+    """Places designs."""
+
+    def place(self, coordinates):
+        return coordinates + 1.0
+
+
 def test_what_the_contig_says_nothing_else_may(source):
     with pytest.raises(InputError, match="which chains there are"):
-        Scaffolding(source, parse_contig("10/A5-14/20"), conditioners=(PartialDiffusion(source),))
+        Scaffolding(source, parse_contig("10/A5-14/20"), conditioners=(Placing(0),))
 
 
 def test_chain_breaks_of_a_contig_are_seen(designer, source):

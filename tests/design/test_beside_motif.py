@@ -1,0 +1,179 @@
+"""Scaffolds beside a target, and from a structure: what comes, and what is refused before."""
+
+import numpy as np
+import pytest
+
+from protdiff.conditioning import PartialDiffusion, Partner, UserPotential
+from protdiff.design import SamplingSettings, Scaffolding
+from protdiff.design.unindexed import UnindexedScaffolding
+from protdiff.errors import InputError
+from protdiff.structure import Backbone, build_backbone, parse_contig, superimpose
+
+FAST = {"steps": 6, "step_scale": 1.0}
+CONTIG = "12/B3-12/18"
+
+
+@pytest.fixture(scope="module")
+def source():
+    """Two helices of 20 residues, A and B, 10 Å apart and far from the origin."""
+    helix = build_backbone(np.full(20, -60.0), -45.0)
+    helix = helix - helix.mean(axis=(0, 1))
+    helix = helix @ np.linalg.svd(helix[:, 1])[2].T
+    return Backbone.from_coordinates(
+        np.concatenate([helix, helix + np.array([0.0, 0.0, 10.0])]) + 200.0,
+        chain_id=np.repeat(["A", "B"], 20),
+        residue_number=np.tile(np.arange(1, 21), 2),
+        residue_index=np.r_[0:20, 300:320],
+        name="pair",
+    )
+
+
+@pytest.fixture(scope="module")
+def partner(source):
+    return Partner(source.select_chain("A"), "A5,A12")
+
+
+@pytest.fixture(scope="module")
+def start(source):
+    """A helix that holds the motif, bent elsewhere."""
+    torsions = np.full((2, 40), -60.0)
+    torsions[1] = -45.0
+    torsions[:, [10, 26]] = -90.0, 120.0
+    bent = build_backbone(*torsions)
+    given = source.select_chain("B").coordinates[2:12]
+    moved = superimpose(bent[12:22, :3], given[:, :3]).apply(bent)
+    moved[12:22] = given
+    return Backbone.from_coordinates(moved, name="start")
+
+
+def scaffold(source, *conditioners, contig=CONTIG, total_length=None, **options):
+    settings = SamplingSettings(**{**FAST, **options.pop("settings", {})})
+    return Scaffolding(
+        source,
+        parse_contig(contig),
+        0,
+        settings,
+        total_length=total_length,
+        conditioners=conditioners,
+        **options,
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "sampler"),
+    [
+        ("amortized-guidance", "sde-dpm++2m"),
+        ("amortized", "heun"),
+        ("replacement", "euler-maruyama"),
+        ("repaint", "sde-dpm++2m"),
+        ("twisted-smc", "sde-dpm++2m"),
+    ],
+)
+def test_designs_stand_in_the_complex(designer, source, partner, method, sampler):
+    options = {"method": method, "particles": 2} if method == "twisted-smc" else {"method": method}
+    task = scaffold(source, partner, settings={"sampler": sampler}, **options)
+    given = source.select_chain("B").coordinates[2:12, :3]
+    target = partner.structure.coordinates.reshape(-1, 3)
+    for design in designer.make(task, range(2)):
+        found = design.backbone.coordinates
+        assert np.abs(found[12:22, :3] - given).max() < 0.02
+        gap = np.linalg.norm(found.reshape(-1, 1, 3) - target, axis=-1).min()
+        assert design.extra["partner_gap"] == pytest.approx(gap, abs=0.01)
+        assert 0 <= design.extra["hotspots_touched"] <= 1
+
+
+def test_the_target_matters_and_its_pose_alone_does_not(designer, source):
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    turn *= np.sign(np.linalg.det(turn))
+
+    def make(complex_, *conditioners):
+        settings = {"steps": 10, "excluded_volume": False}
+        return next(designer.make(scaffold(complex_, *conditioners, settings=settings), [0]))
+
+    moved = source.with_coordinates(((source.coordinates - 200) @ turn.T).astype(np.float32))
+    free = make(source)
+    first, second = (make(one, Partner(one.select_chain("A"))) for one in (source, moved))
+    assert "hotspots_touched" not in first.extra
+    back = (second.backbone.coordinates @ turn + 200) - first.backbone.coordinates
+    assert np.abs(back).max() < 0.5  # float32, through ten steps
+    assert np.abs(free.backbone.coordinates - first.backbone.coordinates).max() > 1.0
+
+
+def test_with_others_at_once(designer, source, partner):
+    def far(x):
+        return -(x[:, 0, 1] - x[:, -1, 1]).norm(dim=-1) / 10
+
+    contig, options = "8-12/B3-12/10-20", {"groups": None, "total_length": 35}
+    for sampler in ("sde-dpm++2m", "heun"):
+        task = scaffold(
+            source,
+            partner,
+            UserPotential(far),
+            contig=contig,
+            settings={"sampler": sampler},
+            **options,
+        )
+        for design in designer.make(task, range(2)):
+            assert design.extra["motif_rmsd"] < 0.01
+            assert np.isfinite(design.backbone.coordinates).all()
+
+
+@pytest.mark.parametrize("method", ["amortized-guidance", "repaint", "twisted-smc"])
+def test_without_noise_the_structure_comes_back_with_its_motif(designer, source, start, method):
+    settings = {"steps": 60, "excluded_volume": False}
+    task = scaffold(source, PartialDiffusion(start, 1e-6), settings=settings, method=method)
+    design = next(designer.make(task, [0]))
+    assert design.extra["motif_rmsd"] < 0.01
+    assert design.extra["rmsd_to_start"] < 0.5  # residues beside the motif are relaxed
+    given = source.select_chain("B").coordinates[2:12, :3]
+    assert np.abs(design.backbone.coordinates[12:22, :3] - given).max() < 0.02
+
+
+def test_a_motif_that_the_structure_lacks_is_written_in(designer, source):
+    straight = Backbone.from_coordinates(build_backbone(np.full(40, -120.0), 130.0), name="strand")
+    task = scaffold(source, PartialDiffusion(straight, 0.3))
+    design = next(designer.make(task, [0]))
+    assert design.extra["motif_rmsd"] < 0.01
+
+
+def test_more_noise_leads_further_from_the_start(designer, source, start):
+    found = []
+    for noise in (0.1, 0.5, 1.0):
+        task = scaffold(source, PartialDiffusion(start, noise), settings={"steps": 10})
+        found.append(next(designer.make(task, [0])).extra["rmsd_to_start"])
+    assert found == sorted(found)
+
+
+def test_a_target_and_a_start_at_once(designer, source, partner, start):
+    task = scaffold(source, partner, PartialDiffusion(start, 0.3))
+    (design,) = designer.make(task, [0])
+    assert design.extra["motif_rmsd"] < 0.01
+    assert {"partner_gap", "rmsd_to_start"} <= set(design.extra)
+
+
+@pytest.mark.parametrize(
+    ("contig", "total_length", "message"),
+    [
+        ("12/B3-12/17", None, "start, where the designs start, has 40 residues, .* has 39"),
+        ("12-12/B3-12/10-20", None, "of 40 residues in one layout, .* several, of 32 to 42"),
+        ("10-20/B3-12/10-20", 40, "allows several, of 40; write one down, such as"),
+        ("12/B3-12/0 18", None, "the layout has a chain break after residue 22 and start has none"),
+    ],
+)
+def test_layouts_that_a_start_does_not_have_are_refused(
+    source, start, contig, total_length, message
+):
+    with pytest.raises(InputError, match=message):
+        scaffold(source, PartialDiffusion(start), contig=contig, total_length=total_length)
+    scaffold(source, PartialDiffusion(start), contig="12-22/B3-12/18-20", total_length=40)
+
+
+def test_a_target_in_the_place_of_the_motif_is_refused(source):
+    with pytest.raises(InputError, match="stand in one place"):
+        scaffold(source, Partner(source))
+
+
+def test_unindexed_motifs_go_with_neither(source, partner, start):
+    for one in (partner, PartialDiffusion(start)):
+        with pytest.raises(InputError, match="give a contig"):
+            UnindexedScaffolding(source, parse_contig("B3-12"), 40, conditioners=(one,))
