@@ -119,7 +119,8 @@ class _Energy:
         self.first, self.second = torch.cat(first), torch.cat(second)
         self.native, self.width, self.force = torch.cat(values).unbind(dim=1)
         limits = start.new_tensor(CLOSEST_APPROACH).repeat(len(start), len(start)) + _MARGIN
-        atoms = _with_oxygen(start)
+        self.residue_index = residue_index
+        atoms = _with_oxygen(start, residue_index)
         apart = (residue_index[:, None] - residue_index).abs() >= _NEAREST
         apart &= ~(motif_mask[:, None] & motif_mask)
         apart = apart.repeat_interleave(4, 0).repeat_interleave(4, 1).triu()
@@ -128,7 +129,7 @@ class _Energy:
         self.limit = limits[self.one, self.other]
 
     def __call__(self, positions: Tensor) -> Tensor:
-        flat, atoms = positions.flatten(0, 1), _with_oxygen(positions)
+        flat, atoms = positions.flatten(0, 1), _with_oxygen(positions, self.residue_index)
         distance = (flat[self.first] - flat[self.second]).norm(dim=-1)
         strain = ((distance - self.native).abs() - self.width).clamp(min=0)
         apart = (atoms[self.one] - atoms[self.other]).square().sum(-1).clamp(min=1e-6).sqrt()
@@ -137,7 +138,7 @@ class _Energy:
         return energy + _OVERLAP * overlap.square().sum()
 
 
-def _with_oxygen(positions: Tensor) -> Tensor:
+def _with_oxygen(positions: Tensor, residue_index: Tensor) -> Tensor:
     """Return N, CA, C and O of all residues, ``(4 residue, 3)``."""
-    oxygen = place_carbonyl_oxygen(positions[None])[0]
+    oxygen = place_carbonyl_oxygen(positions[None], residue_index[None])[0]
     return torch.cat([positions, oxygen[:, None]], dim=1).flatten(0, 1)
