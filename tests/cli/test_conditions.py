@@ -1,13 +1,14 @@
 """Conditions on the command line: options become conditioners, and mistakes one line."""
 
 import json
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from protdiff.structure import read_backbone, superimpose
+from protdiff.structure import Backbone, read_backbone, superimpose, write_backbone
 
 MODULE = """
 from protdiff.conditioning import Conditioner
@@ -214,3 +215,65 @@ def test_a_partner_needs_its_hot_spots_and_no_motif(generate, run, helix_file, t
     result = generate("--length", 40, "--target", helix_file, "--hotspots", "B5")
     assert result.exit_code == 2
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def scaffold(run, tiny_weights, pair_file, tmp_path):
+    """Return a function that scaffolds B5-14 of two helices into ``tmp_path/s``."""
+    common = ("--weights", tiny_weights, "--steps", 3, "--step-scale", 1, "--num", 1)
+    return lambda *more: run("scaffold", pair_file, *common, "--out", tmp_path / "s", *more)
+
+
+@pytest.fixture
+def pair_file(helix_file, tmp_path):
+    """Return a PDB file of two helices of 40 residues, A and B, 10 Å apart."""
+    helix = read_backbone(helix_file).coordinates
+    across = np.linalg.svd(helix[:, 1] - helix[:, 1].mean(axis=0))[2][2]
+    pair = np.concatenate([helix, helix + 10.0 * across])
+    chains = np.repeat(["A", "B"], 40)
+    write_backbone(tmp_path / "pair.pdb", Backbone.from_coordinates(pair, chain_id=chains))
+    return tmp_path / "pair.pdb"
+
+
+def test_scaffolds_beside_a_target_and_from_a_structure(scaffold, pair_file, helix_file, tmp_path):
+    # With --from the contig has one layout, and the hot spots are the target's.
+    options = ("--contig", "10/B45-54/20", "--target", f"{pair_file}:A", "--hotspots", "A5")
+    result = scaffold(*options, "--from", helix_file, "--noise", 0.3)
+    assert result.exit_code == 0, result.output
+    settings = json.loads((tmp_path / "s" / "run.json").read_text())
+    assert [one["kind"] for one in settings["conditioners"]] == ["partial diffusion", "partner"]
+    line = json.loads((tmp_path / "s" / "manifest.jsonl").read_text())
+    assert line["motif_rmsd"] < 0.01
+    # Motif and target stand where they stood, so that the files load as the complex.
+    design = read_backbone(tmp_path / "s" / "design_0000.pdb").coordinates
+    complex_ = read_backbone(pair_file)
+    assert np.abs(design[10:20, :3] - complex_.coordinates[44:54, :3]).max() < 0.02
+    others = complex_.coordinates[:40].reshape(-1, 3)
+    gap = np.linalg.norm(design.reshape(-1, 1, 3) - others, axis=-1).min()
+    assert line["partner_gap"] == pytest.approx(gap, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--contig", "10/B45-54/20", "--target", "PAIR"), "stand in one place"),
+        (("--contig", "10/B45-54/20", "--target", "PAIR:C"), "has no chain C"),
+        (("--contig", "10/B45-54/20", "--hotspots", "A5"), "go together"),
+        (("--contig", "10/B45-54/20", "--noise", "0.3"), "there is none"),
+        (("--contig", "10/B45-54/30", "--from", "HELIX"), "has 40 residues, .* has 50"),
+        (("--contig", "10-15/B45-54/20", "--from", "HELIX"), "allows several, of 40 to 45"),
+        (("--unindexed", "B45-54", "--length", "40", "--target", "PAIR:A"), "give a contig"),
+    ],
+)
+@pytest.mark.parametrize("dry", [True, False])
+def test_mistakes_beside_a_motif_are_one_line(
+    scaffold, pair_file, helix_file, tmp_path, options, message, dry
+):
+    files = {"PAIR": str(pair_file), "HELIX": str(helix_file)}
+    filled = [re.sub("PAIR|HELIX", lambda found: files[found[0]], option) for option in options]
+    result = scaffold(*filled, *["--dry-run"] * dry)
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("protdiff: error: ")
+    assert re.search(message, line)
+    assert not (tmp_path / "s").exists()
