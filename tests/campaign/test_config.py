@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pytest
 
 from protdiff.campaign import Campaign, DesignFilter, load_campaign
@@ -7,6 +8,7 @@ from protdiff.campaign.tasks import make_task
 from protdiff.design.filter import NUMBERS
 from protdiff.design.settings import SamplingSettings
 from protdiff.errors import InputError
+from protdiff.structure import Backbone, build_backbone, write_backbone
 
 JOB = {"name": "a", "num": 3, "length": 50}
 
@@ -160,3 +162,17 @@ def test_jobs_ask_for_conditions(tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             Campaign.from_dict({"job": [{"name": "a", "num": 1, "length": 40, **change}]})
+
+
+def test_a_start_may_stand_alone_or_beside_a_motif(tmp_path):
+    helix = Backbone.from_coordinates(build_backbone(np.full(40, -60.0), -45.0))
+    write_backbone(tmp_path / "helix.pdb", helix)
+    file = str(tmp_path / "helix.pdb")
+    jobs = [
+        {"name": "alone", "num": 1, "start": file},
+        {"name": "beside", "num": 1, "start": file, "motif": file, "contig": "10/A11-20/20"},
+    ]
+    alone, beside = Campaign.from_dict({"job": jobs}).jobs
+    tasks = [make_task(Campaign((job,)), job) for job in (alone, beside)]
+    assert [task.describe()["task"] for task in tasks] == ["generate", "scaffold"]
+    assert [task.plan(0).length for task in tasks] == [40, 40]
