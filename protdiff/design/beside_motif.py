@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from protdiff.conditioning.conditioner import Conditioner
 from protdiff.errors import InputError
 from protdiff.structure import Contig, Motif
-from protdiff.structure.lengths import LengthRange, parse_length
+from protdiff.structure.lengths import LengthRange
 
 __all__ = ["check_beside_motif", "refuse_beside_unindexed"]
 
@@ -42,10 +42,7 @@ def check_beside_motif(
     """
     for one in conditioners:
         if one.length is not None and contig.count_layouts(total_length) > 1:
-            shortest, longest = contig.length_span
-            if total_length is not None:
-                low, high = parse_length(total_length)
-                shortest, longest = max(shortest, low), min(longest, high)
+            shortest, longest = contig.limit_lengths(total_length)
             span = str(shortest) if shortest == longest else f"{shortest} to {longest}"
             raise InputError(
                 f"{one.describe()['kind']} is for designs of {one.length} residues in one layout, "

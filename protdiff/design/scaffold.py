@@ -142,10 +142,7 @@ class Scaffolding:
     @property
     def length_range(self) -> tuple[int, int]:
         """The shortest and the longest design that the contig and the total length allow."""
-        shortest, longest = self.contig.length_span
-        if self.total_length is not None:
-            low, high = parse_length(self.total_length)
-            shortest, longest = max(shortest, low), min(longest, high)
+        shortest, longest = self.contig.limit_lengths(self.total_length)
         return shortest * self.copies, longest * self.copies
 
     @property

@@ -336,6 +336,14 @@ class Contig:
     def _get_ranges(self) -> list[tuple[int, int]]:
         return [(s.low, s.high) for s in self.segments if isinstance(s, DesignedSegment)]
 
+    def limit_lengths(self, total_length: LengthRange | None = None) -> tuple[int, int]:
+        """Return the shortest and the longest design within ``total_length``, if one is given."""
+        shortest, longest = self.length_span
+        if total_length is None:
+            return shortest, longest
+        low, high = parse_length(total_length)
+        return max(shortest, low), min(longest, high)
+
     def count_layouts(self, total_length: LengthRange | None = None) -> int:
         """Count the layouts whose total length is as wanted, exactly.
 
