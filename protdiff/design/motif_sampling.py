@@ -29,7 +29,7 @@ diffusion models".
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +39,7 @@ from numpy.typing import NDArray
 from protdiff.conditioning.compose import Conditions
 from protdiff.conditioning.motif import MotifConditions
 from protdiff.conditioning.posed_motif import PosedMotif
-from protdiff.design.sample import prepare_sampling
+from protdiff.design.sample import prepare_sampling, sample_coordinates
 from protdiff.design.samplers import is_adaptive, make_sampler
 from protdiff.design.seeds import make_generator
 from protdiff.design.settings import DEFAULT_SAMPLER, SamplingSettings
@@ -57,10 +57,11 @@ from protdiff.errors import InputError
 if TYPE_CHECKING:
     from protdiff.conditioning.excluded_volume import ExcludedVolume
 
-__all__ = ["check_method", "sample_by_particles", "sample_by_repainting"]
+__all__ = ["Particles", "check_method", "sample_by_particles", "sample_by_repainting"]
 
 RESAMPLINGS = 2  # how often RePaint takes each step; time grows with it
 ESS_THRESHOLD = 0.5
+ALONE_BELOW = 4.0  # Å of noise under which one particle of each design goes on, projected
 
 Callback = Callable[[StepInfo], None]
 
@@ -140,40 +141,55 @@ def sample_by_repainting(
     return coordinates
 
 
+@dataclass(frozen=True, eq=False)
+class Particles:
+    """The particles of a batch of designs, as a batch of their own.
+
+    Attributes
+    ----------
+    conditions
+        What is asked of the particles of all designs, those of one design next to one another.
+    motif
+        What holds them to their motifs.
+    count
+        K of each design.
+    """
+
+    conditions: Conditions
+    motif: MotifConditions
+    count: int
+
+
 def sample_by_particles(
     conditions: Conditions,
-    motif: MotifConditions,
+    denoiser: Denoiser,
+    particles: Particles,
     indices: Sequence[int],
     seed: int,
     settings: SamplingSettings,
     *,
-    particles: int,
-    hold: bool = True,
     callback: Callback | None = None,
 ) -> tuple[NDArray[np.float32], list[dict[str, Any]]]:
     """Sample a batch by twisted sequential Monte Carlo.
 
     Every particle has its own numbers, of (seed, index, particle), and every design others for its
-    resampling; so a design is the same whatever is made beside it.
+    resampling and for the end of its way; so a design is the same whatever is made beside it.
 
     Parameters
     ----------
-    conditions
-        Of the particles of all designs, those of one design next to one another.
-    motif
-        The same.
+    conditions, denoiser
+        Of the designs, as in :func:`~protdiff.design.sample.sample_coordinates`: the denoiser is
+        one of motifs, and leads the particle that is drawn through the last of the noise.
+    particles
+        What weighs and moves the particles before.
     indices
         Of the designs.
     seed
         Of the run.
     settings
         How to sample, but for the sampler.
-    particles
-        K of each design.
-    hold
-        Write the motif into the particle that is drawn in the end.
     callback
-        Is shown the first particle of each design.
+        Is shown the first particle of each design, then the one that is drawn.
 
     Returns
     -------
@@ -187,8 +203,9 @@ def sample_by_particles(
     InputError
         A conditioner wraps the denoiser, and so is no likelihood.
     """
+    motif, count = particles.motif, particles.count
     guided = motif.denoiser
-    if conditions.wrap(guided) is not guided or not isinstance(guided, GuidedDenoiser):
+    if particles.conditions.wrap(guided) is not guided or not isinstance(guided, GuidedDenoiser):
         raise InputError(
             "twisted-smc weighs likelihoods, and one of the conditioners is none; give another "
             "method"
@@ -197,31 +214,39 @@ def sample_by_particles(
     generators = [
         make_generator(seed, index, f"particle-{particle}")
         for index in indices
-        for particle in range(particles)
+        for particle in range(count)
     ]
-    noise, start, times = prepare_sampling(conditions, guided.sde, generators, settings)
+    noise, start, times = prepare_sampling(particles.conditions, guided.sde, generators, settings)
     choices = [make_generator(seed, index, "resampling") for index in indices]
+    weighed = max(int((guided.sde.noise_ratio(times) * model.scale >= ALONE_BELOW).sum()), 1)
 
     def show(info: StepInfo) -> None:
         assert callback is not None
-        first = slice(None, None, particles)
+        first = slice(None, None, count)
         callback(replace(info, x_t=info.x_t[first], denoised=info.denoised[first]))
 
-    result = TwistedSMC(particles, ess_threshold=ESS_THRESHOLD)(
-        _ShapedKernel(guided, motif.volume, settings.step_scale, last=times[-1]),
+    result = TwistedSMC(count, ess_threshold=ESS_THRESHOLD)(
+        _ShapedKernel(guided, motif.volume, settings.step_scale),
         start,
-        times,
+        times[:weighed],
         noise=noise,
         generator=choices,
+        final_denoise=False,
         callback=callback and show,
     )
-    ended = motif.posed(result.samples) if hold else result.samples
-    drawn = replace(result, samples=ended).draw(choices)
+    coordinates = sample_coordinates(
+        conditions,
+        denoiser,
+        [make_generator(seed, index, "alone") for index in indices],
+        settings,
+        start=(result.draw(choices), times[weighed - 1 :]),
+        callback=callback,
+    )
     sizes = result.effective_sample_sizes
     reports = [
         {
             "smc": {
-                "particles": particles,
+                "particles": count,
                 "lowest_ess": round(float(sizes[:, run].min()), 3),
                 "mean_ess": round(float(sizes[:, run].mean()), 3),
                 "resamplings": int(result.resampled[:, run].sum()),
@@ -230,7 +255,6 @@ def sample_by_particles(
         }
         for run in range(len(indices))
     ]
-    coordinates: NDArray[np.float32] = model.to_angstrom(drawn).float().cpu().numpy()
     return coordinates, reports
 
 
@@ -269,20 +293,15 @@ class _ShapedKernel(GuidedDenoiser):
         guided: GuidedDenoiser,
         volume: ExcludedVolume | None,
         step_scale: float,
-        *,
-        last: torch.Tensor,
     ) -> None:
         super().__init__(guided.denoiser, guided.log_likelihood, guided.max_shift)
         self.guided = guided
         self.volume = volume
         self.step_scale = step_scale
-        self.last = last
 
     def evaluate(self, x_t: torch.Tensor, t: torch.Tensor) -> GuidedEstimate:
         """Give both means and the log-likelihood."""
         estimate = self.guided.evaluate(x_t, t)
-        if t <= self.last:  # what ends the run is the mean itself, whose bonds are sound
-            return estimate
         return replace(
             estimate,
             denoised=self._shape(estimate.denoised, x_t, t),

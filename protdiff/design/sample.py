@@ -42,6 +42,7 @@ def sample_coordinates(
     generators: Sequence[torch.Generator],
     settings: SamplingSettings,
     *,
+    start: tuple[torch.Tensor, torch.Tensor] | None = None,
     callback: Callable[[StepInfo], None] | None = None,
 ) -> NDArray[np.float32]:
     """Sample a batch.
@@ -56,6 +57,9 @@ def sample_coordinates(
         One CPU generator a design.
     settings
         How to sample.
+    start
+        A state ``(batch, residue, 3, 3)`` to go on from and the times that are left of the way;
+        from the beginning, if not given.
     callback
         Called at each step; what it is shown is in model units.
 
@@ -65,13 +69,15 @@ def sample_coordinates(
         (batch, residue, 3, 3), N, CA and C in Å. Not finite where sampling failed.
     """
     model = conditions.scene.model
-    noise, start, times = prepare_sampling(conditions, denoiser.sde, generators, settings)
+    noise, state, times = prepare_sampling(conditions, denoiser.sde, generators, settings)
+    if start is not None:
+        state, times = start
     if settings.step_scale != 1.0:
         denoiser = ScaledScore(denoiser, settings.step_scale)
         callback = callback and _show_means(callback, denoiser, len(times) - 1)
     sampled = make_sampler(settings.sampler)(
         denoiser,
-        start,
+        state,
         times,
         noise=ScaledNoise(noise, settings.temperature),
         callback=callback,

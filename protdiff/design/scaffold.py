@@ -23,6 +23,7 @@ from protdiff.design.conditions import (
 from protdiff.design.engine import Plan, sample_plans
 from protdiff.design.motif_denoiser import make_motif_denoiser, make_motif_parts
 from protdiff.design.motif_sampling import (
+    Particles,
     check_method,
     sample_by_particles,
     sample_by_repainting,
@@ -197,23 +198,26 @@ class Scaffolding:
     ) -> tuple[NDArray[np.float32], Sequence[dict[str, Any]]]:
         # To the network each particle is a design; those of one stand next to one another.
         each = [plan for plan in plans for _ in range(self.particles)]
-        conditions = Conditions(make_scene(model, each, get_padding(self)), self.conditioners)
+        of_particles, of_designs = (
+            Conditions(make_scene(model, some, get_padding(self)), self.conditioners)
+            for some in (each, plans)
+        )
+        motif = make_motif_parts(
+            model,
+            of_particles.scene.residue_mask,
+            motifs=[plan.motif for plan in each if isinstance(plan, ScaffoldPlan)],
+            method=self.method,
+            settings=self.settings,
+            wanted=[plan.secondary for plan in each],
+            conditions=of_particles,
+        )
         return sample_by_particles(
-            conditions,
-            make_motif_parts(
-                model,
-                conditions.scene.residue_mask,
-                motifs=[plan.motif for plan in each if isinstance(plan, ScaffoldPlan)],
-                method=self.method,
-                settings=self.settings,
-                wanted=[plan.secondary for plan in each],
-                conditions=conditions,
-            ),
+            of_designs,
+            self.condition(of_designs, plans),
+            Particles(of_particles, motif, self.particles),
             [plan.index for plan in plans],
             self.seed,
             self.settings,
-            particles=self.particles,
-            hold=self.hold == "hard",
             callback=callback,
         )
 

@@ -1,10 +1,13 @@
 """Methods and holds of scaffolding: their laws on a network that knows no protein."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
 from protdiff.conditioning.compose import Conditions
-from protdiff.design import SamplingSettings, Scaffolding
+from protdiff.design import SamplingSettings, Scaffolding, motif_sampling
 from protdiff.design.batching import make_scene
 from protdiff.design.loading import load
 from protdiff.design.motif_denoiser import make_motif_parts
@@ -81,8 +84,10 @@ def test_particles_are_reported_and_do_not_depend_on_the_batch(designer, source)
     assert alone.extra["smc"]["resamplings"] == both[1].extra["smc"]["resamplings"]
 
 
-def test_one_particle_is_guided_ancestral_sampling(designer, source):
-    task = make_task(source, method="twisted-smc", particles=1, hold="soft", settings=FAST)
+def test_one_particle_is_guided_ancestral_sampling(designer, source, monkeypatch):
+    monkeypatch.setattr(motif_sampling, "ALONE_BELOW", 0.0)
+    settings = replace(FAST, self_condition=False)  # one that goes on alone remembers no estimate
+    task = make_task(source, method="twisted-smc", particles=1, settings=settings)
     plans, model = [task.plan(0)], designer.model
     sampled, _ = task.sample(model, plans, lambda info: None)
     conditions = Conditions(make_scene(model, plans))
@@ -91,14 +96,32 @@ def test_one_particle_is_guided_ancestral_sampling(designer, source):
         conditions.scene.residue_mask,
         motifs=[plans[0].motif],
         method="twisted-smc",
-        settings=FAST,
+        settings=settings,
         wanted=[plans[0].secondary],
     )
     generators = [make_generator(task.seed, 0, "particle-0")]
-    noise, start, times = prepare_sampling(conditions, model.sde, generators, FAST)
-    denoiser = ScaledScore(parts.volume, FAST.step_scale)
-    expected = model.to_angstrom(ExponentialSDE()(denoiser, start, times, noise=noise))
-    assert np.abs(sampled - expected.numpy()).max() < 1e-3
+    noise, start, times = prepare_sampling(conditions, model.sde, generators, settings)
+    denoiser = ScaledScore(parts.volume, settings.step_scale)
+    mean = ExponentialSDE()(denoiser, start, times, noise=noise)
+    assert np.abs(sampled - model.to_angstrom(parts.posed(mean)).numpy()).max() < 1e-3
+
+
+def test_one_particle_goes_on_alone_under_the_projection(designer, source):
+    """The last of the noise goes by the default sampler, in which every mean holds the motif."""
+    settings = replace(FAST, steps=12)
+    task = make_task(source, method="twisted-smc", particles=3, settings=settings)
+    plans, seen = [task.plan(index) for index in range(2)], []
+    sampled, _ = task.sample(designer.model, plans, seen.append)
+    levels = designer.model.sde.noise_ratio(torch.stack([info.t for info in seen]))
+    weighed = int((levels * designer.model.scale >= motif_sampling.ALONE_BELOW).sum())
+    assert 3 < weighed < 10
+    motif = source.coordinates[4:14, :3]
+    for number, info in enumerate(seen):
+        mean = designer.model.to_angstrom(info.denoised).numpy()
+        for plan, row in zip(plans, mean, strict=True):
+            drift = superimpose(row[plan.motif.motif_positions], motif).rmsd
+            assert (drift < 1e-3) == (number >= weighed - 1)
+    assert np.array_equal(sampled, designer.model.to_angstrom(seen[-1].denoised).numpy())
 
 
 def test_repainting_takes_each_step_twice(designer, source, monkeypatch):

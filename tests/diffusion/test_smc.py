@@ -265,6 +265,23 @@ def test_runs_do_not_depend_on_one_another(kind):
     )
 
 
+def test_states_with_their_noise_on_request():
+    guided = Guided(
+        GaussianDenoiser(SDE, MEAN, COVARIANCE), LinearObservation(MATRIX, OBSERVED, NOISE_STD)
+    )
+    times = LogSNRGrid()(SDE, 10)[:6]
+
+    def sample(**options):
+        noise = GaussianNoise(torch.Generator().manual_seed(0))
+        x_T = draw_prior(SDE, noise, torch.zeros(24, 2))
+        generator = torch.Generator().manual_seed(1)
+        return TwistedSMC(8)(guided, x_T, times, noise=noise, generator=generator, **options)
+
+    means, states = sample(), sample(final_denoise=False)
+    torch.testing.assert_close(guided.evaluate(states.samples, times[-1]).guided, means.samples)
+    torch.testing.assert_close(states.log_weights, means.log_weights)
+
+
 def test_drawing_one_sample_of_a_run():
     log_weights = torch.tensor([[0.0, -math.inf, -math.inf], [-math.inf, -math.inf, 0.0]])
     empty = torch.zeros(0)

@@ -138,6 +138,7 @@ class TwistedSMC:
         *,
         noise: Noise,
         generator: Generators = None,
+        final_denoise: bool = True,
         callback: Callback | None = None,
     ) -> SMCResult:
         """Sample.
@@ -154,13 +155,15 @@ class TwistedSMC:
             Standard normal in the space of the data.
         generator
             The numbers of the resampling: one generator, or one for each run.
+        final_denoise
+            Return the guided means at the last time; otherwise the states there, with their noise.
         callback
             Is shown every step, with the guided mean.
 
         Returns
         -------
         SMCResult
-            The last guided means with their weights.
+            The last guided means, or states, with their weights.
         """
         sde, grid = guided.sde, times.detach().to("cpu", torch.float64)
         population = _Population(len(x_T), self.particles, self.ess_threshold, generator)
@@ -184,8 +187,10 @@ class TwistedSMC:
             then = guided.evaluate(x + sde.shift(s), s)
             population.weigh(log_ratio + then.log_likelihood - now.log_likelihood)
             now = then
+        x_t = x + sde.shift(grid[-1])
+        if not final_denoise:
+            return population.report(x_t)
         if callback is not None:
-            x_t = x + sde.shift(grid[-1])
             callback(StepInfo(len(grid) - 1, grid[-1], x_t, now.guided, len(grid)))
         return population.report(now.guided)
 
