@@ -19,6 +19,11 @@ proteins that hold such a motif, and the likelihood adds how exactly. (Over a ne
 nothing the likelihood of a motif of 19 residues is too narrow for particles by the handful: the
 effective sample size falls to 1, and the design holds the motif badly.)
 
+At :data:`ALONE_BELOW` one particle of each design is drawn by the weights and goes on alone, by the
+default sampler and with the projection in every estimate. A handful of particles cannot hold a
+motif to a hundredth of an Å; and writing it into the last estimate, which has bonds of its own,
+would tear the chain beside it. What the weights correct is thus the law at that level of noise.
+
 References
 ----------
 Lugmayr et al. 2022, "RePaint: inpainting using denoising diffusion probabilistic models". Wu,
