@@ -9,9 +9,10 @@ coordinates by minimising
 
 over the designed atoms: bonds and, as distances between second neighbours, bond angles and planar
 peptide links, with a flat bottom where natural proteins are; van der Waals overlaps; and a tether
-to the sample. What is sound has no force on it and stays where it was; what is a tangle cannot be
-mended by tenths of an Å, and stays too. The energy is one of distances, so it turns with the
-design.
+to the sample. At the seams, where a residue that gives way meets one that does not, the flat bottom
+is half as wide, so that angles end within their bands. What is sound has no force on it and stays
+where it was; what is a tangle cannot be mended by tenths of an Å, and stays too. The energy is one
+of distances, so it turns with the design.
 
 References
 ----------
@@ -31,7 +32,7 @@ from protdiff.conditioning.excluded_volume import CLOSEST_APPROACH, place_carbon
 __all__ = ["relax_designed"]
 
 # First and second atom (N 0, CA 1, C 2; of the next residue 3, 4, 5), native distance, half width
-# of the flat bottom (Å), force constant. Angles are within about 4°, at seams as elsewhere.
+# of the flat bottom (Å), force constant. Angles are within about 4°.
 _RESTRAINTS = (
     (0, 1, 1.460, 0.02, 100.0),
     (1, 2, 1.524, 0.02, 100.0),
@@ -41,9 +42,10 @@ _RESTRAINTS = (
     (2, 4, 2.440, 0.05, 50.0),
     (1, 4, 3.807, 0.08, 50.0),
 )
+_AT_SEAMS = 0.5  # of the width: there neighbours pull too, and angles are to end within their bands
 _SHORTEST_TRANS = 3.4  # Å from CA to CA; a cis link is left alone
 _OVERLAP, _TETHER = 50.0, 0.05  # force constants
-_TANGLED = 3.0  # energy per residue from which on nothing is mended
+_FURTHEST = 0.5  # Å RMSD: what takes more is a tangle, and stays as it is
 _MARGIN = 0.05  # Å beyond the closest approach
 _REACH = 1.5  # Å beyond which a pair is not going to overlap
 _NEAREST = 3  # residues nearer along the chain are held together by their bonds
@@ -72,14 +74,14 @@ def relax_designed(
     Returns
     -------
     numpy.ndarray
-        ``(residue, 3, 3)``.
+        ``(residue, 3, 3)``; as given where more than half an Å (RMSD) would have to be moved.
     """
     given = torch.from_numpy(np.asarray(coordinates, np.float64))
     centre = given.mean(dim=(0, 1))
     start = given - centre
     energy = _Energy(start, torch.from_numpy(motif_mask), torch.from_numpy(residue_index))
     free = torch.from_numpy(~motif_mask)
-    if not bool(free.any()) or float(energy(start)) > _TANGLED * len(start):
+    if not bool(free.any()):
         return np.asarray(coordinates, np.float32)
     with torch.inference_mode(False), torch.enable_grad():
         moves = torch.zeros_like(start[free]).requires_grad_()
@@ -94,7 +96,8 @@ def relax_designed(
 
         optimizer.step(evaluate)
     relaxed = given.clone()
-    relaxed[free] += moves.detach()
+    if float(moves.detach().square().sum() / (3 * len(given))) ** 0.5 < _FURTHEST:
+        relaxed[free] += moves.detach()
     result: NDArray[np.float32] = relaxed.numpy().astype(np.float32)
     return result
 
@@ -106,6 +109,10 @@ class _Energy:
         place = torch.arange(len(start))
         linked = torch.cat([residue_index.diff() == 1, torch.zeros(1, dtype=torch.bool)])
         flat = start.flatten(0, 1)
+        seam = torch.zeros(len(start), dtype=torch.bool)
+        joined = linked[:-1] & (motif_mask[1:] != motif_mask[:-1])
+        seam[:-1] |= joined
+        seam[1:] |= joined
         first, second, values = [], [], []
         for one, other, *numbers in _RESTRAINTS:
             residue = place if other < 3 else place[linked]
@@ -115,7 +122,9 @@ class _Energy:
                 keep &= (flat[near] - flat[far]).norm(dim=-1) > _SHORTEST_TRANS
             first.append(near[keep])
             second.append(far[keep])
-            values.append(start.new_tensor(numbers).expand(int(keep.sum()), -1))
+            value = start.new_tensor(numbers).repeat(int(keep.sum()), 1)
+            value[(seam[near // 3] & seam[far // 3])[keep], 1] *= _AT_SEAMS
+            values.append(value)
         self.first, self.second = torch.cat(first), torch.cat(second)
         self.native, self.width, self.force = torch.cat(values).unbind(dim=1)
         limits = start.new_tensor(CLOSEST_APPROACH).repeat(len(start), len(start)) + _MARGIN
