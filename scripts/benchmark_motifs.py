@@ -49,7 +49,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from protdiff.conditioning import condition_on_motifs
+from protdiff.conditioning import make_motif_conditions
 from protdiff.design import Designer, load, read_designs
 from protdiff.design.generate import Generation
 from protdiff.design.run import run_designs
@@ -446,7 +446,9 @@ def measure_native(
         return float(np.sqrt(np.mean(squares)))
 
     index = torch.from_numpy(np.asarray(native.residue_index))[None]
-    told = condition_on_motifs(model, mask, [motif] * NATIVE_DRAWS, excluded_volume=False)
+    told = make_motif_conditions(
+        model, mask, [motif] * NATIVE_DRAWS, excluded_volume=False
+    ).project()
     free = model.denoiser(mask, residue_index=index)
     return measure(told(x_t, t)), measure(free(x_t, t))
 
