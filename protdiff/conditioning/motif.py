@@ -56,25 +56,13 @@ from protdiff.diffusion.guidance import (
 )
 from protdiff.errors import InputError
 from protdiff.model import BackboneModel, MotifInput, SecondaryStructureInput
+from protdiff.motif_methods import METHODS
 
 if TYPE_CHECKING:
     from protdiff.structure import Motif
 
-__all__ = [
-    "METHODS",
-    "MotifConditions",
-    "MotifTerm",
-    "make_motif_conditions",
-]
+__all__ = ["MotifConditions", "MotifTerm", "make_motif_conditions"]
 
-METHODS = (
-    "amortized-guidance",
-    "guidance",
-    "amortized",
-    "replacement",
-    "repaint",
-    "twisted-smc",
-)
 _TOLD = (
     "amortized-guidance",
     "amortized",
@@ -178,8 +166,8 @@ def make_motif_conditions(
     motifs
         One for each element of the batch.
     method
-        One of :data:`METHODS`. Where it guides, an evaluation takes a backward pass through the
-        network too.
+        One of :data:`~protdiff.motif_methods.METHODS`. Where it guides, an evaluation takes a
+        backward pass through the network too.
     excluded_volume
         Keep the designed residues off each other and off the motif.
     handedness, self_condition, secondary_structure

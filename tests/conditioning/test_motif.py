@@ -5,9 +5,7 @@ import pytest
 import torch
 
 from protdiff.conditioning import MotifTerm, PosedMotif, make_motif_conditions
-from protdiff.conditioning.motif import METHODS
 from protdiff.conditioning.superposition import align_to
-from protdiff.design import samplers
 from protdiff.diffusion import (
     ExponentialSDE,
     FunctionDenoiser,
@@ -21,6 +19,7 @@ from protdiff.diffusion.guidance import Estimate, Guided, ProjectedMean
 from protdiff.diffusion.sampler import draw_prior
 from protdiff.errors import InputError
 from protdiff.model import make_residue_mask
+from protdiff.motif_methods import METHODS
 from protdiff.structure import Backbone, sample_motif, superimpose
 from protdiff.structure.geometry import build_backbone, measure_dihedral
 
@@ -48,10 +47,6 @@ def posed(tiny_model):
     motif_mask[:, 12:24] = True
     positions = torch.randn(1, 36, 3, 3, generator=torch.Generator().manual_seed(2))
     return PosedMotif(motif_mask, positions, tiny_model.subspace(mask))
-
-
-def test_method_names_agree():
-    assert METHODS == samplers.METHODS
 
 
 def test_alignment_is_kabschs():

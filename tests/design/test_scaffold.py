@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protdiff.conditioning import motif
 from protdiff.design import Generation, OutputSettings, SamplingSettings, Scaffolding, run_designs
 from protdiff.design.sample import make_denoiser
 from protdiff.design.samplers import METHODS
@@ -208,10 +207,6 @@ def test_motifs_of_several_files_are_bodies_of_their_own(designer, source, tmp_p
     places = design.backbone.motif_mask.argmax()
     shifted = np.roll(design.backbone.coordinates, 5 - places, axis=0)
     assert one.measure_rmsd(shifted) > 1.0
-
-
-def test_the_methods_are_those_of_the_conditioners():
-    assert set(METHODS) == set(motif.METHODS)
 
 
 @pytest.mark.parametrize("method", METHODS)
