@@ -10,26 +10,12 @@ from protdiff.design.sample import make_denoiser
 from protdiff.design.samplers import METHODS
 from protdiff.errors import InputError
 from protdiff.structure import (
-    Backbone,
-    build_backbone,
     parse_contig,
     read_backbone,
     superimpose,
 )
 
 FAST = SamplingSettings(steps=3, step_scale=1.0)
-
-
-@pytest.fixture(scope="module")
-def source():
-    """Return a structure of 60 residues with numbers and names of its own, A101 to A160."""
-    rng = np.random.default_rng(0)
-    return Backbone.from_coordinates(
-        build_backbone(rng.uniform(-140, -50, 60), rng.uniform(-60, 150, 60)),
-        residue_name=rng.choice(["ALA", "LEU", "TRP"], 60),
-        residue_number=np.arange(101, 161),
-        name="source",
-    )
 
 
 @pytest.fixture
