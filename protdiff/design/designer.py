@@ -28,7 +28,7 @@ from protdiff.structure import (
     parse_contig,
     read_backbone,
 )
-from protdiff.structure.contig import LengthRange
+from protdiff.structure.lengths import LengthRange
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
