@@ -17,6 +17,10 @@ class InputError(ProtdiffError, ValueError):
     exit_code = 2
 
 
+class FolderInUseError(InputError):
+    """Another process is writing to the folder."""
+
+
 class CheckpointError(InputError):
     """A checkpoint is missing, damaged, or of a version this protdiff cannot read."""
 

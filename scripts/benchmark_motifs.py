@@ -3,7 +3,6 @@
     python scripts/benchmark_motifs.py MOTIFS --out benchmark --num 100
     python scripts/benchmark_motifs.py MOTIFS --num 4 --problems 5TPN 1YCR --method guidance
     python scripts/benchmark_motifs.py MOTIFS --report
-    python scripts/benchmark_motifs.py --natives 7OK9.pdb 2GTL.pdb
 
 ``MOTIFS`` holds ``problems.tsv`` (columns name, file, contig, total_length and
 redesignable_residues) and the structures that it names; the problems of the RFdiffusion benchmark
@@ -24,10 +23,6 @@ angle within the residue that is given, which is the input's own.
 CPU seconds are this process's own, sampling and writing; the unconditional time is that of a batch
 of ``protdiff generate`` of the same length and size. Numbers per 100 designs from fewer of them are
 too kind, for scaffolds repeat themselves the more there are.
-
-``--natives`` asks another question: a native chain with a little noise on it is denoised once, with
-every third stretch of its residues given as a motif and without. Told of it, the network brings
-what was not given back nearer to the native; at 1 Å the noisy chain says nearly all by itself.
 """
 
 from __future__ import annotations
@@ -41,7 +36,7 @@ import math
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +44,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from protdiff.conditioning import condition_on_motifs
 from protdiff.design import Designer, load, read_designs
 from protdiff.design.generate import Generation
 from protdiff.design.run import run_designs
@@ -63,15 +57,12 @@ from protdiff.evaluation import load_native_bands
 from protdiff.evaluation.diversity import cluster_greedily
 from protdiff.evaluation.tm_score import get_aligner
 from protdiff.files import write_atomically
-from protdiff.model import BackboneModel
 from protdiff.structure import (
     Backbone,
     bond_angles,
     bond_lengths,
     parse_contig,
     read_backbone,
-    sample_motif,
-    superimpose,
 )
 
 COLUMNS = ("name", "file", "contig")
@@ -82,10 +73,6 @@ MOTIF_KEPT = 1.0
 """Å: the largest RMSD of a motif that counts as kept."""
 ANGLES = {"N-CA-C": (110.9, 3.0), "CA-C-N": (116.7, 1.9), "C-N-CA": (121.8, 2.1)}
 """Mean and standard deviation of native chains, degrees."""
-NATIVE_NOISES = (1.0, 2.0, 4.0)
-"""Å of noise on natives that are denoised."""
-NATIVE_DRAWS = 4
-"""How often noise is drawn for each."""
 
 TABLE = {
     "problem": "problem",
@@ -401,89 +388,6 @@ def write_table(rows: Sequence[Row]) -> str:
     return text
 
 
-def measure_native(
-    model: BackboneModel, native: Backbone, contig: str, noise_level: float
-) -> tuple[float, float]:
-    """Denoise a native with a little noise, told of the motif of its own contig and not.
-
-    Parameters
-    ----------
-    model, native
-        What denoises, and what is denoised.
-    contig
-        Of the native's own length and places.
-    noise_level
-        Å.
-
-    Returns
-    -------
-    with_motif, without
-        RMSD (Å) to the native of what is not given, all residues superimposed.
-    """
-    motif = sample_motif(native, contig, np.random.default_rng(0))
-    if motif.length != len(native):
-        raise InputError(f"the contig {contig} is not of the length of {native.name}")
-    made = ~motif.motif_mask
-    mask = torch.ones(NATIVE_DRAWS, len(native), dtype=torch.bool, device=model.device)
-    clean = torch.from_numpy(native.coordinates[None, :, :3]).to(model.device)
-    subspace = model.subspace(mask)
-    centred = model.from_angstrom(clean - clean.mean(dim=(1, 2), keepdim=True))
-    noise_ratio = noise_level / model.scale
-    times = torch.linspace(1e-4, 1.0, 100_001, dtype=torch.float64) * model.sde.t_max
-    t = times[(model.sde.noise_ratio(times) - noise_ratio).abs().argmin()]
-    drawn = torch.randn(
-        (NATIVE_DRAWS, *centred.shape[1:]), generator=torch.Generator().manual_seed(0)
-    )
-    noise = subspace.project(drawn.to(centred))
-    x_t = model.sde.alpha(t).to(centred) * (centred + noise_ratio * noise)
-
-    def measure(estimate: torch.Tensor) -> float:
-        given = native.coordinates[:, :3]
-        squares = []
-        for found in model.to_angstrom(estimate).detach().cpu().numpy():
-            moved = superimpose(found, given).apply(found)
-            squares.append((((moved - given)[made]) ** 2).sum(-1).mean())
-        return float(np.sqrt(np.mean(squares)))
-
-    index = torch.from_numpy(np.asarray(native.residue_index))[None]
-    told = condition_on_motifs(model, mask, [motif] * NATIVE_DRAWS, excluded_volume=False)
-    free = model.denoiser(mask, residue_index=index)
-    return measure(told(x_t, t)), measure(free(x_t, t))
-
-
-def write_native_contig(native: Backbone, stretch: int = 12) -> str:
-    """Give every third stretch of a chain as a motif, at its own place in its own chain."""
-    pieces = []
-    for number, start in enumerate(range(0, len(native), stretch)):
-        stop = min(start + stretch, len(native))
-        first, last = native.label(start), native.label(stop - 1)
-        pieces.append(f"{first}-{last}" if number % 3 == 1 else str(stop - start))
-    return "/".join(pieces)
-
-
-def iterate_natives(paths: Sequence[Path]) -> Iterator[Backbone]:
-    """Give the first chain of each file, its longest unbroken piece, cut to 128 residues."""
-    for path in paths:
-        whole = read_backbone(path)
-        chain = whole.select_chain(whole.chains[0])
-        starts = [*chain.segment_starts, len(chain)]
-        start, stop = max(itertools.pairwise(starts), key=lambda span: span[1] - span[0])
-        yield chain.select(slice(start, min(stop, start + 128)))
-
-
-def run_natives(paths: Sequence[Path], model: BackboneModel) -> str:
-    lines = [
-        "| native | residues | noise (Å) | with its motif (Å) | without (Å) |",
-        "|---|---|---|---|---|",
-    ]
-    for native in iterate_natives(paths):
-        contig = write_native_contig(native)
-        for noise in NATIVE_NOISES:
-            told, free = measure_native(model, native, contig, noise)
-            lines.append(f"| {native.name} | {len(native)} | {noise:g} | {told:.3f} | {free:.3f} |")
-    return "\n".join(lines) + "\n"
-
-
 def run(options: argparse.Namespace) -> str:
     """Make what is missing until the time is over, and return the table of what is there."""
     problems = read_problems(options.folder, options.problems)
@@ -510,7 +414,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("folder", nargs="?", type=Path, help="with problems.tsv")
+    add("folder", type=Path, help="with problems.tsv")
     add("--out", type=Path, default=Path("motif_benchmark"), help="folder (%(default)s)")
     add("--num", type=int, default=100, help="designs a problem and method (%(default)s)")
     add("--problems", nargs="+", metavar="NAME", help="all without it")
@@ -523,11 +427,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--device", default="auto")
     add("--threads", type=int, default=1, help="CPU threads (%(default)s)")
     add("--report", action="store_true", help="make nothing; judge what is there")
-    add("--natives", nargs="+", type=Path, metavar="FILE", help="denoise natives instead")
-    options = parser.parse_args(arguments)
-    if options.folder is None and options.natives is None:
-        parser.error("give the folder of the problems, or --natives")
-    return options
+    return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -538,10 +438,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             # Lengths outside those of training are part of some problems.
             warnings.filterwarnings("ignore", message="designs of")
-            if options.natives is not None:
-                print(run_natives(options.natives, load(options.weights, options.device).model))
-            else:
-                print(run(options))
+            print(run(options))
     except ProtdiffError as error:
         print(f"benchmark_motifs: {error}", file=sys.stderr)
         return 2

@@ -3,12 +3,15 @@
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from protdiff.checkpoint import save_checkpoint
+from protdiff.design import Designer
 from protdiff.model import BackboneModel
 from protdiff.network import NetworkConfig, ScoreNetwork
+from protdiff.structure.point_group import parse_point_group
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +42,30 @@ def tiny_weights(tiny_model, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     save_checkpoint(path, tiny_model)
     return path
+
+
+@pytest.fixture(scope="session")
+def designer(tiny_model) -> Designer:
+    """Return a designer with the tiny untrained model."""
+    return Designer(tiny_model)
+
+
+@pytest.fixture(scope="session")
+def measure_asymmetry():
+    """Return a function of coordinates and the name of a point group.
+
+    It gives the largest distance of chain k from the image of the first by element k.
+    """
+
+    def measure(coordinates, group):
+        rotations = parse_point_group(group).rotations
+        chains = np.asarray(coordinates, dtype=float).reshape(len(rotations), -1, 3)
+        return max(
+            np.abs(chain - chains[0] @ rotation.T).max()
+            for rotation, chain in zip(rotations, chains, strict=True)
+        )
+
+    return measure
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ FLOORS = {
     "fields": 0,
     "files": 0,
     "lazy": 0,
+    "lock": 0,
+    "motif_methods": 0,
     "toml": 0,
     "version": 0,
     "structure": 1,

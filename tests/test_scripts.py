@@ -310,7 +310,7 @@ def test_a_sound_seam_is_told_from_a_strained_one(load_script):
 def test_a_native_is_denoised_nearer_with_its_own_motif(load_script):
     """The released weights on two chains that they were not trained on."""
     testing = pytest.importorskip("tmtools.testing")
-    script = load_script("benchmark_motifs")
+    script = load_script("denoise_natives")
     model = script.load().model
     paths = [Path(testing.get_pdb_path(name)).with_suffix(".pdb") for name in ("2gtl", "7ok9")]
     found = {

@@ -23,8 +23,8 @@ from protdiff.design.designer import Designer
 from protdiff.design.engine import OnProgress
 from protdiff.design.loading import load
 from protdiff.design.run import RunTask, run_designs
-from protdiff.design.run_folder import FolderInUseError, clear_run
-from protdiff.errors import InputError
+from protdiff.design.run_folder import clear_run
+from protdiff.errors import FolderInUseError, InputError
 
 __all__ = [
     "ChunkReport",

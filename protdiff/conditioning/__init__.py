@@ -4,7 +4,7 @@ from protdiff.conditioning.compose import Conditions
 from protdiff.conditioning.conditioner import Conditioner, Scene
 from protdiff.conditioning.contacts import Contacts
 from protdiff.conditioning.excluded_volume import ExcludedVolume, relieve_overlaps
-from protdiff.conditioning.motif import MotifTerm, condition_on_motifs
+from protdiff.conditioning.motif import MotifConditions, MotifTerm, make_motif_conditions
 from protdiff.conditioning.partial_diffusion import PartialDiffusion
 from protdiff.conditioning.partner import Partner
 from protdiff.conditioning.posed_motif import PosedMotif
@@ -20,6 +20,7 @@ __all__ = [
     "Conditions",
     "Contacts",
     "ExcludedVolume",
+    "MotifConditions",
     "MotifTerm",
     "PartialDiffusion",
     "Partner",
@@ -31,6 +32,6 @@ __all__ = [
     "Symmetry",
     "UnindexedMotif",
     "UserPotential",
-    "condition_on_motifs",
+    "make_motif_conditions",
     "relieve_overlaps",
 ]

@@ -83,6 +83,11 @@ class Conditioner(ABC):
     """Whether it leaves out the residues that :attr:`Scene.residue_mask` does; where it does not,
     designs of different lengths are made one length at a time, which takes longer."""
 
+    @property
+    def reads_motif(self) -> bool:
+        """Whether it has a :meth:`check_motif` of its own."""
+        return type(self).check_motif is not Conditioner.check_motif
+
     @abstractmethod
     def describe(self) -> dict[str, Any]:
         """Return what the designs depend on, as JSON knows it: its kind and its values."""

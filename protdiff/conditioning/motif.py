@@ -56,26 +56,13 @@ from protdiff.diffusion.guidance import (
 )
 from protdiff.errors import InputError
 from protdiff.model import BackboneModel, MotifInput, SecondaryStructureInput
+from protdiff.motif_methods import METHODS
 
 if TYPE_CHECKING:
     from protdiff.structure import Motif
 
-__all__ = [
-    "METHODS",
-    "MotifConditions",
-    "MotifTerm",
-    "condition_on_motifs",
-    "make_motif_conditions",
-]
+__all__ = ["MotifConditions", "MotifTerm", "make_motif_conditions"]
 
-METHODS = (
-    "amortized-guidance",
-    "guidance",
-    "amortized",
-    "replacement",
-    "repaint",
-    "twisted-smc",
-)
 _TOLD = (
     "amortized-guidance",
     "amortized",
@@ -125,7 +112,7 @@ class MotifTerm(LikelihoodTerm):
 
 @dataclass(frozen=True, eq=False)
 class MotifConditions:
-    """What holds a batch to its motifs, to be put together by a sampling method.
+    """What holds a batch to its motifs, apart for a method that puts it together itself.
 
     Attributes
     ----------
@@ -135,55 +122,24 @@ class MotifConditions:
         The projection.
     volume
         The excluded volume of that denoiser, which moves no motif; None where it is not wanted.
+    conditions
+        What else is asked of the batch; its likelihoods guide the denoiser already.
+    noise_floor
+        Noise, in model units, below which nothing holds the motif.
     """
 
     denoiser: Denoiser
     posed: PosedMotif
     volume: ExcludedVolume | None
+    conditions: Conditions
+    noise_floor: float = 0.0
 
-
-def condition_on_motifs(
-    model: BackboneModel,
-    residue_mask: Tensor,
-    motifs: Sequence[Motif],
-    *,
-    method: str = METHODS[0],
-    handedness: float = 1.0,
-    self_condition: bool = True,
-    excluded_volume: bool = True,
-    secondary_structure: SecondaryStructureInput | None = None,
-    conditions: Conditions | None = None,
-    free_below: float = 0.0,
-) -> ProjectedMean:
-    """Make the denoiser of a batch in which each element knows its motif.
-
-    Parameters
-    ----------
-    model, residue_mask, motifs, method, handedness, self_condition, excluded_volume, \
-    secondary_structure, conditions, free_below
-        As in :func:`make_motif_conditions`.
-
-    Raises
-    ------
-    InputError
-        The method does not exist, or the motifs do not fit the batch.
-    """
-    made = make_motif_conditions(
-        model,
-        residue_mask,
-        motifs,
-        method=method,
-        handedness=handedness,
-        self_condition=self_condition,
-        excluded_volume=excluded_volume,
-        secondary_structure=secondary_structure,
-        conditions=conditions,
-        free_below=free_below,
-    )
-    denoiser = made.denoiser if made.volume is None else made.volume
-    if conditions is not None:
-        denoiser = conditions.wrap(denoiser)
-    return ProjectedMean(denoiser, made.posed, noise_floor=free_below / model.scale)
+    def project(self) -> ProjectedMean:
+        """Return the denoiser of the batch, all put together, its mean projected."""
+        denoiser = self.denoiser if self.volume is None else self.volume
+        return ProjectedMean(
+            self.conditions.wrap(denoiser), self.posed, noise_floor=self.noise_floor
+        )
 
 
 def make_motif_conditions(
@@ -199,7 +155,7 @@ def make_motif_conditions(
     conditions: Conditions | None = None,
     free_below: float = 0.0,
 ) -> MotifConditions:
-    """Make what holds a batch to its motifs.
+    """Make what holds a batch to its motifs; :meth:`MotifConditions.project` is its denoiser.
 
     Parameters
     ----------
@@ -210,8 +166,8 @@ def make_motif_conditions(
     motifs
         One for each element of the batch.
     method
-        One of :data:`METHODS`. Where it guides, an evaluation takes a backward pass through the
-        network too.
+        One of :data:`~protdiff.motif_methods.METHODS`. Where it guides, an evaluation takes a
+        backward pass through the network too.
     excluded_volume
         Keep the designed residues off each other and off the motif.
     handedness, self_condition, secondary_structure
@@ -287,4 +243,4 @@ def make_motif_conditions(
             movable_mask=~mask,
             residue_index=residue_index.to(model.device),
         )
-    return MotifConditions(denoiser, posed, volume)
+    return MotifConditions(denoiser, posed, volume, conditions, free_below / model.scale)

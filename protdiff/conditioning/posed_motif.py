@@ -66,6 +66,10 @@ class PosedMotif:
             residue_index = torch.arange(motif_mask.shape[1])[None]
         residue_index = residue_index.to(motif_mask.device)
         self.leader, self.share = _choose_leaders(motif_mask, residue_index, reach)
+        places = torch.arange(motif_mask.shape[1], device=motif_mask.device)
+        beside = self.leader + torch.tensor([1, -1], device=motif_mask.device)[:, None, None]
+        self.first = beside.clamp(0, len(places) - 1)
+        self.distance = (places - beside).abs()
         self.clearance = clearance
         far = (residue_index[:, :, None] - residue_index[:, None]).abs() >= _NEAREST
         of_two = self.group[:, :, None] != self.group[:, None]
@@ -116,15 +120,14 @@ class PosedMotif:
 
     def _lead(self, clean: Tensor, posed: Tensor, side: int, joint: int) -> Tensor:
         """Return how the residues on one side of the motif move with the residue they hang on."""
-        place, first = self.leader[side], self.leader[side] + 1 - 2 * side
-        residues = torch.arange(clean.shape[1], device=clean.device)
-        distance = (residues - first)[..., None, None].abs().to(clean)
+        place = self.leader[side]
+        distance = self.distance[side].to(clean)[..., None, None]
         was, becomes = _take(clean, place), _take(posed, place)
         turn = _get_frames(was, joint).mT @ _get_frames(becomes, joint)
         moved = (becomes - was)[:, :, joint, None]
         turned = (clean - was[:, :, joint, None]) @ (turn - torch.eye(3).to(turn))
         # Further on a turn would be a swing; there the chain follows the end of the first residue.
-        end = _take(turned, first.clamp(0, clean.shape[1] - 1))[:, :, joint, None]
+        end = _take(turned, self.first[side])[:, :, joint, None]
         turned = torch.where(distance == 0, turned, end * (1 - distance / _TURNED).clamp(min=0))
         return self.share[side].to(clean)[..., None, None] * (moved + turned)
 

@@ -61,7 +61,7 @@ def refuse_beside_unindexed(conditioners: Sequence[Conditioner]) -> None:
         There is one.
     """
     for one in conditioners:
-        if type(one).check_motif is not Conditioner.check_motif:
+        if one.reads_motif:
             raise InputError(
                 f"the places of an unindexed motif are found on the way, and "
                 f"{one.describe()['kind']} needs to know them from the start; give a contig"

@@ -192,7 +192,7 @@ def refuse_designs_without_motif(conditioners: Sequence[Conditioner]) -> None:
     from protdiff.conditioning.conditioner import Conditioner
 
     for one in conditioners:
-        if type(one).check_motif is not Conditioner.check_motif:
+        if one.reads_motif:
             continue
         places = type(one).place is not Conditioner.place
         if places or one.length is not None or len(lay_out_chains(1, [one])) != 1:

@@ -28,7 +28,7 @@ from protdiff.structure import (
     parse_contig,
     read_backbone,
 )
-from protdiff.structure.contig import LengthRange
+from protdiff.structure.lengths import LengthRange
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -284,7 +284,7 @@ class Designer:
 
         return measure_likelihood(
             self.model,
-            backbone if isinstance(backbone, Backbone) else read_backbone(backbone),
+            _read(backbone),
             make_settings(LikelihoodSettings, settings),
             handedness=get_sign(handedness),
         )
@@ -306,7 +306,7 @@ class Designer:
 
         return encode_backbone(
             self.model,
-            backbone if isinstance(backbone, Backbone) else read_backbone(backbone),
+            _read(backbone),
             make_settings(LikelihoodSettings, settings),
             handedness=get_sign(handedness),
         )
@@ -388,9 +388,11 @@ class Designer:
 
 def _join(motif: str | Path | Backbone | Sequence[str | Path | Backbone]) -> Backbone:
     sources = [motif] if isinstance(motif, str | Path | Backbone) else motif
-    return join_backbones(
-        [source if isinstance(source, Backbone) else read_backbone(source) for source in sources]
-    )
+    return join_backbones([_read(source) for source in sources])
+
+
+def _read(source: str | Path | Backbone) -> Backbone:
+    return source if isinstance(source, Backbone) else read_backbone(source)
 
 
 def _parse(contig: str | Contig) -> Contig:

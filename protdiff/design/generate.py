@@ -25,7 +25,7 @@ from protdiff.design.settings import SamplingSettings
 from protdiff.diffusion import Denoiser
 from protdiff.structure import Backbone
 from protdiff.structure.chain_layout import ChainLayout
-from protdiff.structure.contig import LengthRange
+from protdiff.structure.lengths import LengthRange
 
 __all__ = ["DEFAULT_LENGTH", "Generation"]
 

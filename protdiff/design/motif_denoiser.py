@@ -52,10 +52,11 @@ def make_motif_denoiser(
     free_below
         Noise in Å below which nothing holds the motif.
     """
-    from protdiff.conditioning.motif import condition_on_motifs
+    from protdiff.conditioning.motif import make_motif_conditions
 
     options = _translate(residue_mask, method, settings, wanted, conditions)
-    return condition_on_motifs(model, residue_mask, motifs, free_below=free_below, **options)
+    made = make_motif_conditions(model, residue_mask, motifs, free_below=free_below, **options)
+    return made.project()
 
 
 def make_motif_parts(

@@ -116,7 +116,7 @@ def sample_by_repainting(
     ----------
     conditions, denoiser, generators, settings, callback
         As in :func:`~protdiff.design.sample.sample_coordinates`; the denoiser is one of motifs,
-        from :func:`~protdiff.conditioning.motif.condition_on_motifs`.
+        from :meth:`~protdiff.conditioning.motif.MotifConditions.project`.
     free_below
         Noise in Å below which the rest of the way is the sampler's alone.
 

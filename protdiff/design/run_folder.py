@@ -22,11 +22,11 @@ from typing import Any
 
 from protdiff.errors import InputError
 from protdiff.files import check_writable, write_atomically
+from protdiff.lock import lock
 
 __all__ = [
     "MANIFEST",
     "SETTINGS",
-    "FolderInUseError",
     "Manifest",
     "RunFolder",
     "check_folder",
@@ -47,10 +47,6 @@ _TRAJECTORY_FILE = re.compile(r"design_\d{4,}_(noisy|denoised)\.(pdb|cif)")
 _TEMPORARY_FILE = re.compile(
     r"\.(design_\d{4,}(_(noisy|denoised))?|manifest|run)-[a-z0-9_]+\.(pdb|cif|jsonl?)"
 )
-
-
-class FolderInUseError(InputError):
-    """Another process is writing to the folder."""
 
 
 def name_design(index: int, suffix: str) -> str:
@@ -357,28 +353,15 @@ def _remove_temporaries(path: Path) -> None:
 
 @contextmanager
 def _lock(folder: Path) -> Iterator[bool]:
-    """Hold the folder for this process; the lock ends with the process, however that ends.
-
-    Yields whether it is held: not on Windows, nor on file systems without locks, where two runs in
-    one folder are the user's own care.
-    """
+    """Hold the folder for this process, however that ends; yields whether it is held."""
     try:
-        import fcntl
-
         handle = os.open(folder, os.O_RDONLY)
-    except (ImportError, OSError):
+    except OSError:  # Windows opens no folders
         yield False
         return
     try:
-        locked = True
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise FolderInUseError(
-                f"another protdiff is writing to {folder}; wait for it or choose another folder"
-            ) from error
-        except OSError:
-            locked = False
-        yield locked
+        yield lock(
+            handle, f"another protdiff is writing to {folder}; wait for it or choose another folder"
+        )
     finally:
         os.close(handle)

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from protdiff.errors import InputError
+from protdiff.motif_methods import METHODS
 
 if TYPE_CHECKING:
     from protdiff.diffusion import Sampler, TimeGrid
@@ -24,6 +25,7 @@ __all__ = [
     "ADAPTIVE_SAMPLERS",
     "FAST",
     "GRID_NAMES",
+    "METHODS",
     "SAMPLER_NAMES",
     "check_name",
     "find_object",
@@ -52,16 +54,7 @@ depend on the others. And they reject steps, so their denoiser must have no memo
 GRID_NAMES = ("karras", "coarse", "log-snr", "cosine", "uniform")
 FAST = {"sampler": "sde-dpm++2m", "steps": 15, "grid": "coarse", "step_scale": 1.3}
 """Sampling in 16 evaluations, a third of the default's; what it loses is in docs/samplers.md."""
-METHODS = (
-    "amortized-guidance",
-    "guidance",
-    "amortized",
-    "replacement",
-    "repaint",
-    "twisted-smc",
-)
-"""How a motif is imposed on a sampling run."""
-DEFAULT_METHOD = "amortized-guidance"
+DEFAULT_METHOD = METHODS[0]
 DEFAULT_PARTICLES = 4
 HOLDS = ("hard", "soft")
 """How strictly: to the last noise level, or to the last but a few."""

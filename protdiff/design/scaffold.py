@@ -51,7 +51,7 @@ from protdiff.diffusion import Denoiser, StepInfo
 from protdiff.errors import InputError
 from protdiff.structure import Backbone, Contig, Motif, group_segments
 from protdiff.structure.chain_layout import ChainLayout
-from protdiff.structure.contig import LengthRange, parse_length
+from protdiff.structure.lengths import LengthRange, parse_length
 from protdiff.structure.point_group import PointGroup
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from protdiff.conditioning.symmetry import Symmetry
 from protdiff.design.samplers import DEFAULT_METHOD
 from protdiff.errors import InputError
 from protdiff.structure import Contig
-from protdiff.structure.contig import Layout
+from protdiff.structure.layout import Layout
 from protdiff.structure.point_group import PointGroup
 
 __all__ = ["check_symmetry", "find_symmetry", "leave_symmetry_out", "repeat_layout"]

@@ -46,7 +46,7 @@ from protdiff.design.symmetric_scaffold import find_symmetry
 from protdiff.diffusion import Denoiser
 from protdiff.errors import InputError
 from protdiff.structure import Backbone, Contig, Motif, parse_length
-from protdiff.structure.contig import LengthRange
+from protdiff.structure.lengths import LengthRange
 from protdiff.structure.placement import MotifPlacer
 
 __all__ = ["UnindexedScaffolding"]

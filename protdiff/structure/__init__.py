@@ -4,7 +4,7 @@ The only part of the package that touches Biotite, and only when a file is read 
 """
 
 from protdiff.structure.backbone import ATOM_NAMES, CHAIN_JUMP, Backbone
-from protdiff.structure.contig import Contig, ContigError, Layout
+from protdiff.structure.contig import Contig, ContigError
 from protdiff.structure.contig_language import parse_contig
 from protdiff.structure.explain import SegmentRow, explain_contig
 from protdiff.structure.fasta import write_fasta
@@ -22,6 +22,7 @@ from protdiff.structure.geometry import (
 )
 from protdiff.structure.groups import group_segments
 from protdiff.structure.join import join_backbones
+from protdiff.structure.layout import Layout
 from protdiff.structure.lengths import parse_length
 from protdiff.structure.motif import Motif, sample_motif
 from protdiff.structure.problem import (

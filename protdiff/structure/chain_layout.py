@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from protdiff.errors import InputError
 from protdiff.structure.backbone import CHAIN_JUMP, Backbone
-from protdiff.structure.contig import Layout
+from protdiff.structure.layout import Layout
 from protdiff.structure.motif import name_chain
 
 __all__ = ["ChainLayout"]

@@ -3,8 +3,8 @@ r"""Contigs: a chain of given and made pieces, in one line of text.
 ``10-40/A163-181/10-40`` asks for 10 to 40 designed residues, the residues A163 to A181 of a given
 structure, and 10 to 40 more. A :class:`Contig` is such a text understood
 (:mod:`protdiff.structure.contig_language` reads it); resolved against a structure, it knows where
-its motif stands there; and a :class:`Layout` is one choice of all its lengths
-(:mod:`protdiff.structure.lengths` draws them).
+its motif stands there; and a :class:`~protdiff.structure.layout.Layout` is one choice of all its
+lengths (:mod:`protdiff.structure.lengths` draws them).
 """
 
 from __future__ import annotations
@@ -13,25 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from protdiff.errors import InputError
-from protdiff.structure.backbone import CHAIN_JUMP, Backbone, index_steps
+from protdiff.structure.backbone import Backbone
 from protdiff.structure.examine import examine_range
+from protdiff.structure.layout import Layout, PlacedSegment
 from protdiff.structure.lengths import LengthRange, count_sums, draw_lengths, parse_length
-from protdiff.structure.selection import ResidueRange
+from protdiff.structure.segments import DesignedSegment, MotifSegment, Segment
 
-__all__ = [
-    "Contig",
-    "ContigError",
-    "DesignedSegment",
-    "Layout",
-    "LengthRange",
-    "MotifSegment",
-    "PlacedSegment",
-    "parse_length",
-]
-
+__all__ = ["Contig", "ContigError"]
 
 _MOST_SHOWN = 160  # characters of a very long contig, in a message
 
@@ -68,157 +58,6 @@ def _cut_out(text: str, position: int) -> tuple[str, int]:
     start = max(0, position - _MOST_SHOWN // 2)
     before, after = "..." * (start > 0), "..." * (start + _MOST_SHOWN < len(text))
     return before + text[start : start + _MOST_SHOWN] + after, position - start + len(before)
-
-
-@dataclass(frozen=True)
-class DesignedSegment:
-    """Residues to be made: ``low`` to ``high`` of them; ``position`` is its place in the text."""
-
-    low: int
-    high: int
-    position: int
-
-    def __str__(self) -> str:
-        return str(self.low) if self.low == self.high else f"{self.low}-{self.high}"
-
-
-@dataclass(frozen=True)
-class MotifSegment:
-    """Residues that are given.
-
-    Attributes
-    ----------
-    residues
-        Their author's names.
-    position
-        The segment's place in the text.
-    places
-        Where they stand in the structure, once the contig is resolved against one.
-    group
-        The name of the rigid group it belongs to. Segments of one group and one file keep their
-        places relative to each other, others do not.
-    """
-
-    residues: ResidueRange
-    position: int
-    places: tuple[int, ...] | None = None
-    group: str = ""
-
-    @property
-    def length(self) -> int | None:
-        """How many residues; without a structure None if insertion codes or a chain hide it."""
-        if self.places is not None:
-            return len(self.places)
-        first, last = self.residues.first, self.residues.last
-        if first is None or last is None:
-            return None
-        if first == last:
-            return 1
-        return None if first[1] or last[1] else last[0] - first[0] + 1
-
-    def __str__(self) -> str:
-        return f"{self.residues}#{self.group}" if self.group else str(self.residues)
-
-
-Segment = DesignedSegment | MotifSegment
-
-
-@dataclass(frozen=True)
-class PlacedSegment:
-    """A segment in a layout.
-
-    Attributes
-    ----------
-    start, length
-        The places it takes in the design, from 0.
-    chain
-        The number of its chain in the design, from 0.
-    motif
-        What is given there; None where residues are made.
-    """
-
-    start: int
-    length: int
-    chain: int
-    motif: MotifSegment | None
-
-    @property
-    def stop(self) -> int:
-        """The place after its last residue."""
-        return self.start + self.length
-
-
-@dataclass(frozen=True)
-class Layout:
-    """One choice of all lengths of a contig."""
-
-    segments: tuple[PlacedSegment, ...]
-
-    @property
-    def length(self) -> int:
-        """The number of residues of the design."""
-        return self.segments[-1].stop
-
-    @property
-    def motif_positions(self) -> NDArray[np.int64]:
-        """(motif residue,) places of the motif in the design, from 0."""
-        spans = [np.arange(s.start, s.stop) for s in self.segments if s.motif is not None]
-        return np.concatenate([np.zeros(0, np.int64), *spans])
-
-    @property
-    def source_places(self) -> NDArray[np.int64]:
-        """(motif residue,) places of the motif in the structure the contig was resolved against."""
-        places: list[int] = []
-        for segment in self.segments:
-            if segment.motif is not None:
-                if segment.motif.places is None:
-                    raise InputError(
-                        f"the motif {segment.motif} has no structure; resolve the contig first"
-                    )
-                places.extend(segment.motif.places)
-        return np.array(places, dtype=np.int64)
-
-    @property
-    def motif_groups(self) -> NDArray[np.int64]:
-        """(motif residue,) the number of each residue's rigid group, from 1 as they come."""
-        numbers: dict[tuple[str, str], int] = {}
-        groups = [np.zeros(0, np.int64)]
-        for segment in self.segments:
-            if segment.motif is not None:
-                body = segment.motif.residues.file, segment.motif.group
-                number = numbers.setdefault(body, len(numbers) + 1)
-                groups.append(np.full(segment.length, number))
-        return np.concatenate(groups)
-
-    @property
-    def chain_breaks(self) -> tuple[int, ...]:
-        """The places where a new chain begins, from 0, without the first."""
-        return tuple(np.flatnonzero(np.diff(self.chain_numbers)) + 1)
-
-    @property
-    def chain_numbers(self) -> NDArray[np.int64]:
-        """(residue,) the number of each residue's chain, from 0."""
-        return np.repeat(
-            np.array([s.chain for s in self.segments], dtype=np.int64),
-            [s.length for s in self.segments],
-        )
-
-    @property
-    def residue_index(self) -> NDArray[np.int64]:
-        """(residue,) the residue index of the design, with a jump at each new chain."""
-        return index_steps(np.where(np.diff(self.chain_numbers) > 0, CHAIN_JUMP, 1))
-
-    def __str__(self) -> str:
-        """Write the layout as a contig of fixed lengths."""
-        parts: list[str] = []
-        for before, segment in zip((None, *self.segments), self.segments, strict=False):
-            if before is not None and segment.chain != before.chain:
-                parts[-1] += "/0 "
-            elif parts and segment.length:
-                parts[-1] += "/"
-            if segment.length:
-                parts.append(str(segment.length if segment.motif is None else segment.motif))
-        return "".join(parts)
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,8 @@ from __future__ import annotations
 
 import re
 
-from protdiff.structure.contig import (
-    Contig,
-    ContigError,
-    DesignedSegment,
-    MotifSegment,
-    Segment,
-)
+from protdiff.structure.contig import Contig, ContigError
+from protdiff.structure.segments import DesignedSegment, MotifSegment, Segment
 from protdiff.structure.selection import ScanError, scan_residue_range
 
 __all__ = ["parse_contig"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from protdiff.structure.backbone import Backbone
-from protdiff.structure.contig import Contig, DesignedSegment
+from protdiff.structure.contig import Contig
 from protdiff.structure.contig_language import parse_contig
 from protdiff.structure.examine import examine_range
 from protdiff.structure.motif import name_chain
+from protdiff.structure.segments import DesignedSegment
 
 __all__ = ["SegmentRow", "explain_contig"]
 

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from protdiff.errors import InputError
 from protdiff.structure.backbone import Backbone
-from protdiff.structure.contig import Contig, MotifSegment
+from protdiff.structure.contig import Contig
+from protdiff.structure.segments import MotifSegment
 from protdiff.structure.selection import parse_selection, select_residues
 
 __all__ = ["group_segments"]

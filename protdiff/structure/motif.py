@@ -1,6 +1,6 @@
 """Motifs: the given residues of a design, and where they stand in it.
 
-A motif is a structure's residues in the order of a layout (:mod:`protdiff.structure.contig`). It
+A motif is a structure's residues in the order of a layout (:mod:`protdiff.structure.layout`). It
 knows the places of its residues in the design, where the design's chains break, and what the
 finished design is called. It moves nothing: where the motif stands in space is for the sampler to
 find.
@@ -15,9 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from protdiff.errors import InputError
 from protdiff.structure.backbone import Backbone
-from protdiff.structure.contig import Contig, Layout
+from protdiff.structure.contig import Contig
 from protdiff.structure.contig_language import parse_contig
 from protdiff.structure.geometry import measure_dihedral, place_atom
+from protdiff.structure.layout import Layout
 from protdiff.structure.lengths import LengthRange
 from protdiff.structure.selection import parse_selection, select_residues
 from protdiff.structure.superposition import superimpose

@@ -30,7 +30,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from protdiff.errors import InputError
 from protdiff.structure.backbone import Backbone
-from protdiff.structure.contig import Contig, Layout, MotifSegment, PlacedSegment
+from protdiff.structure.contig import Contig
+from protdiff.structure.layout import Layout, PlacedSegment
+from protdiff.structure.segments import MotifSegment
 
 __all__ = ["MotifPlacer", "Placement"]
 

@@ -7,11 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from protdiff.errors import InputError
-
-try:
-    import fcntl
-except ImportError:  # Windows: no advisory locks, and no guard against two processes
-    fcntl = None  # type: ignore[assignment]
+from protdiff.lock import lock
 
 __all__ = ["hold_folder"]
 
@@ -22,23 +18,23 @@ def hold_folder(folder: Path) -> Iterator[None]:
 
     Raises
     ------
+    FolderInUseError
+        Another process holds it.
     InputError
-        Another process holds it, or it cannot be written.
+        It cannot be written.
     """
     new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
+        # A file in it, not the folder itself: NFS locks only what is open for writing.
+        file = (folder / ".lock").open("w")
     except OSError as error:
         raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
-    with lock:
-        if fcntl is not None:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise InputError(
-                    f"another process is training in {folder}; wait for it or give another folder"
-                ) from error
+    with file:
+        lock(
+            file.fileno(),
+            f"another process is training in {folder}; wait for it or give another folder",
+        )
         try:
             yield
         finally:

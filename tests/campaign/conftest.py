@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from protdiff.campaign import Campaign, run_campaign
-from protdiff.design import Designer
 from protdiff.structure import Backbone, build_backbone, write_backbone
 
 BASE = {
@@ -17,12 +16,6 @@ BASE = {
         {"name": "cool", "num": 5, "length": 31, "temperature": 0.5},
     ],
 }
-
-
-@pytest.fixture(scope="session")
-def designer(tiny_model) -> Designer:
-    """Return a designer with the tiny untrained model."""
-    return Designer(tiny_model)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from protdiff.conditioning import Scene
-from protdiff.design import Designer
 from protdiff.diffusion import LinearVPSDE
 from protdiff.diffusion.guidance import Estimate
 from protdiff.model import make_residue_mask
@@ -101,9 +100,3 @@ class Laws:
 @pytest.fixture
 def laws():
     return Laws()
-
-
-@pytest.fixture(scope="session")
-def designer(tiny_model) -> Designer:
-    """Return a designer with the tiny untrained model."""
-    return Designer(tiny_model)

@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from protdiff.conditioning import MotifTerm, PosedMotif, condition_on_motifs
-from protdiff.conditioning.motif import METHODS
+from protdiff.conditioning import MotifTerm, PosedMotif, make_motif_conditions
 from protdiff.conditioning.superposition import align_to
-from protdiff.design import samplers
 from protdiff.diffusion import (
     ExponentialSDE,
     FunctionDenoiser,
@@ -21,6 +19,7 @@ from protdiff.diffusion.guidance import Estimate, Guided, ProjectedMean
 from protdiff.diffusion.sampler import draw_prior
 from protdiff.errors import InputError
 from protdiff.model import make_residue_mask
+from protdiff.motif_methods import METHODS
 from protdiff.structure import Backbone, sample_motif, superimpose
 from protdiff.structure.geometry import build_backbone, measure_dihedral
 
@@ -48,10 +47,6 @@ def posed(tiny_model):
     motif_mask[:, 12:24] = True
     positions = torch.randn(1, 36, 3, 3, generator=torch.Generator().manual_seed(2))
     return PosedMotif(motif_mask, positions, tiny_model.subspace(mask))
-
-
-def test_method_names_agree():
-    assert METHODS == samplers.METHODS
 
 
 def test_alignment_is_kabschs():
@@ -223,7 +218,7 @@ def test_guided_gaussian_is_drawn_to_the_motif(posed):
 def test_every_method_holds_each_group(tiny_model, source, method):
     motif = sample_motif(source, "12/A20-25#2/6/A1-6#1/6", np.random.default_rng(0))
     mask = make_residue_mask([36])
-    denoiser = condition_on_motifs(tiny_model, mask, [motif], method=method)
+    denoiser = make_motif_conditions(tiny_model, mask, [motif], method=method).project()
     noise = ProjectedNoise(
         PerSampleNoise([torch.Generator().manual_seed(0)]), tiny_model.subspace(mask)
     )
@@ -239,7 +234,7 @@ def test_every_method_holds_each_group(tiny_model, source, method):
 @pytest.mark.parametrize("sampler", [ExponentialSDE(), HeunODE()])
 def test_every_method_keeps_the_motif_with_every_sampler(tiny_model, motif, method, sampler):
     mask = make_residue_mask([36, 36])
-    denoiser = condition_on_motifs(tiny_model, mask, [motif, motif], method=method)
+    denoiser = make_motif_conditions(tiny_model, mask, [motif, motif], method=method).project()
     noise = ProjectedNoise(
         PerSampleNoise([torch.Generator().manual_seed(k) for k in range(2)]),
         tiny_model.subspace(mask),
@@ -257,17 +252,19 @@ def test_conditioned_denoiser_turns_with_its_input(tiny_model, motif, method):
     noise = PerSampleNoise([torch.Generator().manual_seed(0)])
     x_t = tiny_model.subspace(mask).project(noise(torch.zeros(1, 36, 3, 3)))
     turn, t = random_rotation(7), torch.tensor(0.3)
-    plain = condition_on_motifs(tiny_model, mask, [motif], method=method)(x_t, t)
-    turned = condition_on_motifs(tiny_model, mask, [motif], method=method)(x_t @ turn.mT, t)
+    plain, turned = (
+        make_motif_conditions(tiny_model, mask, [motif], method=method).project()(x, t)
+        for x in (x_t, x_t @ turn.mT)
+    )
     assert (turned - plain @ turn.mT).abs().max() < 1e-3 * plain.abs().max()
 
 
 def test_wrong_arguments_are_refused(tiny_model, motif):
     mask = make_residue_mask([36])
     with pytest.raises(InputError, match="no method 'magic'"):
-        condition_on_motifs(tiny_model, mask, [motif], method="magic")
+        make_motif_conditions(tiny_model, mask, [motif], method="magic")
     with pytest.raises(InputError, match="2 motifs for a batch of 1"):
-        condition_on_motifs(tiny_model, mask, [motif, motif])
+        make_motif_conditions(tiny_model, mask, [motif, motif])
 
 
 def test_oracle_of_a_native_gives_the_native(tiny_model, source, motif):

@@ -23,16 +23,6 @@ def make_scene(model, group, length=12, batch=2):
     return Scene(model, torch.ones(batch, len(chains), dtype=torch.bool), index, chain)
 
 
-def measure_asymmetry(coordinates, group):
-    """Give the largest distance of chain k from the image of the first by element k."""
-    rotations = parse_point_group(group).rotations
-    chains = np.asarray(coordinates, dtype=float).reshape(len(rotations), -1, 3)
-    return max(
-        np.abs(chain - chains[0] @ rotation.T).max()
-        for rotation, chain in zip(rotations, chains, strict=True)
-    )
-
-
 @pytest.mark.parametrize("group", GROUPS)
 def test_the_elements_are_a_group_of_proper_rotations(group):
     rotations = parse_point_group(group).rotations
@@ -48,7 +38,7 @@ def test_the_elements_are_a_group_of_proper_rotations(group):
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_the_projection_is_orthogonal_and_makes_symmetric(group):
+def test_the_projection_is_orthogonal_and_makes_symmetric(group, measure_asymmetry):
     rotations = torch.from_numpy(parse_point_group(group).rotations)
     shape = (2, 4 * len(rotations), 3, 3)
     subspace = SymmetricSubspace(rotations, shape)
@@ -65,7 +55,7 @@ def test_the_projection_is_orthogonal_and_makes_symmetric(group):
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_noise_is_symmetric_and_of_unit_variance(tiny_model, group):
+def test_noise_is_symmetric_and_of_unit_variance(tiny_model, group, measure_asymmetry):
     scene = make_scene(tiny_model, group, batch=400)
     noise = Symmetry(group).make_noise(GaussianNoise(torch.Generator().manual_seed(1)), scene)
     drawn = noise(torch.zeros(400, scene.residue_mask.shape[1], 3, 3))
@@ -81,7 +71,7 @@ def test_noise_is_symmetric_and_of_unit_variance(tiny_model, group):
 
 @pytest.mark.parametrize("group", ["C2", "C3", "D2"])
 @pytest.mark.parametrize("sampler", ["sde-dpm++2m", "heun"])
-def test_designs_are_symmetric(designer, group, sampler):
+def test_designs_are_symmetric(designer, group, sampler, measure_asymmetry):
     order = parse_point_group(group).order
     designs = designer.generate(20, 2, conditioners=[Symmetry(group)], sampler=sampler, **FAST)
     for backbone in designs:
@@ -119,7 +109,7 @@ def test_a_design_does_not_depend_on_its_batch(designer):
 
 
 @pytest.mark.parametrize("group", ["C2", "C3", "D2"])
-def test_excluded_volume_keeps_the_symmetry(tiny_model, group):
+def test_excluded_volume_keeps_the_symmetry(tiny_model, group, measure_asymmetry):
     scene = make_scene(tiny_model, group)
     subspace = Symmetry(group).make_subspace(scene)
     # Overlapping everywhere, over the ends of chains too.

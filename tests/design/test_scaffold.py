@@ -5,32 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protdiff.conditioning import motif
 from protdiff.design import Generation, OutputSettings, SamplingSettings, Scaffolding, run_designs
 from protdiff.design.sample import make_denoiser
 from protdiff.design.samplers import METHODS
 from protdiff.errors import InputError
 from protdiff.structure import (
-    Backbone,
-    build_backbone,
     parse_contig,
     read_backbone,
     superimpose,
 )
 
 FAST = SamplingSettings(steps=3, step_scale=1.0)
-
-
-@pytest.fixture(scope="module")
-def source():
-    """Return a structure of 60 residues with numbers and names of its own, A101 to A160."""
-    rng = np.random.default_rng(0)
-    return Backbone.from_coordinates(
-        build_backbone(rng.uniform(-140, -50, 60), rng.uniform(-60, 150, 60)),
-        residue_name=rng.choice(["ALA", "LEU", "TRP"], 60),
-        residue_number=np.arange(101, 161),
-        name="source",
-    )
 
 
 @pytest.fixture
@@ -208,10 +193,6 @@ def test_motifs_of_several_files_are_bodies_of_their_own(designer, source, tmp_p
     places = design.backbone.motif_mask.argmax()
     shifted = np.roll(design.backbone.coordinates, 5 - places, axis=0)
     assert one.measure_rmsd(shifted) > 1.0
-
-
-def test_the_methods_are_those_of_the_conditioners():
-    assert set(METHODS) == set(motif.METHODS)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -30,32 +30,10 @@ CROSSING = 2.7  # Å from the axis to each helix
 LABELS = [*(f"A{n}" for n in range(110, 120)), *(f"A{n}" for n in range(131, 134))]
 
 
-@pytest.fixture(scope="module")
-def source():
-    """Return a structure of 60 residues with numbers and names of its own, A101 to A160."""
-    rng = np.random.default_rng(0)
-    return Backbone.from_coordinates(
-        build_backbone(rng.uniform(-140, -50, 60), rng.uniform(-60, 150, 60)),
-        residue_name=rng.choice(["ALA", "LEU", "TRP"], 60),
-        residue_number=np.arange(101, 161),
-        name="source",
-    )
-
-
 def make_task(source, group="C3", contig=CONTIG, conditioners=(), **options):
     options = {"settings": SETTINGS, "total_length": 30} | options
     asked = (Symmetry(group), *conditioners)
     return Scaffolding(source, parse_contig(contig), conditioners=asked, **options)
-
-
-def measure_asymmetry(coordinates, group):
-    """Give the largest distance (Å) of chain k from the image of the first by element k."""
-    rotations = parse_point_group(group).rotations
-    chains = np.asarray(coordinates, dtype=float).reshape(len(rotations), -1, 3)
-    return max(
-        np.abs(chain - chains[0] @ rotation.T).max()
-        for rotation, chain in zip(rotations, chains, strict=True)
-    )
 
 
 def find_places(design):
@@ -66,7 +44,9 @@ def find_places(design):
 
 @pytest.mark.parametrize("method", [method for method in METHODS if method != "twisted-smc"])
 @pytest.mark.parametrize(("group", "hold"), [("C3", "hard"), ("D2", "hard"), ("C2", "soft")])
-def test_every_chain_is_an_image_of_the_first(designer, source, group, hold, method):
+def test_every_chain_is_an_image_of_the_first(
+    designer, source, group, hold, method, measure_asymmetry
+):
     task = make_task(source, group, method=method, hold=hold)
     design = next(designer.make(task, [0]))
     order = parse_point_group(group).order
@@ -94,7 +74,9 @@ def test_every_chain_holds_the_input_s_motif_and_not_its_mirror_image(designer, 
 
 @pytest.mark.parametrize("method", ["amortized-guidance", "replacement", "repaint"])
 @pytest.mark.parametrize("sampler", ["sde-dpm++2m", "heun"])
-def test_sampling_itself_keeps_the_symmetry(designer, source, monkeypatch, sampler, method):
+def test_sampling_itself_keeps_the_symmetry(
+    designer, source, monkeypatch, sampler, method, measure_asymmetry
+):
     # Before the last copying, and with groups, whose poses to each other are found.
     task = make_task(
         source,
@@ -148,7 +130,7 @@ def test_secondary_structure_is_that_of_each_chain(source):
     assert plan.secondary.states == ("H" * 12 + "-" * 6 + "E" * 12) * 3
 
 
-def test_other_conditions_hold_beside_it(designer, source):
+def test_other_conditions_hold_beside_it(designer, source, measure_asymmetry):
     def spread(x):
         return -(x - x.mean(dim=(1, 2), keepdim=True)).square().mean(dim=(1, 2, 3)) / 10
 
@@ -161,7 +143,7 @@ def test_other_conditions_hold_beside_it(designer, source):
     assert np.abs(asked - make()).max() > 0.1
 
 
-def test_neighbouring_chains_make_room_for_each_other(source):
+def test_neighbouring_chains_make_room_for_each_other(source, measure_asymmetry):
     """Designed residues give way to the image of their own chain, and the image follows."""
     group = parse_point_group("C2")
     helix = Backbone.from_coordinates(build_backbone(np.full(24, -60.0), -45.0), name="helix")

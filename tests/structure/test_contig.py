@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from protdiff.errors import InputError
 from protdiff.structure import CHAIN_JUMP, ContigError, parse_contig, parse_length
-from protdiff.structure.contig import DesignedSegment, MotifSegment
+from protdiff.structure.segments import DesignedSegment, MotifSegment
 
 
 def describe(contig):

@@ -1,0 +1,112 @@
+"""Layouts: what stands where in a design, once the lengths of a contig are chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protdiff.errors import InputError
+from protdiff.structure.backbone import CHAIN_JUMP, index_steps
+from protdiff.structure.segments import MotifSegment
+
+__all__ = ["Layout", "PlacedSegment"]
+
+
+@dataclass(frozen=True)
+class PlacedSegment:
+    """A segment in a layout.
+
+    Attributes
+    ----------
+    start, length
+        The places it takes in the design, from 0.
+    chain
+        The number of its chain in the design, from 0.
+    motif
+        What is given there; None where residues are made.
+    """
+
+    start: int
+    length: int
+    chain: int
+    motif: MotifSegment | None
+
+    @property
+    def stop(self) -> int:
+        """The place after its last residue."""
+        return self.start + self.length
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One choice of all lengths of a contig."""
+
+    segments: tuple[PlacedSegment, ...]
+
+    @property
+    def length(self) -> int:
+        """The number of residues of the design."""
+        return self.segments[-1].stop
+
+    @property
+    def motif_positions(self) -> NDArray[np.int64]:
+        """(motif residue,) places of the motif in the design, from 0."""
+        spans = [np.arange(s.start, s.stop) for s in self.segments if s.motif is not None]
+        return np.concatenate([np.zeros(0, np.int64), *spans])
+
+    @property
+    def source_places(self) -> NDArray[np.int64]:
+        """(motif residue,) places of the motif in the structure the contig was resolved against."""
+        places: list[int] = []
+        for segment in self.segments:
+            if segment.motif is not None:
+                if segment.motif.places is None:
+                    raise InputError(
+                        f"the motif {segment.motif} has no structure; resolve the contig first"
+                    )
+                places.extend(segment.motif.places)
+        return np.array(places, dtype=np.int64)
+
+    @property
+    def motif_groups(self) -> NDArray[np.int64]:
+        """(motif residue,) the number of each residue's rigid group, from 1 as they come."""
+        numbers: dict[tuple[str, str], int] = {}
+        groups = [np.zeros(0, np.int64)]
+        for segment in self.segments:
+            if segment.motif is not None:
+                body = segment.motif.residues.file, segment.motif.group
+                number = numbers.setdefault(body, len(numbers) + 1)
+                groups.append(np.full(segment.length, number))
+        return np.concatenate(groups)
+
+    @property
+    def chain_breaks(self) -> tuple[int, ...]:
+        """The places where a new chain begins, from 0, without the first."""
+        return tuple(np.flatnonzero(np.diff(self.chain_numbers)) + 1)
+
+    @property
+    def chain_numbers(self) -> NDArray[np.int64]:
+        """(residue,) the number of each residue's chain, from 0."""
+        return np.repeat(
+            np.array([s.chain for s in self.segments], dtype=np.int64),
+            [s.length for s in self.segments],
+        )
+
+    @property
+    def residue_index(self) -> NDArray[np.int64]:
+        """(residue,) the residue index of the design, with a jump at each new chain."""
+        return index_steps(np.where(np.diff(self.chain_numbers) > 0, CHAIN_JUMP, 1))
+
+    def __str__(self) -> str:
+        """Write the layout as a contig of fixed lengths."""
+        parts: list[str] = []
+        for before, segment in zip((None, *self.segments), self.segments, strict=False):
+            if before is not None and segment.chain != before.chain:
+                parts[-1] += "/0 "
+            elif parts and segment.length:
+                parts[-1] += "/"
+            if segment.length:
+                parts.append(str(segment.length if segment.motif is None else segment.motif))
+        return "".join(parts)
