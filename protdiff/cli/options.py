@@ -142,6 +142,15 @@ StepScale = Annotated[
         rich_help_panel=SAMPLING,
     ),
 ]
+Restarts = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="How often the end of the way is walked again, from 2.5 Å of noise.",
+        rich_help_panel=SAMPLING,
+        show_default="1 around a motif, 0 without",
+    ),
+]
 Grid = Annotated[
     str,
     typer.Option(

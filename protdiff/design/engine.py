@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from protdiff.conditioning.compose import Conditions
 from protdiff.conditioning.conditioner import Conditioner
 from protdiff.design.batching import get_padding, group_plans, make_scene
-from protdiff.design.sample import sample_coordinates
+from protdiff.design.sample import count_steps, sample_coordinates
 from protdiff.design.samplers import is_adaptive
 from protdiff.design.secondary_structure import (
     NOTHING_ASKED,
@@ -251,7 +251,7 @@ def _make_batch(
     on_progress: OnProgress | None,
 ) -> Iterator[Design]:
     trajectory = Trajectory() if frames else None
-    report = _Report(on_progress, designs=len(plans), steps=task.settings.steps)
+    report = _Report(on_progress, designs=len(plans), steps=count_steps(model, task.settings))
 
     def callback(info: StepInfo) -> None:
         report(info)

@@ -77,11 +77,16 @@ def check_method(method: str, settings: SamplingSettings, particles: int) -> Non
     Raises
     ------
     InputError
-        ``twisted-smc`` with a sampler or a temperature, ``repaint`` with an adaptive sampler, or no
-        particle.
+        ``twisted-smc`` with a sampler or a temperature, ``repaint`` with an adaptive sampler or
+        restarts, or no particle.
     """
     if not 1 <= particles <= 1000:
         raise InputError(f"{particles} particles are asked for; give 1 to 1000")
+    if method == "repaint" and settings.restarts:
+        raise InputError(
+            f"repaint takes each step again by itself, and {settings.restarts} restarts are asked "
+            "for; leave them out, or choose another method"
+        )
     if method == "repaint" and is_adaptive(settings.sampler):
         raise InputError(
             f"repaint takes each step again, and {settings.sampler} chooses its own steps; give "

@@ -25,6 +25,7 @@ from protdiff.diffusion import (
     Noise,
     PerSampleNoise,
     ProjectedNoise,
+    Restart,
     ScaledNoise,
     ScaledScore,
 )
@@ -33,7 +34,9 @@ from protdiff.diffusion.sampler import StepInfo, draw_prior
 if TYPE_CHECKING:
     from protdiff.model import BackboneModel
 
-__all__ = ["make_denoiser", "prepare_sampling", "sample_coordinates"]
+__all__ = ["count_steps", "make_denoiser", "prepare_sampling", "sample_coordinates"]
+
+RESTART_FROM = 2.5  # Å of noise: the fold is decided, torsions and seams are not
 
 
 def sample_coordinates(
@@ -74,8 +77,9 @@ def sample_coordinates(
         state, times = start
     if settings.step_scale != 1.0:
         denoiser = ScaledScore(denoiser, settings.step_scale)
-        callback = callback and _show_means(callback, denoiser, len(times) - 1)
-    sampled = make_sampler(settings.sampler)(
+        callback = callback and _show_means(callback, denoiser, times[-1])
+    # The noise that is put back has its full size, whatever the temperature of the steps.
+    sampled = _make_restart(settings, model.scale, noise)(
         denoiser,
         state,
         times,
@@ -112,13 +116,29 @@ def prepare_sampling(
     return noise, start, times
 
 
+def count_steps(model: BackboneModel, settings: SamplingSettings) -> int:
+    """Return how many steps a design takes, restarts and all; of adaptive samplers a guess."""
+    times = make_grid(settings.grid)(model.sde, settings.steps)
+    stretches = _make_restart(settings, model.scale).list_stretches(model.sde, times)
+    return sum(len(stretch) - 1 for stretch in stretches)
+
+
+def _make_restart(settings: SamplingSettings, scale: float, noise: Noise | None = None) -> Restart:
+    return Restart(
+        make_sampler(settings.sampler),
+        RESTART_FROM / scale,
+        restarts=settings.restarts or 0,
+        noise=noise,
+    )
+
+
 def _show_means(
-    callback: Callable[[StepInfo], None], scaled: ScaledScore, steps: int
+    callback: Callable[[StepInfo], None], scaled: ScaledScore, last: torch.Tensor
 ) -> Callable[[StepInfo], None]:
     """Show a callback the posterior mean, where the sampler saw that of the scaled score."""
 
     def show(info: StepInfo) -> None:
-        if info.index < steps:  # the final denoising step is not scaled
+        if info.t > last:  # the final denoising step is not scaled
             info = replace(info, denoised=scaled.recover(info.denoised, info.x_t, info.t))
         callback(info)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -125,6 +125,7 @@ class Scaffolding:
         rest = leave_symmetry_out(self.conditioners)
         check_motif_choices(self.method, self.hold, self.settings, rest)
         check_method(self.method, self.settings, self.particles)
+        object.__setattr__(self, "settings", choose_restarts(self.method, self.settings))
         object.__setattr__(self, "contig", find_motif(self.contig, self.source, self.groups))
         # What is wrong with the length or the motif shows here, before any sampling.
         first = self.plan(0).motif
@@ -271,6 +272,18 @@ def check_motif_choices(
             "a motif of natural amino acids stands in an L-protein; leave handedness at L"
         )
     refuse_designs_without_motif(conditioners)
+
+
+def choose_restarts(method: str, settings: SamplingSettings) -> SamplingSettings:
+    """Fill in how often the end of the way is taken again, where it is left to the method.
+
+    Where a motif is written into each estimate its neighbours are led along, at first by a lot. A
+    chain that comes down again, near its last form, has time to settle around the motif: torsions
+    near it come into their boxes, and strain out of the seams.
+    """
+    if settings.restarts is not None:
+        return settings
+    return replace(settings, restarts=0 if method == "repaint" else 1)
 
 
 def find_motif(contig: Contig, source: Backbone, groups: str | None) -> Contig:

@@ -29,6 +29,7 @@ Handedness = Literal["L", "D"]
 
 DEFAULT_SAMPLER = "sde-dpm++2m"
 MOST_STEPS = 100_000
+MOST_RESTARTS = 100
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ class SamplingSettings:
         Show the network its previous guess at each step.
     excluded_volume
         Push overlapping stretches of the chain apart while the noise is small.
+    restarts
+        How often the steps from 2.5 Å of noise on are taken again, with that noise put back
+        (:class:`~protdiff.diffusion.sampler.Restart`); None is what the task takes: a scaffold 1,
+        by ``repaint`` 0, and what is made from nothing 0.
     secondary_structure
         What secondary structure designs are asked for, in the words of
         :mod:`protdiff.design.secondary_structure`.
@@ -73,6 +78,7 @@ class SamplingSettings:
     handedness: Handedness = "L"
     self_condition: bool = True
     excluded_volume: bool = True
+    restarts: int | None = None
     secondary_structure: str = "any"
 
     def __post_init__(self) -> None:
@@ -91,6 +97,8 @@ class SamplingSettings:
             raise InputError(f"temperature is {self.temperature}; give a number from 0 to 10")
         if not (math.isfinite(self.step_scale) and 0.0 < self.step_scale <= 10.0):
             raise InputError(f"step scale is {self.step_scale}; give a number above 0, up to 10")
+        if self.restarts is not None and not 0 <= self.restarts <= MOST_RESTARTS:
+            raise InputError(f"restarts is {self.restarts}; give 0 to {MOST_RESTARTS}")
         get_sign(self.handedness)
         parse_secondary_structure(self.secondary_structure)
 

@@ -34,6 +34,7 @@ from protdiff.design.samplers import (
 )
 from protdiff.design.scaffold import (
     check_motif_choices,
+    choose_restarts,
     find_motif,
     finish_scaffold,
     get_free_below,
@@ -97,6 +98,7 @@ class UnindexedScaffolding:
             )
         check_motif_choices(self.method, self.hold, self.settings, self.conditioners)
         refuse_beside_unindexed(self.conditioners)
+        object.__setattr__(self, "settings", choose_restarts(self.method, self.settings))
         if self.method in ("repaint", "twisted-smc"):
             raise InputError(
                 f"{self.method} samples for a motif of known places, and those of an unindexed one "

@@ -11,6 +11,7 @@ from protdiff.diffusion.sampler.exponential_sde import ExponentialSDE
 from protdiff.diffusion.sampler.heun_ode import HeunODE
 from protdiff.diffusion.sampler.langevin import Langevin
 from protdiff.diffusion.sampler.predictor_corrector import PredictorCorrector
+from protdiff.diffusion.sampler.restart import Restart
 from protdiff.diffusion.sampler.sde_dpm_solver_pp_2m import SDEDPMSolverPP2M
 from protdiff.diffusion.sampler.stochastic_heun import StochasticHeun
 
@@ -26,6 +27,7 @@ __all__ = [
     "HeunODE",
     "Langevin",
     "PredictorCorrector",
+    "Restart",
     "SDEDPMSolverPP2M",
     "Sampler",
     "StepInfo",
