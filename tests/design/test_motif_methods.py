@@ -11,7 +11,7 @@ from protdiff.design import SamplingSettings, Scaffolding, motif_sampling
 from protdiff.design.batching import make_scene
 from protdiff.design.loading import load
 from protdiff.design.motif_denoiser import make_motif_parts
-from protdiff.design.sample import prepare_sampling
+from protdiff.design.sample import count_steps, prepare_sampling
 from protdiff.design.samplers import METHODS
 from protdiff.design.seeds import make_generator
 from protdiff.diffusion import ExponentialSDE, ScaledScore
@@ -136,6 +136,25 @@ def test_repainting_takes_each_step_twice(designer, source, monkeypatch):
     assert len(calls) == 2 * FAST.steps + 1
 
 
+def test_the_end_of_the_way_is_taken_again(designer, source):
+    def count(**options):
+        seen = []
+        settings = SamplingSettings(steps=12, **options.pop("settings", {}))
+        task = make_task(source, settings=settings, **options)
+        task.sample(designer.model, [task.plan(0)], seen.append)
+        assert seen[-1].evaluations == len(seen)
+        steps = count_steps(designer.model, task.settings)
+        assert len(seen) == steps + 1
+        return steps
+
+    again = count() - 12
+    assert 2 < again < 10
+    assert count(settings={"restarts": 0}) == 12
+    assert count(settings={"restarts": 3}) == 12 + 3 * again
+    assert make_task(source).settings.restarts == 1
+    assert make_task(source, method="repaint").settings.restarts == 0
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -143,6 +162,10 @@ def test_repainting_takes_each_step_twice(designer, source, monkeypatch):
         ({"method": "twisted-smc", "particles": 0}, "0 particles"),
         ({"method": "twisted-smc", "settings": SamplingSettings(sampler="ddim")}, "ancestral"),
         ({"method": "twisted-smc", "settings": SamplingSettings(temperature=0.9)}, "temperature"),
+        (
+            {"method": "repaint", "settings": SamplingSettings(restarts=2)},
+            "repaint takes each step again",
+        ),
         (
             {"method": "repaint", "settings": SamplingSettings(sampler="dormand-prince")},
             "own steps",

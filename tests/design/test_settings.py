@@ -111,6 +111,8 @@ def test_every_grid_decreases(name):
         ({"temperature": -0.1}, "temperature is -0.1"),
         ({"temperature": math.nan}, "temperature is nan"),
         ({"step_scale": 0.0}, "step scale is 0.0"),
+        ({"restarts": -1}, "restarts is -1"),
+        ({"restarts": 101}, "restarts is 101"),
         ({"handedness": "R"}, "give L or D"),
     ],
 )
