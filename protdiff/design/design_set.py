@@ -19,7 +19,14 @@ import numpy as np
 
 from protdiff.design.engine import Design
 from protdiff.design.run import OutputSettings
-from protdiff.design.run_folder import MANIFEST, SETTINGS, name_design, read_manifest, to_line
+from protdiff.design.run_folder import (
+    MANIFEST,
+    SETTINGS,
+    name_design,
+    read_manifest,
+    read_settings,
+    to_line,
+)
 from protdiff.design.settings import get_sign
 from protdiff.design.table import format_html, format_text, is_missing
 from protdiff.errors import InputError
@@ -366,7 +373,8 @@ def read_designs(folder: str | Path) -> DesignSet:
             continue
         designs.append(_read_design(folder / record["file"], index, record))
         records.append(record)
-    run = _read_run(folder / SETTINGS)
+    # Without them the designs are as good, and a run that is to go on here will say what it lacks.
+    run = read_settings(folder / SETTINGS) or {}
     return DesignSet(designs, records, run, drawn=len(manifest.records))
 
 
@@ -389,12 +397,3 @@ def _is_symmetric(run: Mapping[str, Any]) -> bool:
     asked = run.get("conditioners")
     asked = asked if isinstance(asked, list) else []
     return any(isinstance(one, dict) and one.get("kind") == "symmetry" for one in asked)
-
-
-def _read_run(path: Path) -> dict[str, Any]:
-    try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        run = None
-    # Without it the designs are as good, and a run that is to go on here will say what it lacks.
-    return run if isinstance(run, dict) else {}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from protdiff.design.secondary_structure import SecondaryStructure, make_network_input
 from protdiff.design.settings import SamplingSettings
-from protdiff.diffusion import Denoiser
 from protdiff.structure import Motif
 
 if TYPE_CHECKING:
@@ -17,10 +16,10 @@ if TYPE_CHECKING:
     from protdiff.conditioning.motif import MotifConditions
     from protdiff.model import BackboneModel
 
-__all__ = ["make_motif_denoiser", "make_motif_parts"]
+__all__ = ["make_motif_parts"]
 
 
-def make_motif_denoiser(
+def make_motif_parts(
     model: BackboneModel,
     residue_mask: torch.Tensor,
     *,
@@ -30,8 +29,10 @@ def make_motif_denoiser(
     wanted: Sequence[SecondaryStructure] = (),
     conditions: Conditions | None = None,
     free_below: float = 0.0,
-) -> Denoiser:
-    """Return the denoiser of a batch in which each element knows its motif.
+) -> MotifConditions:
+    """Return what the denoiser of a batch is made of in which each element knows its motif.
+
+    Its ``project`` puts them together; particles take them apart.
 
     Parameters
     ----------
@@ -54,44 +55,15 @@ def make_motif_denoiser(
     """
     from protdiff.conditioning.motif import make_motif_conditions
 
-    options = _translate(residue_mask, method, settings, wanted, conditions)
-    made = make_motif_conditions(model, residue_mask, motifs, free_below=free_below, **options)
-    return made.project()
-
-
-def make_motif_parts(
-    model: BackboneModel,
-    residue_mask: torch.Tensor,
-    *,
-    motifs: Sequence[Motif],
-    method: str,
-    settings: SamplingSettings,
-    wanted: Sequence[SecondaryStructure] = (),
-    conditions: Conditions | None = None,
-) -> MotifConditions:
-    """Return what the denoiser of a batch is made of, for a method that puts it together itself.
-
-    Parameters are those of :func:`make_motif_denoiser`.
-    """
-    from protdiff.conditioning.motif import make_motif_conditions
-
-    options = _translate(residue_mask, method, settings, wanted, conditions)
-    return make_motif_conditions(model, residue_mask, motifs, **options)
-
-
-def _translate(
-    residue_mask: torch.Tensor,
-    method: str,
-    settings: SamplingSettings,
-    wanted: Sequence[SecondaryStructure],
-    conditions: Conditions | None,
-) -> dict[str, Any]:
-    """Return the settings as the conditioners of motifs take them."""
-    return {
-        "method": method,
-        "handedness": settings.sign,
-        "self_condition": settings.self_conditioned,
-        "excluded_volume": settings.excluded_volume,
-        "secondary_structure": make_network_input(wanted, residue_mask),
-        "conditions": conditions,
-    }
+    return make_motif_conditions(
+        model,
+        residue_mask,
+        motifs,
+        method=method,
+        handedness=settings.sign,
+        self_condition=settings.self_conditioned,
+        excluded_volume=settings.excluded_volume,
+        secondary_structure=make_network_input(wanted, residue_mask),
+        conditions=conditions,
+        free_below=free_below,
+    )

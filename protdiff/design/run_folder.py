@@ -35,6 +35,7 @@ __all__ = [
     "name_design",
     "read_finished",
     "read_manifest",
+    "read_settings",
     "to_line",
 ]
 
@@ -116,6 +117,21 @@ def read_finished(path: str | Path) -> Manifest:
     manifest = read_manifest(path / MANIFEST)
     kept = {k: record for k, record in manifest.records.items() if _has_file(path, record)}
     return replace(manifest, records=kept)
+
+
+def read_settings(path: str | Path) -> dict[str, Any] | None:
+    """Read what the designs of a run depend on; None where it is not there or damaged.
+
+    Parameters
+    ----------
+    path
+        The file, :data:`SETTINGS` of a folder.
+    """
+    try:
+        settings = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return settings if isinstance(settings, dict) else None
 
 
 def clear_run(path: str | Path) -> None:
@@ -258,7 +274,13 @@ def check_folder(
 def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
     """Refuse a folder whose designs were made with other settings, or nobody knows with which."""
     if (path / SETTINGS).exists():
-        _compare(path, _read_settings(path / SETTINGS), settings)
+        existing = read_settings(path / SETTINGS)
+        if existing is None:
+            raise InputError(
+                f"{path / SETTINGS} is damaged; choose another folder or start again with "
+                "--overwrite"
+            )
+        _compare(path, existing, settings)
     elif any(_find_files(path)):
         raise InputError(
             f"{path} holds designs but no {SETTINGS} that says how they were made; "
@@ -308,16 +330,6 @@ def _compare(path: Path, existing: Mapping[str, Any], settings: Mapping[str, Any
             f"{path} holds a run with other settings ({'; '.join(differing)}); "
             "choose another folder or start again with --overwrite"
         )
-
-
-def _read_settings(path: Path) -> dict[str, Any]:
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(settings, dict):
-            return settings
-    except (OSError, ValueError, RecursionError):
-        pass
-    raise InputError(f"{path} is damaged; choose another folder or start again with --overwrite")
 
 
 def _find_files(path: Path) -> Iterator[Path]:

@@ -21,7 +21,7 @@ from protdiff.design.conditions import (
     refuse_designs_without_motif,
 )
 from protdiff.design.engine import Plan, sample_plans
-from protdiff.design.motif_denoiser import make_motif_denoiser, make_motif_parts
+from protdiff.design.motif_denoiser import make_motif_parts
 from protdiff.design.motif_sampling import (
     Particles,
     check_method,
@@ -170,7 +170,7 @@ class Scaffolding:
 
     def condition(self, conditions: Conditions, plans: Sequence[Plan]) -> Denoiser:
         """Return the denoiser that knows the motifs of a batch, with what else is asked of it."""
-        return make_motif_denoiser(
+        return make_motif_parts(
             conditions.scene.model,
             conditions.scene.residue_mask,
             motifs=[plan.motif for plan in plans if isinstance(plan, ScaffoldPlan)],
@@ -179,7 +179,7 @@ class Scaffolding:
             wanted=[plan.secondary for plan in plans],
             conditions=conditions,
             free_below=get_free_below(self.hold),
-        )
+        ).project()
 
     def sample(
         self, model: BackboneModel, plans: Sequence[Plan], callback: Callable[[StepInfo], None]

@@ -25,7 +25,7 @@ from protdiff.design.conditions import (
     describe_conditioners,
 )
 from protdiff.design.engine import Plan
-from protdiff.design.motif_denoiser import make_motif_denoiser
+from protdiff.design.motif_denoiser import make_motif_parts
 from protdiff.design.sample import make_denoiser
 from protdiff.design.samplers import (
     DEFAULT_HOLD,
@@ -160,7 +160,7 @@ class UnindexedScaffolding:
 
         def settle(estimate: torch.Tensor) -> Denoiser:
             chains = model.to_angstrom(estimate).detach().float().cpu().numpy()
-            return make_motif_denoiser(
+            return make_motif_parts(
                 model,
                 residue_mask,
                 motifs=[
@@ -172,7 +172,7 @@ class UnindexedScaffolding:
                 wanted=wanted,
                 conditions=conditions,
                 free_below=get_free_below(self.hold),
-            )
+            ).project()
 
         free = make_denoiser(model, residue_mask, self.settings, wanted, conditions)
         return UnindexedMotif(free, settle, scale=model.scale)

@@ -7,7 +7,6 @@ said on the page and costs one design, not the report; only where nothing is lef
 from __future__ import annotations
 
 import dataclasses
-import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from protdiff.design.run_folder import MANIFEST, SETTINGS, TRAJECTORIES, read_manifest
+from protdiff.design.run_folder import (
+    MANIFEST,
+    SETTINGS,
+    TRAJECTORIES,
+    read_manifest,
+    read_settings,
+)
 from protdiff.errors import InputError
 from protdiff.evaluation import Quality, assign_secondary_structure, measure_backbone
 from protdiff.structure import (
@@ -207,14 +212,10 @@ def _read_settings(run: Path, problems: list[str]) -> Mapping[str, Any]:
     path = run / SETTINGS
     if not path.exists():
         return {}
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(settings, dict):
-            return settings
-    except (OSError, ValueError, RecursionError):
-        pass
-    problems.append(f"{SETTINGS} is damaged; the settings of the run are not known")
-    return {}
+    settings = read_settings(path)
+    if settings is None:
+        problems.append(f"{SETTINGS} is damaged; the settings of the run are not known")
+    return settings or {}
 
 
 def _read_design(found: _Found, problems: list[str]) -> ReportDesign | None:

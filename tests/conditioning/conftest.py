@@ -4,8 +4,17 @@ import pytest
 import torch
 
 from protdiff.conditioning import Scene
-from protdiff.diffusion import LinearVPSDE
-from protdiff.diffusion.guidance import Estimate
+from protdiff.diffusion import (
+    ExponentialSDE,
+    KarrasGrid,
+    LinearVPSDE,
+    PerSampleNoise,
+    ProjectedNoise,
+)
+from protdiff.diffusion.analytic import GaussianDenoiser
+from protdiff.diffusion.guidance import Estimate, FrozenGuided
+from protdiff.diffusion.polymer import PolymerMap
+from protdiff.diffusion.sampler import draw_prior
 from protdiff.model import make_residue_mask
 
 SDE = LinearVPSDE()
@@ -44,9 +53,48 @@ def random_rotation(seed):
     return turn * torch.linalg.det(turn).sign()
 
 
+class Polymers:
+    """Chains of 40 residues whose law is known, so that their denoiser is exact.
+
+    Parameters
+    ----------
+    scene
+        The batch of them.
+    decay
+        Of the correlation from atom to atom.
+    variance
+        Of a coordinate, in model units.
+    """
+
+    def __init__(self, scene, decay=0.98, variance=0.6):
+        self.scene, self.sde = scene, scene.model.sde
+        covariance = PolymerMap(120, decay).covariance * variance
+        prior = torch.kron(covariance, torch.eye(3, dtype=torch.float64)).float()
+        self.free = GaussianDenoiser(self.sde, torch.zeros(40, 3, 3), prior)
+        self.subspace = scene.model.subspace(scene.residue_mask)
+        generators = [
+            torch.Generator().manual_seed(seed) for seed in range(len(scene.residue_mask))
+        ]
+        self.noise = ProjectedNoise(PerSampleNoise(generators), self.subspace)
+        self.start = draw_prior(self.sde, self.noise, torch.zeros(len(generators), 40, 3, 3))
+
+    def guide(self, conditioner):
+        """Return the denoiser guided by what a conditioner asks."""
+        with torch.inference_mode():  # as designs are sampled
+            term = conditioner.make_term(self.scene)
+        return FrozenGuided(self.free, term, subspace=self.subspace)
+
+    def sample(self, denoiser, steps=25):
+        """Sample the batch in model units, from the same start each time and with new noise."""
+        times = KarrasGrid()(self.sde, steps)
+        with torch.inference_mode():
+            return ExponentialSDE()(denoiser, self.start, times, noise=self.noise)
+
+
 class Laws:
     """The laws of a likelihood of backbones of free pose."""
 
+    make_polymers = Polymers
     make_scene = staticmethod(make_scene)
     make_walks = staticmethod(make_walks)
     evaluate = staticmethod(evaluate)

@@ -4,11 +4,6 @@ import pytest
 import torch
 
 from protdiff.conditioning import Contacts
-from protdiff.diffusion import ExponentialSDE, KarrasGrid, PerSampleNoise, ProjectedNoise
-from protdiff.diffusion.analytic import GaussianDenoiser
-from protdiff.diffusion.guidance import FrozenGuided
-from protdiff.diffusion.polymer import PolymerMap
-from protdiff.diffusion.sampler import draw_prior
 from protdiff.errors import InputError
 from protdiff.structure.contact import Contact, DesignResidue, parse_contacts
 
@@ -60,28 +55,15 @@ def test_chains_are_counted_each_from_one(laws, tiny_model):
 def test_samples_of_a_chain_make_the_contacts(laws, tiny_model):
     """The prior is a polymer, its denoiser exact: guidance alone must bring the ends together."""
     pairs = [(3, 38), (8, 25)]
-    scene = laws.make_scene(tiny_model, [40] * 8)
-    covariance = PolymerMap(120, 0.98).covariance * 0.6
-    prior = torch.kron(covariance, torch.eye(3, dtype=torch.float64)).float()
-    plain = GaussianDenoiser(tiny_model.sde, torch.zeros(40, 3, 3), prior)
-    with torch.inference_mode():  # as designs are sampled
-        term = Contacts(pairs).make_term(scene)
-    subspace = tiny_model.subspace(scene.residue_mask)
-    guided = FrozenGuided(plain, term, subspace=subspace)
-    noise = ProjectedNoise(
-        PerSampleNoise([torch.Generator().manual_seed(seed) for seed in range(8)]), subspace
-    )
-    start = draw_prior(tiny_model.sde, noise, torch.zeros(8, 40, 3, 3))
-    times = KarrasGrid()(tiny_model.sde, 40)
+    polymers = laws.make_polymers(laws.make_scene(tiny_model, [40] * 8))
 
     def count(denoiser):
-        with torch.inference_mode():
-            made = ExponentialSDE()(denoiser, start, times, noise=noise) * tiny_model.scale
+        made = polymers.sample(denoiser, steps=40) * tiny_model.scale
         apart = [(made[:, i - 1, 1] - made[:, j - 1, 1]).norm(dim=-1) for i, j in pairs]
         return int((torch.stack(apart) < 8.0).sum())
 
-    assert count(plain) <= 6
-    assert count(guided) >= 15
+    assert count(polymers.free) <= 6
+    assert count(polymers.guide(Contacts(pairs))) >= 15
 
 
 def test_words():

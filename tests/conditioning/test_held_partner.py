@@ -8,11 +8,7 @@ import torch
 
 from protdiff.conditioning import Partner, PosedMotif
 from protdiff.conditioning.motif_frame import MotifFrame
-from protdiff.diffusion import ExponentialSDE, KarrasGrid, PerSampleNoise, ProjectedNoise
-from protdiff.diffusion.analytic import GaussianDenoiser
-from protdiff.diffusion.guidance import FrozenGuided, ProjectedMean
-from protdiff.diffusion.polymer import PolymerMap
-from protdiff.diffusion.sampler import draw_prior
+from protdiff.diffusion.guidance import ProjectedMean
 from protdiff.errors import InputError
 from protdiff.structure import Backbone, Motif, build_backbone, parse_contig, sample_motif
 
@@ -203,28 +199,18 @@ def test_samples_of_a_chain_make_room(laws, tiny_model, partner, given):
         scene.motif.motif.subspace,
     )
     scene = dataclasses.replace(scene, motif=dataclasses.replace(scene.motif, motif=posed))
-    covariance = PolymerMap(120, 0.98).covariance * 0.6
-    prior = torch.kron(covariance, torch.eye(3, dtype=torch.float64)).float()
-    plain = GaussianDenoiser(tiny_model.sde, torch.zeros(40, 3, 3), prior)
-    with torch.inference_mode():  # as designs are sampled
-        term = partner.make_term(scene)
-    noise = ProjectedNoise(
-        PerSampleNoise([torch.Generator().manual_seed(seed) for seed in range(4)]), posed.subspace
-    )
-    start = draw_prior(tiny_model.sde, noise, torch.zeros(4, 40, 3, 3))
+    polymers = laws.make_polymers(scene)
+    guided = polymers.guide(partner)
+    docking = guided.log_likelihood.term
 
     def measure(denoiser):
-        with torch.inference_mode():
-            denoiser = ProjectedMean(denoiser, posed)
-            times = KarrasGrid()(tiny_model.sde, 25)
-            made = ExponentialSDE()(denoiser, start, times, noise=noise)
-            pose = scene.motif.find_pose(made)
-            pose = dataclasses.replace(pose, origin=pose.origin - term.term.centre)
-            depth, excess = term.term.measure(pose.invert(made[:, :, 1] * scene.scale))
+        made = polymers.sample(ProjectedMean(denoiser, posed))
+        pose = scene.motif.find_pose(made)
+        pose = dataclasses.replace(pose, origin=pose.origin - docking.centre)
+        depth, excess = docking.measure(pose.invert(made[:, :, 1] * scene.scale))
         return float((depth > 1.0).sum()), float(excess.mean())
 
-    free = measure(plain)
-    held = measure(FrozenGuided(plain, term, subspace=posed.subspace))
+    free, held = measure(polymers.free), measure(guided)
     assert free[0] > 10
     assert held[0] < 0.2 * free[0]
     assert held[1] < free[1]

@@ -6,11 +6,6 @@ import torch
 
 from protdiff.conditioning import Partner
 from protdiff.conditioning.docking import Docking
-from protdiff.diffusion import ExponentialSDE, KarrasGrid, PerSampleNoise, ProjectedNoise
-from protdiff.diffusion.analytic import GaussianDenoiser
-from protdiff.diffusion.guidance import FrozenGuided
-from protdiff.diffusion.polymer import PolymerMap
-from protdiff.diffusion.sampler import draw_prior
 from protdiff.errors import InputError
 from protdiff.structure import Backbone, build_backbone
 
@@ -133,26 +128,14 @@ def test_placing_depends_on_the_shape_of_the_design_alone(laws, conditioner):
 def test_samples_of_a_chain_bind(laws, tiny_model, partner):
     """The prior is a polymer, its denoiser exact: guidance alone must make room for the partner."""
     conditioner = make_crowded(partner)
-    scene = laws.make_scene(tiny_model, [40] * 4)
-    covariance = PolymerMap(120, 0.98).covariance * 0.6
-    prior = torch.kron(covariance, torch.eye(3, dtype=torch.float64)).float()
-    plain = GaussianDenoiser(tiny_model.sde, torch.zeros(40, 3, 3), prior)
-    with torch.inference_mode():  # as designs are sampled
-        term = conditioner.make_term(scene)
-    subspace = tiny_model.subspace(scene.residue_mask)
-    guided = FrozenGuided(plain, term, subspace=subspace)
-    noise = ProjectedNoise(
-        PerSampleNoise([torch.Generator().manual_seed(seed) for seed in range(4)]), subspace
-    )
-    start = draw_prior(tiny_model.sde, noise, torch.zeros(4, 40, 3, 3))
+    polymers = laws.make_polymers(laws.make_scene(tiny_model, [40] * 4))
 
     def touch(denoiser):
-        with torch.inference_mode():
-            made = ExponentialSDE()(denoiser, start, KarrasGrid()(tiny_model.sde, 25), noise=noise)
-        placed = [conditioner.place(x) for x in (made * tiny_model.scale).numpy()]
+        made = polymers.sample(denoiser) * tiny_model.scale
+        placed = [conditioner.place(x) for x in made.numpy()]
         return np.mean([conditioner.measure_contacts(x).mean() for x in placed])
 
-    free, held = touch(plain), touch(guided)
+    free, held = touch(polymers.free), touch(polymers.guide(conditioner))
     assert held > free + 0.1
 
 

@@ -1,14 +1,8 @@
 """Radius of gyration: laws, an exact prior, and what cannot be."""
 
 import pytest
-import torch
 
 from protdiff.conditioning import RadiusOfGyration
-from protdiff.diffusion import ExponentialSDE, KarrasGrid, PerSampleNoise, ProjectedNoise
-from protdiff.diffusion.analytic import GaussianDenoiser
-from protdiff.diffusion.guidance import FrozenGuided
-from protdiff.diffusion.polymer import PolymerMap
-from protdiff.diffusion.sampler import draw_prior
 from protdiff.errors import InputError
 from protdiff.structure.size import expect_radius, parse_radius
 
@@ -55,22 +49,15 @@ def test_it_asks_for_the_size_of_samples_not_of_their_mean(laws, tiny_model):
 @pytest.mark.parametrize("share", [0.9, 1.0, 1.1])
 def test_samples_of_a_chain_have_the_radius_that_is_asked_for(laws, tiny_model, share):
     """The prior is a polymer, its denoiser exact: guidance alone must bring the size."""
-    scene = laws.make_scene(tiny_model, [40] * 8)
     # 120 atoms in a chain, in the unit of backbones of this length.
     radius = expect_radius(40) / tiny_model.scale
-    covariance = PolymerMap(120, 0.97).covariance * radius**2 / 3
-    prior = torch.kron(covariance, torch.eye(3, dtype=torch.float64)).float()
-    plain = GaussianDenoiser(tiny_model.sde, torch.zeros(40, 3, 3), prior)
-    term = RadiusOfGyration(f"x{share}", tolerance=0.1).make_term(scene)
-    subspace = tiny_model.subspace(scene.residue_mask)
-    guided = FrozenGuided(plain, term, subspace=subspace)
-    noise = ProjectedNoise(
-        PerSampleNoise([torch.Generator().manual_seed(seed) for seed in range(8)]), subspace
+    scene = laws.make_scene(tiny_model, [40] * 8)
+    polymers = laws.make_polymers(scene, decay=0.97, variance=radius**2 / 3)
+    asked = RadiusOfGyration(f"x{share}", tolerance=0.1)
+    free, held = (
+        measure(polymers.sample(denoiser, steps=40)) / radius
+        for denoiser in (polymers.free, polymers.guide(asked))
     )
-    start = draw_prior(tiny_model.sde, noise, torch.zeros(8, 40, 3, 3))
-    times = KarrasGrid()(tiny_model.sde, 40)
-    free = measure(ExponentialSDE()(plain, start, times, noise=noise)) / radius
-    held = measure(ExponentialSDE()(guided, start, times, noise=noise)) / radius
     assert free.std() > 0.08  # the chain's own radius varies
     assert (held - share).abs().max() < 0.04  # against a spread of .1 and shifts of .1
 

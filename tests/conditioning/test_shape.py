@@ -7,11 +7,6 @@ import torch
 import protdiff.conditioning.shape as module
 from protdiff.conditioning import Shape
 from protdiff.conditioning.shape import transport
-from protdiff.diffusion import ExponentialSDE, KarrasGrid, PerSampleNoise, ProjectedNoise
-from protdiff.diffusion.analytic import GaussianDenoiser
-from protdiff.diffusion.guidance import FrozenGuided
-from protdiff.diffusion.polymer import PolymerMap
-from protdiff.diffusion.sampler import draw_prior
 from protdiff.errors import InputError
 from protdiff.structure import Backbone, build_backbone, write_backbone
 from protdiff.structure.points import fill_shape, read_points
@@ -92,25 +87,14 @@ def test_samples_of_a_chain_fill_the_body(laws, tiny_model):
     """The prior is a polymer, its denoiser exact: guidance alone must bring the shape."""
     shape = Shape(make_box([4.0, 1.5, 1.0]))
     scene = laws.make_scene(tiny_model, [40] * 4)
-    covariance = PolymerMap(120, 0.97).covariance * 0.6
-    prior = torch.kron(covariance, torch.eye(3, dtype=torch.float64)).float()
-    plain = GaussianDenoiser(tiny_model.sde, torch.zeros(40, 3, 3), prior)
-    with torch.inference_mode():  # as designs are sampled
-        term = shape.make_term(scene)
-    subspace = tiny_model.subspace(scene.residue_mask)
-    guided = FrozenGuided(plain, term, subspace=subspace)
-    noise = ProjectedNoise(
-        PerSampleNoise([torch.Generator().manual_seed(seed) for seed in range(4)]), subspace
-    )
-    start = draw_prior(tiny_model.sde, noise, torch.zeros(4, 40, 3, 3))
+    polymers = laws.make_polymers(scene, decay=0.97)
     body = shape.scale_to(40).float().repeat(4, 1, 1)
 
     def measure(denoiser):
-        with torch.inference_mode():
-            made = ExponentialSDE()(denoiser, start, KarrasGrid()(tiny_model.sde, 25), noise=noise)
+        made = polymers.sample(denoiser)
         return transport(made.mean(2) * tiny_model.scale, scene.residue_mask, body)
 
-    assert measure(guided).mean() < 0.5 * measure(plain).mean()
+    assert measure(polymers.guide(shape)).mean() < 0.5 * measure(polymers.free).mean()
 
 
 def test_files(tmp_path):

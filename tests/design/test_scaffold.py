@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,10 +22,11 @@ FAST = SamplingSettings(steps=3, step_scale=1.0)
 @pytest.fixture
 def unconditional(monkeypatch):
     """Let the sampler know nothing of the motif: what is tested here is all around it."""
-    monkeypatch.setattr(
-        "protdiff.design.scaffold.make_motif_denoiser",
-        lambda model, mask, *, settings, **_: make_denoiser(model, mask, settings),
-    )
+
+    def make_parts(model, mask, *, settings, **_):
+        return SimpleNamespace(project=lambda: make_denoiser(model, mask, settings))
+
+    monkeypatch.setattr("protdiff.design.scaffold.make_motif_parts", make_parts)
 
 
 def make_task(source, contig="5-15/A110-119/5-15/A131-135/5-15", **options):
