@@ -1,5 +1,6 @@
 """The compiled network is the network: the same estimates, one program for all batches."""
 
+import copy
 import dataclasses
 import subprocess
 import sys
@@ -39,6 +40,18 @@ def draw(model, lengths, *, motif=False, told=False, seed=0):
     return model.subspace(mask).project(noise), {"residue_mask": mask, **inputs}
 
 
+@pytest.fixture(scope="module")
+def telling_model(tiny_model):
+    """Return the tiny model with weights for what it is told, which at first are zero."""
+    network = copy.deepcopy(tiny_model.network)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        network.secondary.weight[1:].normal_(generator=generator)
+        network.noise.composition.normal_(generator=generator)
+        network.motif.normal_(generator=generator)
+    return dataclasses.replace(tiny_model, network=network)
+
+
 @pytest.fixture
 def count(monkeypatch):
     """Return the shapes that the compiled network was asked for; it is not compiled."""
@@ -57,12 +70,12 @@ def count(monkeypatch):
 
 @pytest.mark.parametrize("told", [False, True])
 @pytest.mark.parametrize("motif", [False, True])
-def test_what_the_compiler_is_shown_changes_no_estimate(tiny_model, count, motif, told):
+def test_what_the_compiler_is_shown_changes_no_estimate(telling_model, count, motif, told):
     """In particular what is not told of secondary structure; to the last bit."""
-    compiled = tiny_model.compile("eager")
+    compiled = telling_model.compile("eager")
     for lengths in ([40, 33], [36]):
-        x_t, inputs = draw(tiny_model, lengths, motif=motif, told=told)
-        denoisers = [model.denoiser(**inputs) for model in (tiny_model, compiled)]
+        x_t, inputs = draw(telling_model, lengths, motif=motif, told=told)
+        denoisers = [model.denoiser(**inputs) for model in (telling_model, compiled)]
         for t in (0.8, 0.4, 0.2):
             with torch.no_grad():
                 first, second = (denoise(x_t, torch.tensor(t)) for denoise in denoisers)
@@ -95,17 +108,17 @@ def test_without_self_conditioning_all_is_compiled(tiny_model, count):
 @pytest.mark.slow
 @pytest.mark.skipif(not can_compile(), reason="there is no C++ compiler")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's own, on its way to compile
-def test_one_program_serves_all_batches(tiny_model):
+def test_one_program_serves_all_batches(telling_model):
     """Padding, motif, secondary structure told or not; float32 rounding, 1e-5 of 8 Å."""
     import torch._dynamo
 
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
-    compiled = tiny_model.compile()
+    compiled = telling_model.compile()
     found = {}
     for told, lengths in ((True, [40, 33]), (False, [40, 33, 38]), (True, [45] * 4)):
-        x_t, inputs = draw(tiny_model, lengths, motif=True, told=told)
-        denoisers = [model.denoiser(**inputs) for model in (tiny_model, compiled)]
+        x_t, inputs = draw(telling_model, lengths, motif=True, told=told)
+        denoisers = [model.denoiser(**inputs) for model in (telling_model, compiled)]
         for t in (0.8, 0.3):
             with torch.no_grad():
                 first, second = (denoise(x_t, torch.tensor(t)) for denoise in denoisers)
