@@ -7,6 +7,7 @@
     weights = "protdiff-base"
     device = "auto"
     batch_size = 8              # most designs to sample at once
+    compile = false             # compile the network first, for faster sampling
     chunk = 32                  # designs that are handed out together
     format = "pdb"              # also: trajectory, cbeta, residue_name
 
@@ -195,7 +196,7 @@ class Campaign:
     seed
         Of the campaign. Each job has a seed of its own that follows from this one and its name,
         so that no two jobs share noise, and a job is the same whatever stands beside it.
-    weights, device
+    weights, device, compile
         As :func:`protdiff.load` takes them.
     batch_size
         Most designs to sample at once.
@@ -217,6 +218,7 @@ class Campaign:
     weights: str = DEFAULT_WEIGHTS
     device: str = "auto"
     batch_size: int | None = None
+    compile: bool = False
     chunk: int = 32
     format: str = "pdb"
     trajectory: bool = False
@@ -288,8 +290,8 @@ def load_campaign(path: str | Path, **overrides: Any) -> Campaign:
     path
         The file; the module's first lines show one.
     **overrides
-        Values that replace the file's: out, seed, weights, device, batch_size, chunk, format,
-        trajectory, cbeta, residue_name; None leaves the file's.
+        Values that replace the file's: out, seed, weights, device, batch_size, compile, chunk,
+        format, trajectory, cbeta, residue_name; None leaves the file's.
 
     Raises
     ------

@@ -179,15 +179,15 @@ def _make_chunk(campaign: Campaign, chunk: Chunk, tries: int) -> ChunkReport:
         time.sleep(BUSY_SECONDS)
     return make_chunk(
         campaign,
-        _load_once(campaign.weights, campaign.device),
+        _load_once(campaign.weights, campaign.device, campaign.compile),
         _make_task_once(campaign, chunk.job),
         chunk,
     )
 
 
 @cache
-def _load_once(weights: str, device: str) -> Designer:
-    return load(weights, device)
+def _load_once(weights: str, device: str, compile: bool) -> Designer:
+    return load(weights, device, compile=compile)
 
 
 @cache

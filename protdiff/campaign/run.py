@@ -90,7 +90,7 @@ def run_campaign(
     InputError
         The folder holds another campaign or cannot be written, a job cannot be made.
     """
-    designer = designer or load(campaign.weights, campaign.device)
+    designer = designer or load(campaign.weights, campaign.device, compile=campaign.compile)
     tasks, schedule = begin_campaign(campaign, designer, shard=shard, overwrite=overwrite)
     made = busy = 0
     while chunks := schedule.take():

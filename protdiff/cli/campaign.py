@@ -51,6 +51,14 @@ def campaign(
         int | None,
         typer.Option(min=1, help="Most designs to sample at once.", show_default="the file's"),
     ] = None,
+    compile: Annotated[
+        bool | None,
+        typer.Option(
+            "--compile/--no-compile",
+            help="Compile the network first, for faster sampling.",
+            show_default="the file's",
+        ),
+    ] = None,
     shard: Annotated[
         str | None,
         typer.Option(
@@ -100,7 +108,9 @@ def campaign(
     from protdiff.design.samplers import check_name
     from protdiff.design.weights import find_weights
 
-    loaded = load_campaign(config, out=out, weights=weights, device=device, batch_size=batch_size)
+    loaded = load_campaign(
+        config, out=out, weights=weights, device=device, batch_size=batch_size, compile=compile
+    )
     part = (0, 1) if shard is None else parse_shard(shard)
     check_name("engine", engine, ENGINES)
     if engine == "ray" and shard is not None:

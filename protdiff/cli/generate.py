@@ -47,6 +47,7 @@ def generate(
     weights: options.Weights = DEFAULT_WEIGHTS,
     device: options.Device = "auto",
     batch_size: options.BatchSize = None,
+    compile: options.Compile = False,
     sampler: options.Sampler = DEFAULTS.sampler,
     steps: options.Steps = DEFAULTS.steps,
     fast: options.Fast = False,
@@ -122,7 +123,7 @@ def generate(
     task = Generation(length, seed, settings, conditions.make())
     output = OutputSettings(format.value, trajectory, cbeta, residue_name)
     run_and_report(
-        load(weights, device),
+        load(weights, device, compile=compile),
         task,
         out,
         num,

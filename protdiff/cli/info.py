@@ -67,7 +67,7 @@ def _print_facts(facts: dict[str, Any]) -> None:
             typer.echo(f"    {key.replace('_', ' ')}: {format_value(value)}")
     if not facts["weights"]:
         typer.echo("  none in this installation")
-    typer.echo("caches   protdiff keeps none; with compile = true in training torch keeps")
+    typer.echo("caches   protdiff keeps none; torch keeps what it compiled")
     for name, path in facts["caches"].items():
         typer.echo(f"  {name}: {path or 'none yet'}")
 

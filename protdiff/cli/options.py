@@ -20,6 +20,7 @@ from protdiff.design.samplers import FAST, GRID_NAMES, SAMPLER_NAMES
 __all__ = [
     "BatchSize",
     "CBeta",
+    "Compile",
     "Conditioner",
     "Contacts",
     "Debug",
@@ -95,6 +96,14 @@ BatchSize = Annotated[
         min=1,
         help="Most designs to sample at once. It does not change them.",
         show_default="8 on a CPU, 64 on a GPU",
+    ),
+]
+Compile = Annotated[
+    bool,
+    typer.Option(
+        "--compile",
+        help="Compile the network first: minutes once a machine, then faster sampling of the same "
+        "designs, but for rounding.",
     ),
 ]
 

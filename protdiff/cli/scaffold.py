@@ -113,6 +113,7 @@ def scaffold(
     weights: options.Weights = DEFAULT_WEIGHTS,
     device: options.Device = "auto",
     batch_size: options.BatchSize = None,
+    compile: options.Compile = False,
     sampler: options.Sampler = DEFAULTS.sampler,
     steps: options.Steps = DEFAULTS.steps,
     fast: options.Fast = False,
@@ -222,7 +223,7 @@ def scaffold(
             conditioners=conditions.make(),
         )
     run_and_report(
-        load(weights, device),
+        load(weights, device, compile=compile),
         task,
         out,
         num,

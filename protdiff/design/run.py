@@ -265,6 +265,8 @@ def make_record(
         "handedness": settings.handedness,
         "weights": model.name,
         "weights_sha256": model.sha256,
+        # A folder may hold designs of either kind, as of several devices: they differ by rounding.
+        **({} if model.compiled is None else {"compiled": True}),
         "protdiff_version": get_version(),
         "seconds": round(design.seconds, 3),
         **{key: value for key, value in design.extra.items() if key != "quality"},

@@ -1,11 +1,13 @@
 """The E(3)-equivariant score network; the only importer of e3nn. It knows no schedule, no file."""
 
+from protdiff.network.compiled import CompiledNetwork
 from protdiff.network.embedding import SECONDARY_STATES
 from protdiff.network.precondition import Preconditioning, get_preconditioning
 from protdiff.network.score_network import NetworkConfig, ScoreNetwork
 
 __all__ = [
     "SECONDARY_STATES",
+    "CompiledNetwork",
     "NetworkConfig",
     "Preconditioning",
     "ScoreNetwork",
