@@ -46,6 +46,7 @@ _AT_SEAMS = 0.5  # of the width: there neighbours pull too, and angles are to en
 _SHORTEST_TRANS = 3.4  # Å from CA to CA; a cis link is left alone
 _OVERLAP, _TETHER = 50.0, 0.05  # force constants
 _FURTHEST = 0.5  # Å RMSD: what takes more is a tangle, and stays as it is
+_SETTLED = 1e-4  # Å or energy: a change that is none
 _MARGIN = 0.05  # Å beyond the closest approach
 _REACH = 1.5  # Å beyond which a pair is not going to overlap
 _NEAREST = 3  # residues nearer along the chain are held together by their bonds
@@ -85,7 +86,12 @@ def relax_designed(
         return np.asarray(coordinates, np.float32)
     with torch.inference_mode(False), torch.enable_grad():
         moves = torch.zeros_like(start[free]).requires_grad_()
-        optimizer = torch.optim.LBFGS([moves], max_iter=iterations, line_search_fn="strong_wolfe")
+        optimizer = torch.optim.LBFGS(
+            [moves],
+            max_iter=iterations,
+            tolerance_change=_SETTLED,
+            line_search_fn="strong_wolfe",
+        )
 
         def evaluate() -> Tensor:
             optimizer.zero_grad()

@@ -104,8 +104,8 @@ def make_grid(name: str) -> TimeGrid:
         return found
     check_name("time grid", name, GRID_NAMES)
     grids: dict[str, TimeGrid] = {
-        # From 320 Å of noise nothing of a protein is left; beyond it steps are wasted.
-        "karras": KarrasGrid(noise_ratio_max=40.0),
+        # At 80 Å of noise little of a protein is left: its radius of gyration is 10 to 20 Å.
+        "karras": KarrasGrid(noise_ratio_max=10.0),
         # From 40 Å, where little of a fold is decided: few steps are better spent below.
         "coarse": KarrasGrid(noise_ratio_max=5.0),
         "log-snr": LogSNRGrid(),

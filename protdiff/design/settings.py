@@ -71,9 +71,9 @@ class SamplingSettings:
     """
 
     sampler: str = DEFAULT_SAMPLER
-    steps: int = 45
+    steps: int = 33
     temperature: float = 1.0
-    step_scale: float = 1.3
+    step_scale: float = 1.5
     grid: str = "karras"
     handedness: Handedness = "L"
     self_condition: bool = True
