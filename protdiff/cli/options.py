@@ -202,7 +202,7 @@ Fast = Annotated[
     bool,
     typer.Option(
         "--fast",
-        help=f"Sample in {FAST['steps']} steps, a third of the time, at some loss of quality: "
+        help=f"Sample in {FAST['steps']} steps, half the time, at some loss of quality: "
         f"--grid {FAST['grid']}, and sampler and step scale to go with it, unless given.",
         rich_help_panel=SAMPLING,
         callback=_set_fast,

@@ -53,7 +53,7 @@ ADAPTIVE_SAMPLERS = ("dormand-prince",)
 depend on the others. And they reject steps, so their denoiser must have no memory."""
 GRID_NAMES = ("karras", "coarse", "log-snr", "cosine", "uniform")
 FAST = {"sampler": "sde-dpm++2m", "steps": 15, "grid": "coarse", "step_scale": 1.3}
-"""Sampling in 16 evaluations, a third of the default's; what it loses is in docs/samplers.md."""
+"""Sampling in 16 evaluations, half the default's; what it loses is in docs/samplers.md."""
 DEFAULT_METHOD = METHODS[0]
 DEFAULT_PARTICLES = 4
 HOLDS = ("hard", "soft")
