@@ -87,7 +87,7 @@ def test_the_designed_part_is_the_sampler_s(designer, source, unconditional):
     task = make_task(source, hold="soft", total_length=45)
     design = next(designer.make(task, [0]))
     plan = task.plan(0)
-    free = Generation(plan.length, task.seed, FAST)
+    free = Generation(plan.length, task.seed, task.settings)  # with the restart of a scaffold
     sampled = next(designer.make(free, [0])).backbone
     kept = ~plan.motif.motif_mask
     pair = design.backbone.coordinates[kept, :3], sampled.coordinates[kept, :3]
