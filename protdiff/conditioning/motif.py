@@ -70,7 +70,7 @@ _TOLD = (
 )  # the network is told the shape of the motif
 _GUIDED = ("amortized-guidance", "guidance", "twisted-smc")
 # Noise in Å at which guidance is worth its backward pass to a network that is told of the motif. At
-# more, what it was told says as much; at less, the projection holds the motif. It is a sixth of
+# more, what it was told says as much; at less, the projection holds the motif. It is a fifth of
 # the steps, and none that a restart takes again.
 _WORTHWHILE = (2.5, 10.0)
 

@@ -55,6 +55,7 @@ from protdiff.structure.lengths import LengthRange, parse_length
 from protdiff.structure.point_group import PointGroup
 
 if TYPE_CHECKING:
+    from protdiff.conditioning.motif import MotifConditions
     from protdiff.model import BackboneModel
 
 __all__ = ["DEFAULT_METHOD", "METHODS", "Scaffolding"]
@@ -170,6 +171,11 @@ class Scaffolding:
 
     def condition(self, conditions: Conditions, plans: Sequence[Plan]) -> Denoiser:
         """Return the denoiser that knows the motifs of a batch, with what else is asked of it."""
+        return self._make_parts(conditions, plans, get_free_below(self.hold)).project()
+
+    def _make_parts(
+        self, conditions: Conditions, plans: Sequence[Plan], free_below: float = 0.0
+    ) -> MotifConditions:
         return make_motif_parts(
             conditions.scene.model,
             conditions.scene.residue_mask,
@@ -178,8 +184,8 @@ class Scaffolding:
             settings=self.settings,
             wanted=[plan.secondary for plan in plans],
             conditions=conditions,
-            free_below=get_free_below(self.hold),
-        ).project()
+            free_below=free_below,
+        )
 
     def sample(
         self, model: BackboneModel, plans: Sequence[Plan], callback: Callable[[StepInfo], None]
@@ -203,19 +209,10 @@ class Scaffolding:
             Conditions(make_scene(model, some, get_padding(self)), self.conditioners)
             for some in (each, plans)
         )
-        motif = make_motif_parts(
-            model,
-            of_particles.scene.residue_mask,
-            motifs=[plan.motif for plan in each if isinstance(plan, ScaffoldPlan)],
-            method=self.method,
-            settings=self.settings,
-            wanted=[plan.secondary for plan in each],
-            conditions=of_particles,
-        )
         return sample_by_particles(
             of_designs,
             self.condition(of_designs, plans),
-            Particles(of_particles, motif, self.particles),
+            Particles(of_particles, self._make_parts(of_particles, each), self.particles),
             [plan.index for plan in plans],
             self.seed,
             self.settings,
