@@ -147,7 +147,7 @@ SecondaryStructure = Annotated[
 StepScale = Annotated[
     float,
     typer.Option(
-        help="Scale of the score; above 1 is more ordered, less diverse.",
+        help="Scale of the score at little noise; above 1 is more ordered.",
         rich_help_panel=SAMPLING,
     ),
 ]
@@ -155,7 +155,7 @@ Restarts = Annotated[
     int | None,
     typer.Option(
         min=0,
-        help="How often the end of the way is walked again, from 2.5 Å of noise.",
+        help="How often the end of the way is walked again, from 2 Å of noise.",
         rich_help_panel=SAMPLING,
         show_default="1 around a motif, 0 without",
     ),

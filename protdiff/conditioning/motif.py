@@ -72,7 +72,7 @@ _GUIDED = ("amortized-guidance", "guidance", "twisted-smc")
 # Noise in Å at which guidance is worth its backward pass to a network that is told of the motif. At
 # more, what it was told says as much; at less, the projection holds the motif. It is a fifth of
 # the steps, and none that a restart takes again.
-_WORTHWHILE = (2.5, 10.0)
+_WORTHWHILE = (4.0, 10.0)
 
 # How exactly the motif is to be held by guidance, in model units (0.1 is 0.8 Å at the usual scale).
 _TOLERANCE = 0.02

@@ -329,7 +329,7 @@ class _Report:
 
     def __call__(self, info: StepInfo) -> None:
         # The last step is announced by `complete`, whatever the sampler made of their number.
-        self._advance(min((info.index + 1) / (self.steps + 1), 0.99))
+        self._advance(min((info.index + 1) / self.steps, 0.99))
 
     def complete(self) -> None:
         self._advance(1.0)

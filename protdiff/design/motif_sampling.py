@@ -44,11 +44,11 @@ from numpy.typing import NDArray
 from protdiff.conditioning.compose import Conditions
 from protdiff.conditioning.motif import MotifConditions
 from protdiff.conditioning.posed_motif import PosedMotif
-from protdiff.design.sample import prepare_sampling, sample_coordinates
+from protdiff.design.sample import prepare_sampling, sample_coordinates, sharpen
 from protdiff.design.samplers import is_adaptive, make_sampler
 from protdiff.design.seeds import make_generator
 from protdiff.design.settings import DEFAULT_SAMPLER, SamplingSettings
-from protdiff.diffusion import Denoiser, Noise, ScaledNoise, ScaledScore
+from protdiff.diffusion import Denoiser, Noise, ScaledNoise
 from protdiff.diffusion.guidance import (
     GuidedDenoiser,
     GuidedEstimate,
@@ -236,7 +236,7 @@ def sample_by_particles(
         callback(replace(info, x_t=info.x_t[first], denoised=info.denoised[first]))
 
     result = TwistedSMC(count, ess_threshold=ESS_THRESHOLD)(
-        _ShapedKernel(guided, motif.volume, settings.step_scale),
+        _ShapedKernel(guided, motif.volume, settings),
         start,
         times[:weighed],
         noise=noise,
@@ -289,7 +289,7 @@ class _Sharpened(Sampler):
         previous: StepInfo | None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Go from time t to a smaller time s, from one state alone."""
-        scaled = ScaledScore(denoiser, self.settings.step_scale)
+        scaled = sharpen(denoiser, self.settings)
         noise = ScaledNoise(noise, self.settings.temperature)
         x_s, denoised = self.sampler.step(scaled, x_t, t, s, noise=noise, previous=None)
         return x_s, scaled.recover(denoised, x_t, t)
@@ -302,12 +302,12 @@ class _ShapedKernel(GuidedDenoiser):
         self,
         guided: GuidedDenoiser,
         volume: ExcludedVolume | None,
-        step_scale: float,
+        settings: SamplingSettings,
     ) -> None:
         super().__init__(guided.denoiser, guided.log_likelihood, guided.max_shift)
         self.guided = guided
         self.volume = volume
-        self.step_scale = step_scale
+        self.scaled = sharpen(guided, settings)
 
     def evaluate(self, x_t: torch.Tensor, t: torch.Tensor) -> GuidedEstimate:
         """Give both means and the log-likelihood."""
@@ -321,9 +321,7 @@ class _ShapedKernel(GuidedDenoiser):
     def _shape(self, mean: torch.Tensor, x_t: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         if self.volume is not None:
             mean = self.volume.relieve(mean, t)
-        sde = self.guided.sde
-        unmoved = (x_t - sde.shift(t)) / sde.alpha(t)
-        return unmoved.lerp(mean, self.step_scale)
+        return self.scaled.scale(mean, x_t, t)
 
     def _guide(
         self,

@@ -34,9 +34,9 @@ from protdiff.diffusion.sampler import StepInfo, draw_prior
 if TYPE_CHECKING:
     from protdiff.model import BackboneModel
 
-__all__ = ["count_steps", "make_denoiser", "prepare_sampling", "sample_coordinates"]
+__all__ = ["count_steps", "make_denoiser", "prepare_sampling", "sample_coordinates", "sharpen"]
 
-RESTART_FROM = 2.5  # Å of noise: the fold is decided, torsions and seams are not
+RESTART_FROM = 2.0  # Å of noise: the fold is decided, torsions and seams are not
 
 
 def sample_coordinates(
@@ -76,7 +76,7 @@ def sample_coordinates(
     if start is not None:
         state, times = start
     if settings.step_scale != 1.0:
-        denoiser = ScaledScore(denoiser, settings.step_scale)
+        denoiser = sharpen(denoiser, settings)
         callback = callback and _show_means(callback, denoiser, times[-1])
     # The noise that is put back has its full size, whatever the temperature of the steps.
     sampled = _make_restart(settings, model.scale, noise)(
@@ -88,6 +88,19 @@ def sample_coordinates(
     )
     coordinates: NDArray[np.float32] = model.to_angstrom(sampled).float().cpu().numpy()
     return coordinates
+
+
+def sharpen(denoiser: Denoiser, settings: SamplingSettings) -> ScaledScore:
+    """Return a denoiser with the step scale that is asked for, which fades where noise hides folds.
+
+    Parameters
+    ----------
+    denoiser
+        In model units, in which coordinates have about unit variance.
+    settings
+        How to sample.
+    """
+    return ScaledScore(denoiser, settings.step_scale, data_variance=1.0)
 
 
 def prepare_sampling(
@@ -117,10 +130,13 @@ def prepare_sampling(
 
 
 def count_steps(model: BackboneModel, settings: SamplingSettings) -> int:
-    """Return how many steps a design takes, restarts and all; of adaptive samplers a guess."""
+    """Return how many steps a design takes, of adaptive samplers a guess.
+
+    Restarts count, and so does the denoising at the end of each stretch.
+    """
     times = make_grid(settings.grid)(model.sde, settings.steps)
     stretches = _make_restart(settings, model.scale).list_stretches(model.sde, times)
-    return sum(len(stretch) - 1 for stretch in stretches)
+    return sum(map(len, stretches))
 
 
 def _make_restart(settings: SamplingSettings, scale: float, noise: Noise | None = None) -> Restart:

@@ -47,7 +47,9 @@ class SamplingSettings:
         The scale of the noise that a stochastic sampler adds at each step: 1 samples the model's
         own distribution, less is more ordered and less diverse. Deterministic samplers add none.
     step_scale
-        How much further than its length to walk along the score at each step; above 1 sharpens.
+        How much further than its length to walk along the score where there is little noise; above
+        1 sharpens. It fades to 1 where noise hides folds
+        (:class:`~protdiff.diffusion.ScaledScore`).
     grid
         Where the steps are put: one of :data:`~protdiff.design.samplers.GRID_NAMES`, or a place.
     handedness
@@ -57,7 +59,7 @@ class SamplingSettings:
     excluded_volume
         Push overlapping stretches of the chain apart while the noise is small.
     restarts
-        How often the steps from 2.5 Å of noise on are taken again, with that noise put back
+        How often the steps from 2 Å of noise on are taken again, with that noise put back
         (:class:`~protdiff.diffusion.sampler.Restart`); None is what the task takes: a scaffold 1,
         by ``repaint`` 0, and what is made from nothing 0.
     secondary_structure
@@ -73,7 +75,7 @@ class SamplingSettings:
     sampler: str = DEFAULT_SAMPLER
     steps: int = 33
     temperature: float = 1.0
-    step_scale: float = 1.5
+    step_scale: float = 1.8
     grid: str = "karras"
     handedness: Handedness = "L"
     self_condition: bool = True

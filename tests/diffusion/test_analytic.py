@@ -122,6 +122,22 @@ def test_step_scale_multiplies_the_score(sde):
     torch.testing.assert_close(scaled.finish(x_t, t), mixture(x_t, t))
 
 
+@EVERY
+def test_a_fading_step_scale_sharpens_the_law_of_the_data(sde):
+    """p^λ of N(m, v) is N(m, v/λ); its scores at every noise are those of the scaled denoiser."""
+    mean, scale, variance = torch.tensor([1.0, -2.0]).double(), 1.7, 0.6
+    broad, sharp = (
+        GaussianDenoiser(sde, mean, torch.eye(2).double() * v) for v in (variance, variance / scale)
+    )
+    t = torch.tensor([0.01, 0.1, 0.4, 0.9]).double()
+    x_t = torch.randn(4, 2, dtype=torch.float64)
+    scaled = ScaledScore(broad, scale, data_variance=variance)
+    torch.testing.assert_close(score(scaled, x_t, t), score(sharp, x_t, t))
+    torch.testing.assert_close(scaled.recover(scaled(x_t, t), x_t, t), broad(x_t, t))
+    with pytest.raises(InputError, match="variance is 0"):
+        ScaledScore(broad, scale, data_variance=0.0)
+
+
 def test_any_function_is_a_denoiser():
     denoiser = FunctionDenoiser(VESDE(), lambda x_t, t: x_t * t)
     assert float(denoiser(torch.tensor([[2.0]]), torch.tensor(0.5))) == 1.0

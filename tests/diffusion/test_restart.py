@@ -16,6 +16,7 @@ from protdiff.diffusion import (
     LinearVPSDE,
     PerSampleNoise,
     Restart,
+    ScaledScore,
     SDEDPMSolverPP2M,
     draw_prior,
 )
@@ -83,11 +84,11 @@ def test_steps_and_evaluations_are_counted_on(inner):
     x_T = torch.randn(1, 3)
     x_0 = sampler(denoiser, x_T, times, noise=noise, callback=infos.append)
     stretches = sampler.list_stretches(SDE, times)
+    assert [info.index for info in infos] == list(range(sum(map(len, stretches))))
     steps = sum(len(stretch) - 1 for stretch in stretches)
-    assert [info.index for info in infos] == list(range(steps + 1))
-    assert infos[-1].evaluations == len(calls) == steps * inner.evaluations_per_step + 1
+    assert infos[-1].evaluations == len(calls) == steps * inner.evaluations_per_step + 3
     assert torch.equal(infos[-1].denoised, x_0)
-    expected = [float(t) for stretch in stretches for t in stretch[:-1]] + [float(times[-1])]
+    expected = [float(t) for stretch in stretches for t in stretch]
     assert [float(info.t) for info in infos] == pytest.approx(expected)
     assert (SDE.noise_ratio(stretches[1]) <= FROM).all()
     assert SDE.noise_ratio(times[len(times) - len(stretches[1]) - 1]) > FROM
@@ -104,6 +105,20 @@ def test_noise_that_is_put_back_is_its_own_where_it_is_given():
     first = sampler.list_stretches(SDE, make_times(20))[1][0]
     (back,) = [info for info in states[1:] if info.t == first and info.x_t.any()]
     assert float(back.x_t.std()) == pytest.approx(float(SDE.sigma(first)), rel=0.03)
+
+
+def test_what_a_last_step_overshot_is_not_taken_along():
+    """The state at the end may be far off where its posterior mean is not."""
+    denoiser = FunctionDenoiser(SDE, lambda x_t, t: torch.zeros_like(x_t))
+    sharpened = ScaledScore(denoiser, 40.0)  # each long step leaves the state further out
+    sampler = Restart(HeunODE(), FROM, restarts=20)
+    noise = GaussianNoise(torch.Generator().manual_seed(5))
+    states = []
+    sampler(sharpened, draw(10), make_times(4), noise=noise, callback=states.append)
+    again = sampler.list_stretches(SDE, make_times(4))[1]
+    starts = [float(info.x_t.std()) for info in states if info.t == again[0]][1:]
+    assert len(starts) == 20
+    assert starts == pytest.approx([float(SDE.sigma(again[0]))] * 20, rel=0.6)
 
 
 def test_the_shift_of_the_wind_moves_nothing():

@@ -1,16 +1,18 @@
 r"""Restart: the last of the way walked again, from noise that is put back.
 
-A run comes down to the data; there its state is noised again, up to a level :math:`t_r`, by the
-forward process in one move,
+A run comes down to the data; there the denoised end is noised again, up to a level :math:`t_r`, by
+the forward process,
 
-.. math:: x_{t_r} = \frac{\alpha_{t_r}}{\alpha_s} x_s
-          + N\left(0, \sigma_{t_r}^2 - (\alpha_{t_r} / \alpha_s)^2 \sigma_s^2\right),
+.. math:: x_{t_r} = \alpha_{t_r} x_0 + \sigma_{t_r} \epsilon, \quad \epsilon \sim N(0, I),
 
-and the steps below :math:`t_r` are taken again. If the state has the right law at s it has it at
-:math:`t_r`, so nothing is lost but the evaluations; where it has not, because steps were long, the
-network erred or a condition held only at the end, part of the error is forgotten with what the
-noise covers. That contraction is what stochastic samplers gain over solvers of the ODE; a restart
-gains it in one piece, where it is wanted.
+and the steps below :math:`t_r` are taken again. If the end has the law of the data the state has
+the right one at :math:`t_r`, so nothing is lost but the evaluations; where it has not, because
+steps were long, the network erred or a condition held only at the end, part of the error is
+forgotten with what the noise covers. That contraction is what stochastic samplers gain over solvers
+of the ODE; a restart gains it in one piece, where it is wanted.
+
+What is noised is the posterior mean at the last time and not the state there: a last step may
+overshoot, of a sharpened score above all, and what it adds would be taken along.
 
 References
 ----------
@@ -110,23 +112,21 @@ class Restart(Sampler):
         sde = denoiser.sde
         stretches = self.list_stretches(sde, times.detach().to("cpu", torch.float64))
         source = noise if self.noise is None else self.noise
-        x, last = x_T, None
+        x = x_T
         seen = _Counted(callback)
         for number, stretch in enumerate(stretches):
-            if last is not None:
-                back = sde.transition(last, stretch[0])
-                x = back.scale * (x - sde.shift(last)) + back.sigma * source(x)
+            if number:
+                x = sde.alpha(stretch[0]) * x + sde.sigma(stretch[0]) * source(x)
                 x = x + sde.shift(stretch[0])
             x = self.sampler(
                 denoiser,
                 x,
                 stretch,
                 noise=noise,
-                final_denoise=final_denoise and number == len(stretches) - 1,
+                final_denoise=final_denoise or number < len(stretches) - 1,
                 callback=callback and seen,
             )
             seen.begin_again()
-            last = stretch[-1]
         return x
 
 
