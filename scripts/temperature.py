@@ -163,7 +163,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--length", type=int, default=80, help="residues (%(default)s)")
     add("--num", type=int, default=16, help="designs a cell (%(default)s)")
     add("--temperatures", nargs="*", type=float, default=[0.6, 0.8, 1.0, 1.2], metavar="T")
-    add("--step-scales", nargs="*", type=float, default=[1.0, 1.15, 1.3, 1.5], metavar="S")
+    add("--step-scales", nargs="*", type=float, default=[1.0, 1.3, 1.5, 2.0], metavar="S")
     add(
         "--temperature",
         type=float,
