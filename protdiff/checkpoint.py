@@ -136,10 +136,10 @@ def _check_sizes(config: NetworkConfig, weights: Mapping[str, Tensor]) -> None:
         if name == "scale":
             if not (type(value) in (int, float) and 0 < value < math.inf):
                 raise ValueError(f"scale is {value!r}")
-        elif name == "pair_refresh":
+        elif name in ("pair_refresh", "hydrogen_bonds"):
             if type(value) is not bool:
-                raise ValueError(f"pair_refresh is {value!r}")
-        elif type(value) is not int or value < 1:
+                raise ValueError(f"{name} is {value!r}")
+        elif type(value) is not int or value < (name != "neighbours"):
             raise ValueError(f"{name} is {value!r}")
     per_layer = (
         config.scalars * config.noise_width,

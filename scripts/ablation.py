@@ -55,6 +55,18 @@ halfway = 0.0
 network = { layers = 4, scalars = 160, vectors = 40, hidden = 400 }
 [variants.no-motifs]
 motif = 0.0
+[variants.hydrogen-bonds]
+network = { hydrogen_bonds = true }
+[variants.chain-convolution]
+network = { neighbours = 3 }
+[variants.chain-convolution-lmax-2]
+network = { neighbours = 3, lmax = 2 }
+[variants.less-noise]
+noise = { mean = -1.6 }
+[variants.more-noise]
+noise = { mean = -0.6 }
+[variants.all-noise-alike]
+noise = { uniform_share = 1.0 }
 """
 PANEL = ("links", "ramachandran", "helix", "strand", "helix_left", "rg_ratio")
 BANDS = tuple(f"held_out_{low:g}-{high:g}" for low, high in pairwise(NOISE_EDGES))

@@ -1,6 +1,7 @@
 """Checkpoints: round trips, older versions, and what is wrong with a file in one line."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from protdiff.checkpoint import load_checkpoint, read_header, save_checkpoint
 from protdiff.diffusion import CosineVPSDE
 from protdiff.errors import CheckpointError, InputError
 from protdiff.model import BackboneModel, make_residue_mask
+from protdiff.network import ScoreNetwork
 
 
 @pytest.fixture
@@ -37,6 +39,23 @@ def test_checkpoint_round_trip(tiny_model, tmp_path, mask):
     assert read_header(path)["metadata"] == model.metadata
     with pytest.raises(InputError, match="exists already"):
         save_checkpoint(path, model)
+
+
+def test_what_a_network_has_on_request_comes_back(tiny_model, tmp_path, mask):
+    path = tmp_path / "whole.safetensors"
+    config = replace(tiny_model.network.config, hydrogen_bonds=True, neighbours=2, lmax=2)
+    torch.manual_seed(0)
+    model = replace(tiny_model, network=ScoreNetwork(config).requires_grad_(False).eval())
+    save_checkpoint(path, model)
+    loaded = load_checkpoint(path)
+    x_t, t = draw(tiny_model, mask), torch.tensor(0.3)
+    assert torch.equal(loaded.denoiser(mask)(x_t, t), model.denoiser(mask)(x_t, t))
+    assert loaded.network.config == config
+    for name, value in (("hydrogen_bonds", 1), ("neighbours", -1), ("lmax", 0)):
+        bad = tmp_path / f"{name}.safetensors"
+        rewrite(path, bad, lambda header, n=name, v=value: header["network"].update({n: v}))
+        with pytest.raises(CheckpointError, match=f"{name} is {value}"):
+            load_checkpoint(bad)
 
 
 def rewrite(source, path, change):

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from protdiff.network.precise import PreciseLinear, in_single_precision
 
-__all__ = ["PairBias", "PairEmbedding", "get_pair_features"]
+__all__ = ["PAIR_FEATURES", "PairBias", "PairEmbedding", "get_pair_features"]
 
 RADIAL_BASES = 16
 PAIR_FEATURES = RADIAL_BASES + 15
@@ -107,16 +107,20 @@ class PairEmbedding(nn.Module):
         Number of hidden features of a pair.
     noise_width
         Size of the noise embedding.
+    features
+        Number of features that describe a pair.
     reach
         Separations along the chain are told apart up to this many residues.
     """
 
-    def __init__(self, width: int, noise_width: int, reach: int = 32) -> None:
+    def __init__(
+        self, width: int, noise_width: int, features: int = PAIR_FEATURES, reach: int = 32
+    ) -> None:
         super().__init__()
         self.reach = reach
         self.separation = nn.Embedding(2 * reach + 1, width)
         self.noise = PreciseLinear(noise_width, width)
-        self.previous = nn.Linear(PAIR_FEATURES, width, bias=False)
+        self.previous = nn.Linear(features, width, bias=False)
         self.has_previous = nn.Parameter(torch.zeros(width))
         self.motif = nn.Parameter(torch.zeros(width))
 
@@ -136,7 +140,8 @@ class PairEmbedding(nn.Module):
         noise
             Noise embedding, ``(batch, noise_width)``.
         previous_features
-            :func:`get_pair_features` of the previous estimate, or None in the first evaluation.
+            Of the previous estimate, as :func:`get_pair_features` gives them, or None in the first
+            evaluation.
         motif_pairs
             ``(batch, residue, residue)``, True where both residues belong to one rigid motif.
         """
@@ -167,16 +172,24 @@ class PairBias(nn.Module):
         Number of layers that take a bias, and of their attention heads.
     scalars
         Size of the message to each residue.
+    features
+        Number of features that describe a pair.
     pooling_heads
         Number of softmax-weighted sums over partners that make the message.
     """
 
     def __init__(
-        self, width: int, layers: int, heads: int, scalars: int, pooling_heads: int = 4
+        self,
+        width: int,
+        layers: int,
+        heads: int,
+        scalars: int,
+        features: int = PAIR_FEATURES,
+        pooling_heads: int = 4,
     ) -> None:
         super().__init__()
         self.layers, self.heads, self.pooling_heads = layers, heads, pooling_heads
-        self.current = nn.Linear(PAIR_FEATURES, width, bias=False)
+        self.current = nn.Linear(features, width, bias=False)
         self.to_heads = nn.Linear(width, layers * heads + pooling_heads, bias=False)
         self.to_message = nn.Linear(width * pooling_heads, scalars)
 

@@ -5,7 +5,8 @@ layer to layer, starting at the preconditioned guess :math:`c_{skip}\,y`. A laye
 
 1. reads the chain's local geometry off the current positions (:mod:`protdiff.network.chain`),
 2. attends on the current positions, biased by pair geometry (:mod:`~protdiff.network.attention`,
-   :mod:`~protdiff.network.pair`),
+   :mod:`~protdiff.network.pair`, on request with :mod:`~protdiff.network.hydrogen_bond`), and on
+   request convolves along the chain (:mod:`~protdiff.network.convolution`),
 3. multiplies vectors with vectors and with the handedness (:mod:`~protdiff.network.update`),
 4. moves the three atoms by :math:`c_{out}` times three output vectors.
 
@@ -24,9 +25,11 @@ from torch import Tensor, nn
 
 from protdiff.network.attention import GeometricAttention
 from protdiff.network.chain import CHAIN_LENGTHS, ChainGeometry, get_chain_vectors
+from protdiff.network.convolution import ChainConvolution
 from protdiff.network.embedding import SECONDARY_STATES, ChainEmbedding, NoiseEmbedding
+from protdiff.network.hydrogen_bond import BOND_FEATURES, get_bond_strengths
 from protdiff.network.irreps import o3
-from protdiff.network.pair import PairBias, PairEmbedding, get_pair_features
+from protdiff.network.pair import PAIR_FEATURES, PairBias, PairEmbedding, get_pair_features
 from protdiff.network.precise import PreciseLinear, in_single_precision
 from protdiff.network.precondition import get_preconditioning
 from protdiff.network.update import NodeUpdate, VectorNorm
@@ -57,6 +60,13 @@ class NetworkConfig:
     pair_refresh
         Describe pairs anew from the positions of the first half of the layers; if not, the second
         half sees the pairs of the preconditioned guess, as the first does.
+    hydrogen_bonds
+        Describe pairs by the hydrogen bonds between them too.
+    neighbours
+        Residues on either side that a layer convolves over, beside its attention; 0: no
+        convolution.
+    lmax
+        Largest degree of the convolution's spherical harmonics, 1 or 2.
     """
 
     layers: int = 6
@@ -70,6 +80,9 @@ class NetworkConfig:
     noise_width: int = 64
     scale: float = 8.0
     pair_refresh: bool = True
+    hydrogen_bonds: bool = False
+    neighbours: int = 0
+    lmax: int = 1
 
     def to_dict(self) -> dict[str, int | float]:
         """Return the plain values, for a checkpoint's header."""
@@ -88,6 +101,11 @@ class _Layer(nn.Module):
         self.attention = GeometricAttention(
             scalars, vectors, config.heads, config.head_width, config.points
         )
+        self.convolution = None
+        if config.neighbours:
+            self.convolution = ChainConvolution(
+                scalars, vectors, config.neighbours, config.lmax, config.scale
+            )
         self.update = NodeUpdate(scalars, vectors, config.hidden)
         self.norms = nn.ModuleList(
             nn.LayerNorm(scalars, elementwise_affine=False) for _ in range(2)
@@ -120,7 +138,13 @@ class _Layer(nn.Module):
         scale, shift, gate, vector_gate = first.split(self.sizes, dim=-1)
         normed = self.norms[0](scalars) * (1 + scale) + shift
         normed_vectors = self.vector_norms[0](vectors)
-        message, vector_message = self.attention(normed, normed_vectors, positions[:, :, 1], bias)
+        alpha_carbon = positions[:, :, 1]
+        message, vector_message = self.attention(normed, normed_vectors, alpha_carbon, bias)
+        if self.convolution is not None:
+            local, vector_local = self.convolution(
+                normed, normed_vectors, alpha_carbon, residue_index, residue_mask
+            )
+            message, vector_message = message + local, vector_message + vector_local
         scalars = scalars + message * (1 + gate)
         vectors = vectors + _gate(vector_message, vector_gate)
 
@@ -170,9 +194,11 @@ class ScoreNetwork(nn.Module):
         self.secondary = nn.Embedding.from_pretrained(
             torch.zeros(len(SECONDARY_STATES), scalars), freeze=False, padding_idx=0
         )
-        self.pair = PairEmbedding(config.pair_width, config.noise_width)
+        features = PAIR_FEATURES + (BOND_FEATURES if config.hydrogen_bonds else 0)
+        self.pair = PairEmbedding(config.pair_width, config.noise_width, features)
         self.pair_bias = nn.ModuleList(
-            PairBias(config.pair_width, config.layers // 2, config.heads, scalars) for _ in range(2)
+            PairBias(config.pair_width, config.layers // 2, config.heads, scalars, features)
+            for _ in range(2)
         )
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))
         lengths = torch.tensor(CHAIN_LENGTHS) / config.scale
@@ -254,6 +280,7 @@ class ScoreNetwork(nn.Module):
             seen_scalars, seen_vectors = self.previous_chain(previous_vectors)
             scalars, vectors = scalars + seen_scalars, vectors + seen_vectors
 
+        residues = (residue_index, residue_mask)
         with torch.no_grad():
             motif_pairs = None
             known = None
@@ -267,9 +294,7 @@ class ScoreNetwork(nn.Module):
                 estimate = torch.zeros_like(noisy)
             previous_features = None
             if estimate is not None:
-                previous_features = get_pair_features(
-                    estimate, handedness, self.config.scale, known
-                )
+                previous_features = self._describe_pairs(estimate, *residues, handedness, known)
         embedded = self.pair(residue_index, noise, previous_features, motif_pairs)
 
         positions = noisy * skip
@@ -282,7 +307,7 @@ class ScoreNetwork(nn.Module):
                     # Recycled guesses carry no gradient in training, which is cheaper; likelihoods
                     # and guidance need the whole Jacobian of the denoiser that is evaluated.
                     with torch.set_grad_enabled(torch.is_grad_enabled() and not self.training):
-                        current = get_pair_features(positions, handedness, self.config.scale)
+                        current = self._describe_pairs(positions, *residues, handedness)
                 biases, message = self.pair_bias[index // half](embedded, current, residue_mask)
                 scalars = scalars + message
             scalars, vectors, moved = layer(
@@ -301,3 +326,22 @@ class ScoreNetwork(nn.Module):
             if (index + 1) % half == 0:
                 estimates.append(positions)
         return estimates
+
+    def _describe_pairs(
+        self,
+        positions: Tensor,
+        residue_index: Tensor,
+        residue_mask: Tensor,
+        handedness: Tensor,
+        known: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        scale = self.config.scale
+        features = get_pair_features(positions, handedness, scale, known)
+        if not self.config.hydrogen_bonds:
+            return features
+        bonds = get_bond_strengths(positions, residue_index, residue_mask, scale)
+        if known is not None:
+            pair_mask, other = known
+            described = get_bond_strengths(other, residue_index, residue_mask, scale)
+            bonds = torch.where(pair_mask[:, None], described, bonds)
+        return torch.cat([features, bonds], dim=1)

@@ -160,12 +160,15 @@ class TrainingConfig:
             if getattr(self, name) < 0:
                 raise InputError(f"{name} = {getattr(self, name)}; expected at least 0")
         for name, value in self.network.to_dict().items():
-            if not (isinstance(value, bool) or 0 < value <= _LARGEST_SIZE):
+            least_is_0 = isinstance(value, bool) or name == "neighbours"
+            if not (0 < value <= _LARGEST_SIZE or (least_is_0 and value == 0)):
                 raise InputError(
                     f"{name} = {value}; expected a size above 0, up to {_LARGEST_SIZE}"
                 )
         if self.network.layers < 2 or self.network.layers % 2:
             raise InputError(f"layers = {self.network.layers}; expected an even number")
+        if self.network.lmax not in (1, 2):
+            raise InputError(f"lmax = {self.network.lmax}; expected 1 or 2")
 
     def to_dict(self) -> dict[str, Any]:
         """Return nested plain values."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -23,10 +23,17 @@ SMALL = NetworkConfig(
 )
 
 
-@pytest.fixture(scope="session")
-def network() -> ScoreNetwork:
+WHOLE = replace(SMALL, hydrogen_bonds=True, neighbours=2, lmax=2)
+
+
+@pytest.fixture(scope="session", params=[SMALL, WHOLE], ids=["usual", "whole"])
+def network(request: pytest.FixtureRequest) -> ScoreNetwork:
     torch.manual_seed(0)
-    network = ScoreNetwork(SMALL).double().eval()
+    torch.set_default_dtype(torch.float64)  # e3nn's constants are rounded where they are made
+    try:
+        network = ScoreNetwork(request.param).eval()
+    finally:
+        torch.set_default_dtype(torch.float32)
     with torch.no_grad():
         for parameter in network.parameters():
             # Zeros (flags, biases) would hide what they multiply.

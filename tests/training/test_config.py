@@ -31,6 +31,8 @@ def test_file_is_read_and_options_replace_its_values(tmp_path):
         ('data = "a"\nout = "b"\nsteps = "many"', "steps = 'many'; expected int"),
         ('data = "a"\nout = "b"\nsteps = true', "steps = True; expected int"),
         ('data = "a"\nout = "b"\n[network]\nlayers = 3', "expected an even number"),
+        ('data = "a"\nout = "b"\n[network]\nlmax = 3', "lmax = 3; expected 1 or 2"),
+        ('data = "a"\nout = "b"\n[network]\nneighbours = -1', "neighbours = -1; expected a size"),
         ("data = ", "is no TOML file"),
     ],
 )
