@@ -324,10 +324,7 @@ def check_seams(backbone: Backbone) -> list[bool]:
 def report(problems: Sequence[Problem], options: argparse.Namespace, costs: Costs) -> str:
     """Judge what is there, unless it was and did not change, and write the three files."""
     path = options.out / "benchmark.json"
-    try:
-        known = {row["key"]: row for row in json.loads(path.read_text(encoding="utf-8"))["rows"]}
-    except (OSError, ValueError, KeyError, TypeError):
-        known = {}
+    known = read_rows(path)
     rows = []
     for problem in problems:
         for method in options.method:
@@ -344,7 +341,7 @@ def report(problems: Sequence[Problem], options: argparse.Namespace, costs: Cost
     asked = {(row["problem"], row["method"]) for row in rows}
     rows += [
         row
-        for row in known.values()
+        for row in read_rows(path).values()  # anew: others may have judged meanwhile
         if (row["problem"], row["method"]) not in asked
         and (options.out / row["problem"] / row["method"] / MANIFEST).is_file()
     ]
@@ -369,6 +366,14 @@ def report(problems: Sequence[Problem], options: argparse.Namespace, costs: Cost
     return table
 
 
+def read_rows(path: Path) -> dict[str, Row]:
+    """Return what was judged before, by what it was judged from."""
+    try:
+        return {row["key"]: row for row in json.loads(path.read_text(encoding="utf-8"))["rows"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
 def write_table(rows: Sequence[Row]) -> str:
     def word(value: Any) -> str:
         if isinstance(value, float):
@@ -378,14 +383,24 @@ def write_table(rows: Sequence[Row]) -> str:
     lines = [list(TABLE.values()), ["---"] * len(TABLE)]
     lines += [[word(row[name]) for name in TABLE] for row in rows]
     text = "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    return text + "\n" + write_summary(rows)
+
+
+def write_summary(rows: Sequence[Row]) -> str:
+    """Write what each method gives, as means over its problems."""
+    names = ("passing", "seams", "all_bands", "good", "cpu_seconds", "times_unconditional")
+    labels = [TABLE.get(name, name) for name in names]
+    title = ["method", "problems", *labels, "ten or more unique good per 100", "by the longer"]
+    lines = [title, ["---"] * len(title)]
     for method in dict.fromkeys(row["method"] for row in rows):
         of_method = [row for row in rows if row["method"] == method]
-        solved = sum(row["unique_good_per_100"] >= 10 for row in of_method)
-        text += (
-            f"\n{method}: {solved} of {len(of_method)} problems with ten or more unique good "
-            "scaffolds per 100.\n"
-        )
-    return text
+        means = [f"{np.mean([row[name] for row in of_method]):.2f}" for name in names]
+        solved = [
+            str(sum(row[name] >= 10 for row in of_method))
+            for name in ("unique_good_per_100", "unique_good_by_longer_per_100")
+        ]
+        lines.append([method, str(len(of_method)), *means, *solved])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def run(options: argparse.Namespace) -> str:
