@@ -53,6 +53,15 @@ def test_designs_look_like_proteins(designer):
 
 @pytest.mark.slow
 @pytest.mark.statistical
+@pytest.mark.parametrize("sampler", ["sde-dpm++2m", "exponential", "dpm++2m"])
+def test_few_steps_make_sound_bonds(designer, sampler):
+    """A step scale that sharpens at 33 steps does not throw atoms about at 15."""
+    designs = designer.generate(length=64, num=4, seed=1, steps=15, sampler=sampler)
+    assert min(measure_quality(design.coordinates).links for design in designs) > 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.statistical
 def test_d_designs_have_the_other_hand(designer):
     designs = designer.generate(length=64, num=2, seed=1, handedness="D", steps=40)
     for design in designs:

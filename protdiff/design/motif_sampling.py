@@ -236,7 +236,7 @@ def sample_by_particles(
         callback(replace(info, x_t=info.x_t[first], denoised=info.denoised[first]))
 
     result = TwistedSMC(count, ess_threshold=ESS_THRESHOLD)(
-        _ShapedKernel(guided, motif.volume, settings),
+        _ShapedKernel(guided, motif.volume, settings, times),
         start,
         times[:weighed],
         noise=noise,
@@ -277,6 +277,7 @@ class _Sharpened(Sampler):
         self.sampler = sampler
         self.settings = settings
         self.evaluations_per_step = sampler.evaluations_per_step
+        self.pull = sampler.pull
 
     def step(
         self,
@@ -289,7 +290,7 @@ class _Sharpened(Sampler):
         previous: StepInfo | None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Go from time t to a smaller time s, from one state alone."""
-        scaled = sharpen(denoiser, self.settings)
+        scaled = sharpen(denoiser, self.settings, torch.stack([t, s]), self.pull)
         noise = ScaledNoise(noise, self.settings.temperature)
         x_s, denoised = self.sampler.step(scaled, x_t, t, s, noise=noise, previous=None)
         return x_s, scaled.recover(denoised, x_t, t)
@@ -303,11 +304,12 @@ class _ShapedKernel(GuidedDenoiser):
         guided: GuidedDenoiser,
         volume: ExcludedVolume | None,
         settings: SamplingSettings,
+        times: torch.Tensor,
     ) -> None:
         super().__init__(guided.denoiser, guided.log_likelihood, guided.max_shift)
         self.guided = guided
         self.volume = volume
-        self.scaled = sharpen(guided, settings)
+        self.scaled = sharpen(guided, settings, times)
 
     def evaluate(self, x_t: torch.Tensor, t: torch.Tensor) -> GuidedEstimate:
         """Give both means and the log-likelihood."""

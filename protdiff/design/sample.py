@@ -76,7 +76,7 @@ def sample_coordinates(
     if start is not None:
         state, times = start
     if settings.step_scale != 1.0:
-        denoiser = sharpen(denoiser, settings)
+        denoiser = sharpen(denoiser, settings, times, make_sampler(settings.sampler).pull)
         callback = callback and _show_means(callback, denoiser, times[-1])
     # The noise that is put back has its full size, whatever the temperature of the steps.
     sampled = _make_restart(settings, model.scale, noise)(
@@ -90,8 +90,12 @@ def sample_coordinates(
     return coordinates
 
 
-def sharpen(denoiser: Denoiser, settings: SamplingSettings) -> ScaledScore:
+def sharpen(
+    denoiser: Denoiser, settings: SamplingSettings, times: torch.Tensor, pull: float = 2.0
+) -> ScaledScore:
     """Return a denoiser with the step scale that is asked for, which fades where noise hides folds.
+
+    Where steps are too long for it, it is as large as they allow.
 
     Parameters
     ----------
@@ -99,8 +103,10 @@ def sharpen(denoiser: Denoiser, settings: SamplingSettings) -> ScaledScore:
         In model units, in which coordinates have about unit variance.
     settings
         How to sample.
+    times, pull
+        Those of the steps, as in :class:`~protdiff.diffusion.ScaledScore`.
     """
-    return ScaledScore(denoiser, settings.step_scale, data_variance=1.0)
+    return ScaledScore(denoiser, settings.step_scale, data_variance=1.0, times=times, pull=pull)
 
 
 def prepare_sampling(

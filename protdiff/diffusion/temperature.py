@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from protdiff.diffusion.broadcasting import expand
@@ -27,6 +28,10 @@ class ScaledScore(Denoiser):
     decided at large noise, such as a fold, keeps its diversity. Without a variance η is λ
     throughout.
 
+    A step from t to s that holds D' still leaves :math:`1 - η (1 - (k_s/k_t)^c)` of y - D. Where
+    that is negative it goes past D, and long steps swing about it. Told of the times of a run, η is
+    no more than takes a step onto D.
+
     A run ends with the denoised guess of the denoiser within, because D' is no posterior mean.
 
     Parameters
@@ -37,6 +42,10 @@ class ScaledScore(Denoiser):
         λ; above 1 it sharpens.
     data_variance
         v, in the units of the data squared.
+    times
+        ``(steps + 1,)``, those of the run, falling; without them steps may go past D.
+    pull
+        c, that of the sampler (:class:`~protdiff.diffusion.sampler.Sampler`).
 
     Raises
     ------
@@ -51,7 +60,13 @@ class ScaledScore(Denoiser):
     """
 
     def __init__(
-        self, denoiser: Denoiser, step_scale: float, data_variance: float = math.inf
+        self,
+        denoiser: Denoiser,
+        step_scale: float,
+        data_variance: float = math.inf,
+        *,
+        times: Tensor | None = None,
+        pull: float = 2.0,
     ) -> None:
         if not data_variance > 0:
             raise InputError(f"the data's variance is {data_variance}; give a number above 0")
@@ -59,6 +74,8 @@ class ScaledScore(Denoiser):
         self.denoiser = denoiser
         self.step_scale = step_scale
         self.data_variance = data_variance
+        self.rising = None if times is None else times.detach().to("cpu", torch.float64).flip(0)
+        self.pull = pull
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Tensor:
         """Give D'(x_t, t), ``(batch, *event)``."""
@@ -87,4 +104,12 @@ class ScaledScore(Denoiser):
 
     def _find_scale(self, t: Tensor) -> Tensor:
         noise = self.sde.noise_ratio(t).square()
-        return self.step_scale / (1 + (self.step_scale - 1) * noise / (self.data_variance + noise))
+        scale = self.step_scale / (1 + (self.step_scale - 1) * noise / (self.data_variance + noise))
+        return scale if self.rising is None else torch.minimum(scale, self._reach(t, self.rising))
+
+    def _reach(self, t: Tensor, rising: Tensor) -> Tensor:
+        """Give the scale that takes the step from t onto D; none leaves the last time."""
+        rising = rising.to(t.device)
+        below = torch.searchsorted(rising, t.to(rising.dtype).contiguous())
+        ratio = self.sde.noise_ratio(rising[(below - 1).clamp(min=0)]) / self.sde.noise_ratio(t)
+        return torch.where(below > 0, 1 / (1 - ratio**self.pull), torch.inf)

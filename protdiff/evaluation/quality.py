@@ -46,6 +46,10 @@ BROKEN_ABOVE_CA_CA = 4.2
 BROKEN_ABOVE_C_N = 2.0
 """A chain with a longer step or peptide bond (Å) is broken."""
 
+DISTORTED_BELOW = 0.9
+"""Share of links in band under which a chain is distorted, though it hang together; 95 % of natural
+chains have .99."""
+
 TRANS_ABOVE = 155.0
 CIS_BELOW = 30.0
 """|omega| in degrees of a planar trans and of a cis peptide bond."""
@@ -167,6 +171,7 @@ class Quality:
         checks = {
             "broken": self.longest_ca_ca > BROKEN_ABOVE_CA_CA
             or self.longest_c_n > BROKEN_ABOVE_C_N,
+            "distorted": self.links < DISTORTED_BELOW,
             "left_handed": self.left_handed_runs > 0
             or self.helix_left > max(LEFT_HELIX_ABOVE, self.helix_right),
             "clashing": self.clashes > CLASHING_ABOVE,

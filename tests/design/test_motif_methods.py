@@ -101,7 +101,7 @@ def test_one_particle_is_guided_ancestral_sampling(designer, source, monkeypatch
     )
     generators = [make_generator(task.seed, 0, "particle-0")]
     noise, start, times = prepare_sampling(conditions, model.sde, generators, settings)
-    denoiser = sharpen(parts.volume, settings)
+    denoiser = sharpen(parts.volume, settings, times)
     mean = ExponentialSDE()(denoiser, start, times, noise=noise)
     assert np.abs(sampled - model.to_angstrom(parts.posed(mean)).numpy()).max() < 1e-3
 

@@ -4,14 +4,20 @@ import pytest
 import torch
 
 from protdiff.diffusion import (
+    DDIM,
     VESDE,
     BrownianSDE,
     CosineVPSDE,
+    ExponentialSDE,
     FunctionDenoiser,
     GaussianDenoiser,
+    KarrasGrid,
     LinearVPSDE,
     MixtureDenoiser,
+    PerSampleNoise,
+    ScaledNoise,
     ScaledScore,
+    Trajectory,
     predict_noise,
     score,
 )
@@ -136,6 +142,33 @@ def test_a_fading_step_scale_sharpens_the_law_of_the_data(sde):
     torch.testing.assert_close(scaled.recover(scaled(x_t, t), x_t, t), broad(x_t, t))
     with pytest.raises(InputError, match="variance is 0"):
         ScaledScore(broad, scale, data_variance=0.0)
+
+
+@pytest.mark.parametrize("sampler", [ExponentialSDE(1.0), ExponentialSDE(0.5), DDIM(), DDIM(1.0)])
+def test_no_step_goes_past_the_mean(sampler):
+    """Of data that are a point, long steps of a large scale come down to it from one side."""
+    sde = LinearVPSDE()
+    point = FunctionDenoiser(sde, lambda x_t, t: torch.zeros_like(x_t))
+    quiet = ScaledNoise(PerSampleNoise([torch.Generator()]), 0.0)
+
+    def find_states(denoiser, steps):
+        trajectory = Trajectory()
+        times = KarrasGrid()(sde, steps)
+        x_T = torch.ones(1, 1, dtype=torch.float64)
+        sampler(denoiser(times), x_T, times, noise=quiet, callback=trajectory)
+        return torch.cat(trajectory.noisy)
+
+    def scale(times):
+        return ScaledScore(point, 5.0, times=times, pull=sampler.pull)
+
+    def scale_without_times(times):
+        return ScaledScore(point, 5.0)
+
+    assert find_states(scale_without_times, 12).min() < -1e-3
+    assert find_states(scale, 12).min() >= -1e-12
+    # Steps that are short enough are what they were.
+    few = [find_states(one, 400) for one in (scale, scale_without_times)]
+    assert torch.equal(*few)
 
 
 def test_any_function_is_a_denoiser():

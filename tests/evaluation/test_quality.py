@@ -116,6 +116,17 @@ def test_a_broken_chain_is_broken_unless_the_break_is_known(helix):
     assert measure_quality(torn, index).links == 1.0
 
 
+@pytest.mark.parametrize("stretched", [2, 4])
+def test_a_chain_of_strained_links_is_distorted_though_it_hangs_together(helix, stretched):
+    strained = helix.copy()
+    for place in range(5, 5 + stretched):
+        strained[place:] += 0.25 * (helix[place, 0] - helix[place - 1, 2])
+    quality = measure_quality(strained)
+    assert quality.links == pytest.approx(1 - stretched / 29)
+    assert "broken" not in quality.failed
+    assert ("distorted" in quality.failed) == (stretched > 2)
+
+
 def test_a_file_s_numbers_tell_a_broken_chain_from_a_known_break(helix, tmp_path):
     torn = helix.copy()
     torn[15:] += 100.0

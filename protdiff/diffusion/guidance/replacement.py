@@ -162,6 +162,7 @@ class _PinnedSampler(Sampler):
         )
         self.noise = noise
         self.evaluations_per_step = sampler.evaluations_per_step
+        self.pull = sampler.pull
 
     def _pin(self, sde: SDE, x_s: Tensor, s: Tensor, x_0: Tensor, noise: Noise) -> Tensor:
         """Draw the known coordinates of x_s from q(x_s | x_0 = P(x_0))."""

@@ -38,6 +38,7 @@ class AnnealedLangevin(Sampler):
 
     order = 0
     evaluations_per_step = 10
+    pull = 0.0
 
     def __init__(self, corrections: int = 10, step_size: float = 0.3) -> None:
         if corrections < 1:

@@ -110,6 +110,10 @@ class Sampler(ABC):
     adaptive
         Whether the sampler chooses its steps by an error that it judges over the whole batch. It
         may then go back, so its denoiser must have no memory.
+    pull
+        The power c of k_s / k_t that a step leaves of y - D while D stands still: 1 + η², so 2 of
+        the reverse SDE and 1 of the ODE; 0 of a sampler that does not go from time to time of its
+        grid.
 
     References
     ----------
@@ -120,6 +124,7 @@ class Sampler(ABC):
     order: int
     evaluations_per_step: int
     adaptive: bool = False
+    pull: float = 2.0
 
     @abstractmethod
     def step(

@@ -38,6 +38,7 @@ class DDIM(Sampler):
         if not 0 <= eta <= 1:
             raise InputError(f"eta = {eta} must lie between 0 and 1")
         self.eta = eta
+        self.pull = 1 + eta**2
 
     def step(
         self,

@@ -34,6 +34,7 @@ class DormandPrince(Sampler):
 
     order = 5
     evaluations_per_step = 8
+    pull = 0.0
     adaptive = True
 
     def __init__(self, rtol: float = 1e-4, atol: float = 1e-5) -> None:

@@ -30,6 +30,7 @@ class DPMSolverPP2M(Sampler):
 
     order = 2
     evaluations_per_step = 1
+    pull = 1.0
 
     def step(
         self,

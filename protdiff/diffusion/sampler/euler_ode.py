@@ -28,6 +28,7 @@ class EulerODE(Sampler):
 
     order = 1
     evaluations_per_step = 1
+    pull = 1.0
 
     def step(
         self,

@@ -43,6 +43,7 @@ class ExponentialSDE(Sampler):
         if stochasticity < 0:
             raise InputError(f"stochasticity = {stochasticity} must not be negative")
         self.stochasticity = stochasticity
+        self.pull = 1 + stochasticity**2
 
     def step(
         self,

@@ -28,6 +28,7 @@ class HeunODE(Sampler):
 
     order = 2
     evaluations_per_step = 2
+    pull = 1.0
 
     def step(
         self,

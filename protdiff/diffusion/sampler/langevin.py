@@ -34,6 +34,7 @@ class Langevin(Sampler):
 
     order = 0
     evaluations_per_step = 1
+    pull = 0.0
 
     def __init__(self, step_size: float = 0.02) -> None:
         if not 0 < step_size < 2:

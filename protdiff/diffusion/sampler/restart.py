@@ -78,6 +78,7 @@ class Restart(Sampler):
         self.order = sampler.order
         self.evaluations_per_step = sampler.evaluations_per_step
         self.adaptive = sampler.adaptive
+        self.pull = sampler.pull
 
     def step(
         self,

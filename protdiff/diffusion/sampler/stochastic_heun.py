@@ -45,6 +45,7 @@ class StochasticHeun(Sampler):
 
     order = 2
     evaluations_per_step = 2
+    pull = 0.0
 
     def __init__(
         self,
