@@ -20,6 +20,7 @@ FLOORS = {
     "files": 0,
     "lazy": 0,
     "lock": 0,
+    "memory": 0,
     "motif_methods": 0,
     "toml": 0,
     "version": 0,

@@ -21,6 +21,7 @@ from protdiff.cli.registration import register
 from protdiff.cli.report import report
 from protdiff.cli.scaffold import scaffold
 from protdiff.cli.train import train
+from protdiff.memory import reuse_memory
 
 __all__ = ["app", "main"]
 
@@ -74,6 +75,7 @@ def _options(
 
 def main() -> None:
     """Run the command line; exit with 0, 1 (failed), 2 (wrong input) or 130 (interrupted)."""
+    reuse_memory()
     try:
         sys.exit(app(prog_name="protdiff", standalone_mode=False))
     except typer.Abort:
