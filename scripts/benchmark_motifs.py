@@ -389,8 +389,14 @@ def write_table(rows: Sequence[Row]) -> str:
 def write_summary(rows: Sequence[Row]) -> str:
     """Write what each method gives, as means over its problems."""
     names = (
-        *("passing", "seams", "all_bands", "good", "cpu_seconds", "times_unconditional"),
-        *("unique_good_per_100", "unique_good_per_cpu_minute"),
+        "passing",
+        "seams",
+        "all_bands",
+        "good",
+        "cpu_seconds",
+        "times_unconditional",
+        "unique_good_per_100",
+        "unique_good_per_cpu_minute",
     )
     labels = [TABLE.get(name, name) for name in names]
     title = ["method", "problems", *labels, "ten or more unique good per 100", "by the longer"]
