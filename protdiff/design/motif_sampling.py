@@ -56,7 +56,7 @@ from protdiff.diffusion.guidance import (
     RePaint,
     TwistedSMC,
 )
-from protdiff.diffusion.sampler import Sampler, StepInfo
+from protdiff.diffusion.sampler import Sampler, SamplerAround, StepInfo
 from protdiff.errors import InputError
 
 if TYPE_CHECKING:
@@ -268,16 +268,13 @@ def sample_by_particles(
     return coordinates, reports
 
 
-class _Sharpened(Sampler):
+class _Sharpened(SamplerAround):
     """A sampler with its own step scale and temperature, which tells the true posterior mean."""
 
-    order = 0
-
     def __init__(self, sampler: Sampler, settings: SamplingSettings) -> None:
-        self.sampler = sampler
+        super().__init__(sampler)
+        self.order = 0  # of a sharpened law, which is not the data's
         self.settings = settings
-        self.evaluations_per_step = sampler.evaluations_per_step
-        self.pull = sampler.pull
 
     def step(
         self,

@@ -31,6 +31,8 @@ from protdiff.diffusion import (
     PerSampleNoise,
     PredictorCorrector,
     ProjectedNoise,
+    Restart,
+    SamplerAround,
     ScaledNoise,
     ScaledScore,
     SDEDPMSolverPP2M,
@@ -38,6 +40,7 @@ from protdiff.diffusion import (
     Trajectory,
     draw_prior,
 )
+from protdiff.diffusion.guidance import RePaint, Replacement
 from protdiff.errors import InputError
 
 SAMPLERS = [
@@ -86,7 +89,7 @@ def run(sampler, lengths, generators, sde=None, steps=8, **options):
     subspace, like = make_clouds(lengths)
     noise = ProjectedNoise(PerSampleNoise(generators, lengths=lengths), subspace)
     x_T = draw_prior(sde, noise, like)
-    steps = 1 if isinstance(sampler, ADAPTIVE) else steps
+    steps = 1 if sampler.adaptive else steps
     times = LogSNRGrid()(sde, steps)
     return sampler(CloudDenoiser(sde, subspace), x_T, times, noise=noise, **options), subspace
 
@@ -327,3 +330,22 @@ def test_langevin_needs_a_constant_grid_only():
 def test_impossible_parameters_are_refused(make):
     with pytest.raises(InputError):
         make()
+
+
+@EVERY
+def test_a_sampler_around_another_is_what_that_one_is(sampler):
+    around = SamplerAround(sampler)
+    for name in ("order", "evaluations_per_step", "adaptive", "pull"):
+        assert getattr(around, name) == getattr(sampler, name)
+    if not isinstance(sampler, Langevin | AnnealedLangevin):  # these have a loop of their own
+        expected, _ = run(sampler, [5, 5], seeds(1, 2))
+        assert torch.equal(run(around, [5, 5], seeds(1, 2))[0], expected)
+
+
+def test_what_goes_around_an_adaptive_sampler_chooses_steps_by_the_whole_batch_too():
+    known = torch.tensor(True), torch.zeros(())
+    inner = DormandPrince()
+    assert all(
+        made.adaptive
+        for made in (Restart(inner, 1.0), Replacement(inner, *known), RePaint(inner, *known))
+    )

@@ -36,7 +36,7 @@ from torch import Tensor
 from protdiff.diffusion.broadcasting import expand
 from protdiff.diffusion.denoiser import Denoiser
 from protdiff.diffusion.noise import Noise
-from protdiff.diffusion.sampler import Callback, Sampler, StepInfo
+from protdiff.diffusion.sampler import Callback, Sampler, SamplerAround, StepInfo
 from protdiff.diffusion.sde import SDE
 from protdiff.errors import InputError
 
@@ -142,11 +142,8 @@ class ProjectedMean(Denoiser):
         self.denoiser.reorder(indices)
 
 
-class _PinnedSampler(Sampler):
+class _PinnedSampler(SamplerAround):
     """A sampler around a sampler, which draws known coordinates from their noising kernel."""
-
-    # The law reached is not the posterior, however many the steps.
-    order = 0
 
     def __init__(
         self,
@@ -155,14 +152,13 @@ class _PinnedSampler(Sampler):
         observed: Tensor | Projection,
         noise: Noise | None,
     ) -> None:
-        self.sampler = sampler
+        super().__init__(sampler)
+        self.order = 0  # the law reached is not the posterior, however many the steps
         self.observed_mask = observed_mask
         self.projection: Projection = (
             KnownCoordinates(observed_mask, observed) if isinstance(observed, Tensor) else observed
         )
         self.noise = noise
-        self.evaluations_per_step = sampler.evaluations_per_step
-        self.pull = sampler.pull
 
     def _pin(self, sde: SDE, x_s: Tensor, s: Tensor, x_0: Tensor, noise: Noise) -> Tensor:
         """Draw the known coordinates of x_s from q(x_s | x_0 = P(x_0))."""

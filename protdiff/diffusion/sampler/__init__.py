@@ -1,6 +1,7 @@
 """Samplers: from the prior to the data, one file each."""
 
 from protdiff.diffusion.sampler.annealed_langevin import AnnealedLangevin
+from protdiff.diffusion.sampler.around import SamplerAround
 from protdiff.diffusion.sampler.base import Callback, Sampler, StepInfo, Trajectory, draw_prior
 from protdiff.diffusion.sampler.ddim import DDIM
 from protdiff.diffusion.sampler.dormand_prince import DormandPrince
@@ -30,6 +31,7 @@ __all__ = [
     "Restart",
     "SDEDPMSolverPP2M",
     "Sampler",
+    "SamplerAround",
     "StepInfo",
     "StochasticHeun",
     "Trajectory",

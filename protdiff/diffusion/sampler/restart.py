@@ -28,6 +28,7 @@ from torch import Tensor
 
 from protdiff.diffusion.denoiser import Denoiser
 from protdiff.diffusion.noise import Noise
+from protdiff.diffusion.sampler.around import SamplerAround
 from protdiff.diffusion.sampler.base import Callback, Sampler, StepInfo
 from protdiff.diffusion.sde import SDE
 from protdiff.errors import InputError
@@ -35,7 +36,7 @@ from protdiff.errors import InputError
 __all__ = ["Restart"]
 
 
-class Restart(Sampler):
+class Restart(SamplerAround):
     r"""A sampler around a sampler, which goes back to some noise and comes down again.
 
     Parameters
@@ -71,27 +72,10 @@ class Restart(Sampler):
                 f"{restarts} restarts from a noise ratio of {noise_ratio} are asked for; give 0 or "
                 "more, and a ratio above 0"
             )
-        self.sampler = sampler
+        super().__init__(sampler)
         self.noise_ratio = noise_ratio
         self.restarts = restarts
         self.noise = noise
-        self.order = sampler.order
-        self.evaluations_per_step = sampler.evaluations_per_step
-        self.adaptive = sampler.adaptive
-        self.pull = sampler.pull
-
-    def step(
-        self,
-        denoiser: Denoiser,
-        x_t: Tensor,
-        t: Tensor,
-        s: Tensor,
-        *,
-        noise: Noise,
-        previous: StepInfo | None,
-    ) -> tuple[Tensor, Tensor]:
-        """Go from time t to a smaller time s, as the sampler does."""
-        return self.sampler.step(denoiser, x_t, t, s, noise=noise, previous=previous)
 
     def list_stretches(self, sde: SDE, times: Tensor) -> list[Tensor]:
         """Give the times of each stretch of the way, the whole one and what is walked again."""
