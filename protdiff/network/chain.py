@@ -38,15 +38,14 @@ _DISPLACEMENTS = (
     (1, -4, 1, 8.5),
 )
 CHAIN_LENGTHS = tuple(length for *_, length in _DISPLACEMENTS)
+_REACH = max(abs(offset) for _, offset, *_ in _DISPLACEMENTS)
 
 
-def get_chain_vectors(positions: Tensor, residue_index: Tensor, residue_mask: Tensor) -> Tensor:
-    """Return the displacement vectors around each residue.
+def get_chain_links(residue_index: Tensor, residue_mask: Tensor) -> Tensor:
+    """Tell which of the displacements around each residue exist.
 
     Parameters
     ----------
-    positions
-        Atoms N, CA, C, shape ``(batch, residue, 3, 3)``.
     residue_index
         Place along the chain, shape ``(batch or 1, residue)``; a jump is a break.
     residue_mask
@@ -55,24 +54,40 @@ def get_chain_vectors(positions: Tensor, residue_index: Tensor, residue_mask: Te
     Returns
     -------
     Tensor
-        Shape ``(batch, residue, 11, 3)``, in the units of ``positions``.
+        Shape ``(batch, residue, 11)``, True where both residues exist and no break is between.
+    """
+    index, mask = (
+        nn.functional.pad(values, (_REACH, _REACH)).unfold(1, 2 * _REACH + 1, 1)
+        for values in (residue_index, residue_mask)
+    )
+    offsets = torch.arange(-_REACH, _REACH + 1, device=residue_index.device)
+    linked = (index - residue_index[..., None] == offsets) & mask & residue_mask[..., None]
+    return torch.stack([linked[..., _REACH + offset] for _, offset, *_ in _DISPLACEMENTS], dim=-1)
+
+
+def get_chain_vectors(positions: Tensor, links: Tensor) -> Tensor:
+    """Return the displacement vectors around each residue.
+
+    Parameters
+    ----------
+    positions
+        Atoms N, CA, C, shape ``(batch, residue, 3, 3)``.
+    links
+        From :func:`get_chain_links`, ``(batch, residue, 11)``.
+
+    Returns
+    -------
+    Tensor
+        Shape ``(batch, residue, 11, 3)``, in the units of ``positions``; zero where there is none.
     """
     count = positions.shape[1]
-    vectors = []
+    padded = nn.functional.pad(positions, (0, 0, 0, 0, _REACH, _REACH))
+    near, far = [], []
     for here, offset, there, _ in _DISPLACEMENTS:
-        if offset == 0:
-            vectors.append(positions[:, :, there] - positions[:, :, here])
-            continue
-        if abs(offset) >= count:
-            vectors.append(torch.zeros_like(positions[:, :, 0]))
-            continue
-        low, high = max(0, -offset), count - max(0, offset)
-        near, far = slice(low, high), slice(low + offset, high + offset)
-        linked = residue_index[:, far] - residue_index[:, near] == offset
-        linked = linked & residue_mask[:, near] & residue_mask[:, far]
-        inside = (positions[:, far, there] - positions[:, near, here]) * linked[..., None]
-        vectors.append(nn.functional.pad(inside, (0, 0, low, count - high)))
-    return torch.stack(vectors, dim=2)
+        first = _REACH + offset
+        near.append(positions[:, :, here])
+        far.append(padded[:, first : first + count, there])
+    return (torch.stack(far, dim=2) - torch.stack(near, dim=2)) * links[..., None]
 
 
 class ChainGeometry(nn.Module):

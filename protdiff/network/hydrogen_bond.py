@@ -33,7 +33,7 @@ _STRONG = 2.0  # kcal/mol: an energy that counts as much more than none
 
 
 def get_bond_strengths(
-    positions: Tensor, residue_index: Tensor, residue_mask: Tensor, scale: float
+    positions: Tensor, residue_index: Tensor, links: Tensor, scale: float
 ) -> Tensor:
     """Describe every pair of residues by the hydrogen bonds between them.
 
@@ -42,10 +42,10 @@ def get_bond_strengths(
     positions
         Atoms N, CA, C, ``(batch, residue, 3, 3)``.
     residue_index
-        Place along the chain, ``(batch or 1, residue)``; a residue after a break has no hydrogen,
-        one before a break no oxygen.
-    residue_mask
-        ``(batch, residue)``, True where the residue exists.
+        Place along the chain, ``(batch or 1, residue)``.
+    links
+        From :func:`~protdiff.network.chain.get_chain_links`, ``(batch, residue, 11)``; a residue
+        after a break has no hydrogen, one before a break no oxygen.
     scale
         Å per unit of the positions.
 
@@ -57,7 +57,7 @@ def get_bond_strengths(
         both are of one residue or of one peptide.
     """
     with in_single_precision(positions):
-        chain = get_chain_vectors(positions, residue_index, residue_mask) * scale
+        chain = get_chain_vectors(positions, links) * scale
         nitrogen, alpha_carbon, carbon = (positions * scale).unbind(2)
         to_previous, to_next = chain[:, :, _PREVIOUS], chain[:, :, _NEXT]
         hydrogen = nitrogen - _N_H * _bisect(to_previous, alpha_carbon - nitrogen)
@@ -68,7 +68,7 @@ def get_bond_strengths(
             - _invert(hydrogen, oxygen)
             - _invert(nitrogen, carbon)
         )
-        gives = to_previous.any(-1)[:, :, None] & to_next.any(-1)[:, None]
+        gives = links[:, :, None, _PREVIOUS] & links[:, None, :, _NEXT]
         after = residue_index[:, :, None] - residue_index[:, None]
         gives = gives & (after != 0) & (after != 1)  # one residue, or one peptide
         strength = (-energy / _STRONG).tanh() * gives

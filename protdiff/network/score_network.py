@@ -24,7 +24,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from protdiff.network.attention import GeometricAttention
-from protdiff.network.chain import CHAIN_LENGTHS, ChainGeometry, get_chain_vectors
+from protdiff.network.chain import CHAIN_LENGTHS, ChainGeometry, get_chain_links, get_chain_vectors
 from protdiff.network.convolution import ChainConvolution
 from protdiff.network.embedding import SECONDARY_STATES, ChainEmbedding, NoiseEmbedding
 from protdiff.network.hydrogen_bond import BOND_FEATURES, get_bond_strengths
@@ -129,10 +129,10 @@ class _Layer(nn.Module):
         handedness: Tensor,
         residue_index: Tensor,
         residue_mask: Tensor,
+        links: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         first, second = self.modulation(noise)[:, None].chunk(2, dim=-1)
-        chain_vectors = get_chain_vectors(positions, residue_index, residue_mask)
-        seen_scalars, seen_vectors = self.chain(chain_vectors)
+        seen_scalars, seen_vectors = self.chain(get_chain_vectors(positions, links))
         scalars, vectors = scalars + seen_scalars, vectors + seen_vectors
 
         scale, shift, gate, vector_gate = first.split(self.sizes, dim=-1)
@@ -266,13 +266,14 @@ class ScoreNetwork(nn.Module):
             # A gain as of embeddings in transformers: weights that start at zero grow in time.
             scalars = scalars + self.config.scalars**0.5 * self.secondary(secondary)
 
-        noisy_vectors = get_chain_vectors(noisy, residue_index, residue_mask)
+        links = get_chain_links(residue_index, residue_mask)
+        noisy_vectors = get_chain_vectors(noisy, links)
         spread = self.lengths + 2**0.5 * noise_ratio[:, None, None]
         parts = [noisy * scale_in, noisy_vectors / spread[..., None]]
         if previous is None:
             parts.append(noisy.new_zeros(*noisy.shape[:2], len(CHAIN_LENGTHS) + 3, 3))
         else:
-            previous_vectors = get_chain_vectors(previous, residue_index, residue_mask)
+            previous_vectors = get_chain_vectors(previous, links)
             parts += [previous, previous_vectors / self.lengths[:, None]]
         with in_single_precision(noisy):
             vectors = self.embed_vectors(torch.cat(parts, dim=2).flatten(-2))
@@ -280,7 +281,6 @@ class ScoreNetwork(nn.Module):
             seen_scalars, seen_vectors = self.previous_chain(previous_vectors)
             scalars, vectors = scalars + seen_scalars, vectors + seen_vectors
 
-        residues = (residue_index, residue_mask)
         with torch.no_grad():
             motif_pairs = None
             known = None
@@ -294,7 +294,9 @@ class ScoreNetwork(nn.Module):
                 estimate = torch.zeros_like(noisy)
             previous_features = None
             if estimate is not None:
-                previous_features = self._describe_pairs(estimate, *residues, handedness, known)
+                previous_features = self._describe_pairs(
+                    estimate, residue_index, links, handedness, known
+                )
         embedded = self.pair(residue_index, noise, previous_features, motif_pairs)
 
         positions = noisy * skip
@@ -307,7 +309,7 @@ class ScoreNetwork(nn.Module):
                     # Recycled guesses carry no gradient in training, which is cheaper; likelihoods
                     # and guidance need the whole Jacobian of the denoiser that is evaluated.
                     with torch.set_grad_enabled(torch.is_grad_enabled() and not self.training):
-                        current = self._describe_pairs(positions, *residues, handedness)
+                        current = self._describe_pairs(positions, residue_index, links, handedness)
                 biases, message = self.pair_bias[index // half](embedded, current, residue_mask)
                 scalars = scalars + message
             scalars, vectors, moved = layer(
@@ -319,6 +321,7 @@ class ScoreNetwork(nn.Module):
                 turn,
                 residue_index,
                 residue_mask,
+                links,
             )
             moved = moved * out * node_mask
             moved = moved - moved.sum(dim=(1, 2), keepdim=True) / count * node_mask
@@ -331,7 +334,7 @@ class ScoreNetwork(nn.Module):
         self,
         positions: Tensor,
         residue_index: Tensor,
-        residue_mask: Tensor,
+        links: Tensor,
         handedness: Tensor,
         known: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
@@ -339,9 +342,9 @@ class ScoreNetwork(nn.Module):
         features = get_pair_features(positions, handedness, scale, known)
         if not self.config.hydrogen_bonds:
             return features
-        bonds = get_bond_strengths(positions, residue_index, residue_mask, scale)
+        bonds = get_bond_strengths(positions, residue_index, links, scale)
         if known is not None:
             pair_mask, other = known
-            described = get_bond_strengths(other, residue_index, residue_mask, scale)
+            described = get_bond_strengths(other, residue_index, links, scale)
             bonds = torch.where(pair_mask[:, None], described, bonds)
         return torch.cat([features, bonds], dim=1)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from protdiff.network import get_preconditioning
-from protdiff.network.chain import get_chain_vectors
+from protdiff.network.chain import get_chain_links, get_chain_vectors
 from protdiff.network.embedding import ChainEmbedding
 from protdiff.network.pair import RADIAL_BASES, get_pair_features
 
@@ -12,7 +12,7 @@ from protdiff.network.pair import RADIAL_BASES, get_pair_features
 def test_chain_vectors_are_displacements(inputs):
     index = torch.arange(24)[None]
     mask = torch.ones(3, 24, dtype=torch.bool)
-    vectors = get_chain_vectors(inputs.noisy, index, mask)
+    vectors = get_chain_vectors(inputs.noisy, get_chain_links(index, mask))
     x = inputs.noisy
     assert torch.equal(vectors[:, 4, 2], x[:, 5, 0] - x[:, 4, 2])  # C to the next N
     assert torch.equal(vectors[:, 4, 3], x[:, 3, 2] - x[:, 4, 0])  # N to the last C
@@ -22,7 +22,8 @@ def test_chain_vectors_are_displacements(inputs):
 
 
 def test_chain_vectors_stop_at_breaks_and_padding(inputs):
-    vectors = get_chain_vectors(inputs.noisy, inputs.residue_index, inputs.residue_mask)
+    links = get_chain_links(inputs.residue_index, inputs.residue_mask)
+    vectors = get_chain_vectors(inputs.noisy, links)
     assert (vectors[2, 8, 2] == 0).all()  # the break is after residue 8 of the third chain
     assert (vectors[2, 7, 6] == 0).all()
     assert (vectors[2, 7, 2] != 0).any()
@@ -30,9 +31,8 @@ def test_chain_vectors_stop_at_breaks_and_padding(inputs):
 
 
 def test_chains_shorter_than_the_window_have_no_far_neighbours():
-    vectors = get_chain_vectors(
-        torch.randn(1, 3, 3, 3), torch.arange(3)[None], torch.ones(1, 3, dtype=torch.bool)
-    )
+    links = get_chain_links(torch.arange(3)[None], torch.ones(1, 3, dtype=torch.bool))
+    vectors = get_chain_vectors(torch.randn(1, 3, 3, 3), links)
     assert vectors.shape == (1, 3, 11, 3)
     assert (vectors[:, :, 8:] == 0).all()
 

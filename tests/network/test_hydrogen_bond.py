@@ -6,6 +6,7 @@ import pytest
 import torch
 from tmtools.testing import get_pdb_path
 
+from protdiff.network.chain import get_chain_links
 from protdiff.network.hydrogen_bond import get_bond_strengths
 from protdiff.structure import build_backbone, read_backbone
 
@@ -15,7 +16,8 @@ def describe(coordinates, index=None):
     count = positions.shape[1]
     index = torch.arange(count) if index is None else torch.as_tensor(index)
     mask = torch.ones(1, count, dtype=torch.bool)
-    return get_bond_strengths(positions, index[None], mask, 8.0)[0]
+    links = get_chain_links(index[None], mask)
+    return get_bond_strengths(positions, index[None], links, 8.0)[0]
 
 
 def test_a_helix_bonds_each_residue_to_the_fourth_before():
