@@ -36,9 +36,8 @@ class VectorNorm(nn.Module):
     def forward(self, vectors: Tensor) -> Tensor:
         """Normalise ``(..., vectors * 3)``."""
         # The mean of the three components is a third of the squared length.
-        scale = (vectors.square().mean(-1, keepdim=True) + 1e-4).rsqrt()
-        normed: Tensor = (vectors * scale).unflatten(-1, (-1, 3)) * self.weight[:, None]
-        return normed.flatten(-2)
+        weight = self.weight.repeat_interleave(3)
+        return nn.functional.rms_norm(vectors, weight.shape, weight, eps=1e-4)
 
 
 class NodeUpdate(nn.Module):
@@ -64,7 +63,7 @@ class NodeUpdate(nn.Module):
         self.product = o3.ElementwiseTensorProduct(factor, factor, ["0e", "1e"])
         self.to_hidden = nn.Linear(scalars + products, hidden)
         self.from_hidden = nn.Linear(hidden, scalars + vectors + products)
-        self.to_vectors = o3.Linear(f"{vectors}x1o + {products}x1o", f"{vectors}x1o")
+        self.to_vectors = o3.Linear(f"{vectors + products}x1o", f"{vectors}x1o")
         self.sizes = [scalars, vectors + products]
 
     def forward(
