@@ -13,20 +13,96 @@ guess of the structure, a pair (i, j) is described by invariants only:
 
 In training nothing here carries a gradient to the positions: the guesses are inputs, as in
 recycling. In evaluation it does, so that a Jacobian is that of the whole denoiser.
+
+All of it can be worked out for a few rows of pairs at a time, i over some residues and j over all.
+On a CPU without gradients it is (:func:`list_blocks`): what is made on the way, some 150 numbers a
+pair, then stays in the processor's cache, and the memory holds only what goes out.
 """
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from protdiff.network.precise import PreciseLinear, in_single_precision
 
-__all__ = ["PAIR_FEATURES", "PairBias", "PairEmbedding", "get_pair_features"]
+__all__ = [
+    "PAIR_FEATURES",
+    "PairBias",
+    "PairBlock",
+    "PairDescription",
+    "PairEmbedding",
+    "get_pair_features",
+    "list_blocks",
+]
 
 RADIAL_BASES = 16
 PAIR_FEATURES = RADIAL_BASES + 15
 _FARTHEST = 22.0  # Å: the last radial basis
+_SMALLEST_EXPONENT = -80.0  # results under 1e-38, of -87 and less, take a CPU 36 times longer
+_BLOCK = 2**15  # pairs, of which 32 float32 numbers are 4 MiB
+
+
+class PairBlock(NamedTuple):
+    """Pairs (i, j) of some proteins of a batch, i over some residues and j over all."""
+
+    proteins: slice = slice(None)
+    rows: slice = slice(None)
+
+
+def list_blocks(batch: int, count: int, device: torch.device) -> list[PairBlock]:
+    """Divide the pairs of a batch into blocks that are worked out one after the other.
+
+    One block where gradients are recorded, where the network is being compiled, and off the CPU;
+    else several small proteins, one, or some rows of one.
+    """
+    if device.type != "cpu" or torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return [PairBlock()]
+    proteins = max(1, _BLOCK // count**2)
+    rows = math.ceil(count / math.ceil(count**2 / _BLOCK))
+    return [
+        PairBlock(slice(protein, protein + proteins), slice(row, min(row + rows, count)))
+        for protein in range(0, batch, proteins)
+        for row in range(0, count, rows)
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class PairDescription:
+    """Describe the pairs of a structure, a block at a time.
+
+    Parameters
+    ----------
+    positions, handedness, scale, known
+        As for :func:`get_pair_features`.
+    bonds
+        ``(batch, features, residue, residue)``, more features of all pairs, if there are any.
+    """
+
+    positions: Tensor
+    handedness: Tensor
+    scale: float
+    known: tuple[Tensor, Tensor] | None = None
+    bonds: Tensor | None = None
+
+    def __call__(self, block: PairBlock) -> Tensor:
+        """Return ``(proteins, features, rows, residue)``."""
+        proteins, rows = block.proteins, block.rows
+        known = None
+        if self.known is not None:
+            pair_mask, other = self.known
+            known = (pair_mask[proteins, rows], other[proteins])
+        features = get_pair_features(
+            self.positions[proteins], self.handedness[proteins], self.scale, known, rows
+        )
+        if self.bonds is None:
+            return features
+        return torch.cat([features, self.bonds[proteins, :, rows]], dim=1)
 
 
 def get_pair_features(
@@ -34,6 +110,7 @@ def get_pair_features(
     handedness: Tensor,
     scale: float,
     known: tuple[Tensor, Tensor] | None = None,
+    rows: slice = slice(None),
 ) -> Tensor:
     """Describe every pair of residues by invariants of their relative placement.
 
@@ -46,26 +123,28 @@ def get_pair_features(
     scale
         Å per unit of the positions.
     known
-        ``(pair_mask, positions)``: where the ``(batch, residue, residue)`` mask is True the
-        features are computed from these other positions instead. Used for motifs, whose inner
-        geometry is known and whose pose is not.
+        ``(pair_mask, positions)``: where the ``(batch, rows, residue)`` mask is True the features
+        are computed from these other positions instead. Used for motifs, whose inner geometry is
+        known and whose pose is not.
+    rows
+        The residues i of the pairs (i, j) that are described.
 
     Returns
     -------
     Tensor
-        ``(batch, 31, residue, residue)``: features first, so that every product with them is a
+        ``(batch, 31, rows, residue)``: features first, so that every product with them is a
         large matrix product and the biases come out in attention's layout without a copy.
     """
     with in_single_precision(positions):
-        features = _describe_pairs(positions * scale, handedness)
+        features = _describe_pairs(positions * scale, handedness, rows)
         if known is not None:
             mask, other = known
-            described = _describe_pairs(other * scale, handedness)
+            described = _describe_pairs(other * scale, handedness, rows)
             features = torch.where(mask[:, None], described, features)
     return features
 
 
-def _describe_pairs(positions: Tensor, handedness: Tensor) -> Tensor:
+def _describe_pairs(positions: Tensor, handedness: Tensor, rows: slice) -> Tensor:
     alpha_carbon = positions[:, None, :, 1]  # batch 1 residue xyz
     first = positions[:, :, 0] - positions[:, :, 1]
     second = positions[:, :, 2] - positions[:, :, 1]
@@ -73,20 +152,39 @@ def _describe_pairs(positions: Tensor, handedness: Tensor) -> Tensor:
     frame = torch.stack(
         [_to_unit(first, 0.3), _to_unit(second, 0.3), _to_unit(third, 0.5)], dim=1
     )  # batch 3 residue xyz
-    distance = torch.cdist(alpha_carbon, alpha_carbon, compute_mode="donot_use_mm_for_euclid_dist")
-    inverse = 1 / (distance + 1.0)
     own = (frame * alpha_carbon).sum(-1)  # the residue's own place along its vectors
-    towards = (frame @ alpha_carbon.mT - own[..., None]) * inverse
-    away = (own[..., None, :] - alpha_carbon @ frame.mT) * inverse
-    cosines = (frame[:, :, None] @ frame[:, None].mT).flatten(1, 2)
+    of_rows, frame_of_rows = alpha_carbon[:, :, rows], frame[:, :, rows]
+    distance = torch.cdist(of_rows, alpha_carbon, compute_mode="donot_use_mm_for_euclid_dist")
+    inverse = 1 / (distance + 1.0)
+    towards = (frame_of_rows @ alpha_carbon.mT - own[:, :, rows, None]) * inverse
+    away = (own[..., None, :] - of_rows @ frame.mT) * inverse
+    cosines = (frame_of_rows[:, :, None] @ frame[:, None].mT).flatten(1, 2)
     centres = torch.linspace(2.0, _FARTHEST, RADIAL_BASES, device=positions.device)
     width = (_FARTHEST - 2.0) / (RADIAL_BASES - 1)
-    radial = torch.exp(-(((distance - centres[:, None, None]) / width).square()))
+    exponent = -(((distance - centres[:, None, None]) / width).square())
+    radial = exponent.clamp(min=_SMALLEST_EXPONENT).exp()
     return torch.cat([radial, towards, away, cosines], dim=1)
 
 
 def _to_unit(vectors: Tensor, soften: float) -> Tensor:
     return vectors / (vectors.square().sum(-1, keepdim=True) + soften**2).sqrt()
+
+
+def _assemble(
+    blocks: Sequence[PairBlock], evaluate: Callable[[PairBlock], Sequence[Tensor]], batch: int
+) -> Sequence[Tensor]:
+    """Evaluate block by block and put the results together, ``(proteins, ..., rows, ...)`` each."""
+    if len(blocks) == 1:
+        return evaluate(blocks[0])
+    whole: list[Tensor] = []
+    for block in blocks:
+        parts = evaluate(block)
+        if not whole:
+            count = blocks[-1].rows.stop
+            whole = [part.new_empty(batch, part.shape[1], count, part.shape[3]) for part in parts]
+        for target, part in zip(whole, parts, strict=True):
+            target[block.proteins, :, block.rows] = part
+    return whole
 
 
 def _mix(weight: Tensor, features: Tensor) -> Tensor:
@@ -126,35 +224,47 @@ class PairEmbedding(nn.Module):
 
     def forward(
         self,
+        blocks: Sequence[PairBlock],
         residue_index: Tensor,
         noise: Tensor,
-        previous_features: Tensor | None,
+        previous: PairDescription | None,
         motif_pairs: Tensor | None,
     ) -> Tensor:
         """Return ``(batch, width, residue, residue)`` before the non-linearity.
 
         Parameters
         ----------
+        blocks
+            From :func:`list_blocks`.
         residue_index
             ``(batch or 1, residue)``.
         noise
             Noise embedding, ``(batch, noise_width)``.
-        previous_features
-            Of the previous estimate, as :func:`get_pair_features` gives them, or None in the first
-            evaluation.
+        previous
+            The previous estimate, or None in the first evaluation.
         motif_pairs
             ``(batch, residue, residue)``, True where both residues belong to one rigid motif.
         """
-        separation = residue_index[:, None, :] - residue_index[:, :, None]
-        place = separation.clamp(-self.reach, self.reach) + self.reach
+        batch, count = noise.shape[0], residue_index.shape[1]
         constant: Tensor = self.noise(noise)
-        if previous_features is not None:
+        if previous is not None:
             constant = constant + self.has_previous
-        embedded: Tensor = self.separation(place).permute(0, 3, 1, 2) + constant[..., None, None]
-        if previous_features is not None:
-            embedded = embedded + _mix(self.previous.weight, previous_features)
-        if motif_pairs is not None:
-            embedded = embedded + motif_pairs[:, None] * self.motif[:, None, None]
+        residue_index = residue_index.expand(batch, count)
+
+        def embed(block: PairBlock) -> tuple[Tensor]:
+            index = residue_index[block.proteins]
+            separation = index[:, None, :] - index[:, block.rows, None]
+            place = separation.clamp(-self.reach, self.reach) + self.reach
+            embedded: Tensor = self.separation(place).permute(0, 3, 1, 2)
+            embedded = embedded + constant[block.proteins, :, None, None]
+            if previous is not None:
+                embedded = embedded + _mix(self.previous.weight, previous(block))
+            if motif_pairs is not None:
+                told = motif_pairs[block.proteins, None, block.rows]
+                embedded = embedded + told * self.motif[:, None, None]
+            return (embedded,)
+
+        (embedded,) = _assemble(blocks, embed, batch)
         return embedded
 
 
@@ -194,43 +304,59 @@ class PairBias(nn.Module):
         self.to_message = nn.Linear(width * pooling_heads, scalars)
 
     def forward(
-        self, embedded: Tensor, current_features: Tensor, key_mask: Tensor
-    ) -> tuple[list[Tensor], Tensor]:
+        self,
+        blocks: Sequence[PairBlock],
+        embedded: Tensor,
+        current: PairDescription,
+        key_mask: Tensor,
+    ) -> tuple[Sequence[Tensor], Tensor]:
         """Compute biases and messages.
 
         Parameters
         ----------
+        blocks
+            From :func:`list_blocks`.
         embedded
             From :class:`PairEmbedding`, ``(batch, width, residue, residue)``.
-        current_features
-            :func:`get_pair_features` of the current guess.
+        current
+            The current guess.
         key_mask
             ``(batch, residue)``, True where the residue exists.
 
         Returns
         -------
-        biases : list of Tensor
+        biases : sequence of Tensor
             For each layer ``(batch, heads, residue, residue)``, minus infinity at keys that do
             not exist.
         message : Tensor
             ``(batch, residue, scalars)``.
         """
-        batch, _, count, _ = embedded.shape
-        hidden = nn.functional.silu(embedded + _mix(self.current.weight, current_features))
+
+        def evaluate(block: PairBlock) -> list[Tensor]:
+            proteins, rows = block.proteins, block.rows
+            return self._evaluate(embedded[proteins, :, rows], current(block), key_mask[proteins])
+
+        *biases, pooled = _assemble(blocks, evaluate, len(embedded))
+        return biases, self.to_message(pooled[:, 0])
+
+    def _evaluate(self, embedded: Tensor, features: Tensor, key_mask: Tensor) -> list[Tensor]:
+        """Return the biases and, ``(proteins, 1, rows, ...)``, the pooled features of a block."""
+        batch, _, rows, count = embedded.shape
+        hidden = nn.functional.silu(embedded + _mix(self.current.weight, features))
         flat = hidden.flatten(2)
         blocked = torch.zeros(batch, 1, 1, count, dtype=flat.dtype, device=flat.device)
         blocked = blocked.masked_fill(~key_mask[:, None, None], float("-inf"))
-        blocked = blocked.expand(-1, -1, count, -1).flatten(2)
+        blocked = blocked.expand(-1, -1, rows, -1).flatten(2)
 
         def to_logits(weight: Tensor) -> Tensor:
             # The mask is the summand of the matrix product: no pass over the pairs of its own.
             weights = weight.expand(batch, -1, -1)
             logits: Tensor = torch.baddbmm(blocked.to(flat), weights.to(flat), flat)
-            logits = logits.to(current_features)
-            return logits.reshape(batch, -1, count, count)
+            logits = logits.to(features)
+            return logits.reshape(batch, -1, rows, count)
 
         sizes = [self.heads] * self.layers
         *per_layer, pooling = self.to_heads.weight.split([*sizes, self.pooling_heads])
-        weights = to_logits(pooling).softmax(dim=-1).transpose(1, 2)  # batch residue head partner
+        weights = to_logits(pooling).softmax(dim=-1).transpose(1, 2)  # protein row head partner
         pooled = (weights @ hidden.permute(0, 2, 3, 1)).flatten(-2)
-        return [to_logits(weight) for weight in per_layer], self.to_message(pooled)
+        return [*map(to_logits, per_layer), pooled[:, None]]

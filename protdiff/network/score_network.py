@@ -29,7 +29,13 @@ from protdiff.network.convolution import ChainConvolution
 from protdiff.network.embedding import SECONDARY_STATES, ChainEmbedding, NoiseEmbedding
 from protdiff.network.hydrogen_bond import BOND_FEATURES, get_bond_strengths
 from protdiff.network.irreps import o3
-from protdiff.network.pair import PAIR_FEATURES, PairBias, PairEmbedding, get_pair_features
+from protdiff.network.pair import (
+    PAIR_FEATURES,
+    PairBias,
+    PairDescription,
+    PairEmbedding,
+    list_blocks,
+)
 from protdiff.network.precise import PreciseLinear, in_single_precision
 from protdiff.network.precondition import get_preconditioning
 from protdiff.network.update import NodeUpdate, VectorNorm
@@ -281,23 +287,21 @@ class ScoreNetwork(nn.Module):
             seen_scalars, seen_vectors = self.previous_chain(previous_vectors)
             scalars, vectors = scalars + seen_scalars, vectors + seen_vectors
 
-        with torch.no_grad():
-            motif_pairs = None
-            known = None
-            if motif_group is not None and motif is not None:
-                motif_pairs = (motif_group[:, :, None] == motif_group[:, None]) & (
-                    motif_group[:, :, None] > 0
-                )
-                known = (motif_pairs, motif)
-            estimate = previous
-            if estimate is None and known is not None:
-                estimate = torch.zeros_like(noisy)
-            previous_features = None
-            if estimate is not None:
-                previous_features = self._describe_pairs(
-                    estimate, residue_index, links, handedness, known
-                )
-        embedded = self.pair(residue_index, noise, previous_features, motif_pairs)
+        motif_pairs, known = None, None
+        if motif_group is not None and motif is not None:
+            together = motif_group[:, :, None] == motif_group[:, None]
+            motif_pairs = together & (motif_group[:, :, None] > 0)
+            known = (motif_pairs, motif.detach())
+        estimate = previous
+        if estimate is None and known is not None:
+            estimate = torch.zeros_like(noisy)
+        described = None
+        if estimate is not None:
+            described = self._describe_pairs(
+                estimate.detach(), residue_index, links, handedness, known
+            )
+        blocks = list_blocks(*residue_mask.shape, noisy.device)
+        embedded = self.pair(blocks, residue_index, noise, described, motif_pairs)
 
         positions = noisy * skip
         turn = rearrange(handedness, "batch -> batch 1 1")
@@ -308,9 +312,11 @@ class ScoreNetwork(nn.Module):
                 if index == 0 or self.config.pair_refresh:
                     # Recycled guesses carry no gradient in training, which is cheaper; likelihoods
                     # and guidance need the whole Jacobian of the denoiser that is evaluated.
-                    with torch.set_grad_enabled(torch.is_grad_enabled() and not self.training):
-                        current = self._describe_pairs(positions, residue_index, links, handedness)
-                biases, message = self.pair_bias[index // half](embedded, current, residue_mask)
+                    guess = positions.detach() if self.training else positions
+                    current = self._describe_pairs(guess, residue_index, links, handedness)
+                biases, message = self.pair_bias[index // half](
+                    blocks, embedded, current, residue_mask
+                )
                 scalars = scalars + message
             scalars, vectors, moved = layer(
                 scalars,
@@ -337,14 +343,12 @@ class ScoreNetwork(nn.Module):
         links: Tensor,
         handedness: Tensor,
         known: tuple[Tensor, Tensor] | None = None,
-    ) -> Tensor:
-        scale = self.config.scale
-        features = get_pair_features(positions, handedness, scale, known)
-        if not self.config.hydrogen_bonds:
-            return features
-        bonds = get_bond_strengths(positions, residue_index, links, scale)
-        if known is not None:
-            pair_mask, other = known
-            described = get_bond_strengths(other, residue_index, links, scale)
-            bonds = torch.where(pair_mask[:, None], described, bonds)
-        return torch.cat([features, bonds], dim=1)
+    ) -> PairDescription:
+        scale, bonds = self.config.scale, None
+        if self.config.hydrogen_bonds:
+            bonds = get_bond_strengths(positions, residue_index, links, scale)
+            if known is not None:
+                pair_mask, other = known
+                of_known = get_bond_strengths(other, residue_index, links, scale)
+                bonds = torch.where(pair_mask[:, None], of_known, bonds)
+        return PairDescription(positions, handedness, scale, known, bonds)
