@@ -14,11 +14,19 @@ __all__ = ["compile_network", "use_cpu"]
 
 
 @contextmanager
-def use_cpu(threads: int) -> Iterator[None]:
-    """Set the number of threads, and flush denormals, which small activations run into on CPUs."""
+def use_cpu(threads: int, processes: int = 1) -> Iterator[None]:
+    """Set the number of threads, and flush denormals, which small activations run into on CPUs.
+
+    Parameters
+    ----------
+    threads
+        Of all processes; 0 for torch's choice.
+    processes
+        Those that share them, each one getting its part and at least one.
+    """
     before = torch.get_num_threads()
     if threads:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(max(1, threads // processes))
     torch.set_flush_denormal(True)
     try:
         yield

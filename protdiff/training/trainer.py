@@ -350,7 +350,7 @@ def train(
     if processes is None:
         processes = start_processes(config.device, config.devices, config.nodes)
     try:
-        with use_cpu(config.threads), ExitStack() as stack:
+        with use_cpu(config.threads, config.devices), ExitStack() as stack:
             problem = None
             if processes.is_first:
                 try:

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from protdiff.network import get_preconditioning
+from protdiff.network import get_preconditioning, pair
 from protdiff.network.chain import get_chain_links, get_chain_vectors
 from protdiff.network.embedding import ChainEmbedding
-from protdiff.network.pair import RADIAL_BASES, get_pair_features
+from protdiff.network.pair import RADIAL_BASES, get_pair_features, list_blocks
 
 
 def test_chain_vectors_are_displacements(inputs):
@@ -67,6 +67,35 @@ def test_known_pairs_are_described_from_the_motif(inputs):
     plain = get_pair_features(inputs.noisy, inputs.handedness, 8.0)
     assert torch.equal(features[:, :, 3, 4], of_motif[:, :, 3, 4])
     assert torch.equal(features[:, :, 3, 9], plain[:, :, 3, 9])
+
+
+def test_residues_far_apart_leave_radial_bases_that_are_small_and_not_denormal(inputs):
+    """exp takes a CPU many times longer where its result is denormal; so far down, none matters."""
+    features = get_pair_features(10.0 * inputs.noisy.float(), inputs.handedness.float(), 8.0)
+    radial = features[:, :RADIAL_BASES]
+    assert radial.min() >= torch.finfo(radial.dtype).tiny
+    assert radial.min() < 1e-30
+
+
+def test_blocks_are_all_pairs_once(monkeypatch):
+    for batch, count, pairs in ((5, 24, 2**15), (2, 24, 100), (7, 10, 250), (1, 7, 1)):
+        monkeypatch.setattr(pair, "_BLOCK", pairs)
+        seen = torch.zeros(batch, count, count)
+        with torch.no_grad():
+            for proteins, rows in list_blocks(batch, count, seen.device):
+                seen[proteins, rows] += 1
+                assert seen[proteins, rows].numel() <= max(pairs, count)
+        assert (seen == 1).all()
+    assert len(list_blocks(1, 7, seen.device)) == 1  # gradients are recorded
+
+
+def test_estimates_do_not_depend_on_how_pairs_are_divided(network, inputs, monkeypatch):
+    whole = torch.stack(network(**vars(inputs)))  # gradients are recorded: one block
+    for pairs in (2 * 24 * 24, 100):  # two proteins; a few rows
+        monkeypatch.setattr(pair, "_BLOCK", pairs)
+        with torch.no_grad():
+            divided = torch.stack(network(**vars(inputs)))
+        torch.testing.assert_close(divided, whole, rtol=1e-10, atol=1e-12)
 
 
 def test_chain_embedding_counts_from_both_ends():
