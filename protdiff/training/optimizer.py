@@ -2,7 +2,8 @@ r"""Muon for the matrices of the network, AdamW for everything else, as one opti
 
 Muon replaces a matrix's momentum by the nearest orthogonal matrix, so that every direction of the
 weights learns at the same speed; measured here it needs fewer samples for the same held-out loss
-than AdamW alone (docs/training.md). torch's own ``torch.optim.Muon`` orthogonalises in bfloat16,
+than AdamW alone (docs/training.md). Processes that share a run share this work too, each one
+orthogonalising some of the matrices. torch's own ``torch.optim.Muon`` orthogonalises in bfloat16,
 which is sixteen times slower than float32 on CPUs without bfloat16 units; here the precision
 follows the device.
 
@@ -20,6 +21,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from protdiff.training.processes import Processes
 
 __all__ = ["MuonWithAdamW", "orthogonalize", "orthogonalize_by_shape"]
 
@@ -71,6 +74,8 @@ class MuonWithAdamW(torch.optim.Optimizer):
         Of AdamW.
     muon
         If not, AdamW takes the matrices too.
+    processes
+        Those that share the run and make the same steps; this one alone if not given.
     """
 
     def __init__(
@@ -83,7 +88,9 @@ class MuonWithAdamW(torch.optim.Optimizer):
         epsilon: float = 1e-8,
         *,
         muon: bool = True,
+        processes: Processes | None = None,
     ) -> None:
+        self.processes = processes
         matrices = [layer.weight for layer in module.modules() if isinstance(layer, nn.Linear)]
         known = {id(matrix) for matrix in matrices}
         others = [p for p in module.parameters() if id(p) not in known]
@@ -122,7 +129,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
         means = [self.state[parameter]["momentum"] for parameter in parameters]
         torch._foreach_lerp_(means, gradients, 1 - group["momentum"])
         wanted = torch._foreach_lerp(gradients, means, group["momentum"])
-        directions = _orthogonalize_all(wanted)
+        directions = _orthogonalize_all(wanted, self.processes)
         sizes = [0.2 * max(p.shape) ** 0.5 for p in parameters]  # rms of an AdamW update
         torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
         for parameter, direction, size in zip(parameters, directions, sizes, strict=True):
@@ -155,9 +162,20 @@ class MuonWithAdamW(torch.optim.Optimizer):
         torch._foreach_addcdiv_(parameters, means, sizes, rates)
 
 
-def _orthogonalize_all(matrices: Sequence[Tensor]) -> list[Tensor]:
+def _orthogonalize_all(matrices: Sequence[Tensor], processes: Processes | None) -> list[Tensor]:
+    """Orthogonalise, of several processes each its share, whose sum with zeros is all."""
+    if processes is None or processes.count == 1:
+        return _orthogonalize_here(matrices)
+    share = slice(processes.rank, None, processes.count)
+    directions = [torch.zeros_like(matrix) for matrix in matrices]
+    directions[share] = _orthogonalize_here(matrices[share])
+    processes.add_up(directions)
+    return directions
+
+
+def _orthogonalize_here(matrices: Sequence[Tensor]) -> list[Tensor]:
     """Orthogonalise; on a GPU those of one shape together, for fewer and larger kernels."""
-    if not matrices[0].is_cuda:
+    if not matrices or not matrices[0].is_cuda:
         return [orthogonalize(matrix) for matrix in matrices]
     return orthogonalize_by_shape(matrices)
 

@@ -108,7 +108,11 @@ class Trainer:
         self.network = _make_network(config).to(self.device)
         self.average = WeightAverage(self.network, config.ema)
         self.optimizer = MuonWithAdamW(
-            self.network, config.learning_rate, config.weight_decay, muon=config.muon
+            self.network,
+            config.learning_rate,
+            config.weight_decay,
+            muon=config.muon,
+            processes=self.processes,
         )
         self.progress = Progress()
         if self.state_path.exists():

@@ -14,6 +14,7 @@ from protdiff.training.dataset import load_dataset
 from protdiff.training.draws import draw_step
 from protdiff.training.objective import NoisyBatch
 from protdiff.training.optimizer import MuonWithAdamW, orthogonalize, orthogonalize_by_shape
+from protdiff.training.processes import Processes
 from protdiff.training.sampling import (
     BatchSampler,
     NoiseLevels,
@@ -195,6 +196,39 @@ def test_matrices_of_one_shape_are_orthogonalized_together():
     matrices = [torch.randn(shape, generator=generator) for shape in shapes]
     for one, matrix in zip(orthogonalize_by_shape(matrices), matrices, strict=True):
         assert torch.allclose(one, orthogonalize(matrix), atol=1e-5)
+
+
+def test_processes_orthogonalize_each_a_share_of_the_matrices():
+    """Shares are whole matrices, so that several processes make the step of one to the last bit."""
+
+    class Summing(Processes):
+        """One of three processes, whose sums stay to be made."""
+
+        def __init__(self, rank):
+            super().__init__(torch.device("cpu"))
+            self.rank, self.count, self.sent = rank, 3, []
+
+        def add_up(self, tensors):
+            self.sent = [tensor.clone() for tensor in tensors]
+
+    def step(processes=None):
+        torch.manual_seed(0)
+        module = nn.Sequential(*(nn.Linear(4, width, bias=False) for width in (4, 6, 9, 3, 4)))
+        for parameter in module.parameters():
+            parameter.grad = torch.randn_like(parameter)
+        before = [parameter.detach().clone() for parameter in module.parameters()]
+        MuonWithAdamW(module, 0.05, weight_decay=0.0, processes=processes).step()
+        return [
+            after.detach() - old for after, old in zip(module.parameters(), before, strict=True)
+        ]
+
+    ranks = [Summing(rank) for rank in range(3)]
+    shares = [step(processes) for processes in ranks]
+    for place, whole in enumerate(step()):
+        assert [bool(share[place].any()) for share in shares] == [place % 3 == k for k in range(3)]
+        assert torch.equal(shares[place % 3][place], whole)
+    sizes = [len(processes.sent) for processes in ranks]
+    assert sizes == [5, 5, 5]  # all send as much as any other, or the sum would hang
 
 
 def test_adamw_part_is_torchs():
