@@ -14,62 +14,32 @@ guess of the structure, a pair (i, j) is described by invariants only:
 In training nothing here carries a gradient to the positions: the guesses are inputs, as in
 recycling. In evaluation it does, so that a Jacobian is that of the whole denoiser.
 
-All of it can be worked out for a few rows of pairs at a time, i over some residues and j over all.
-On a CPU without gradients it is (:func:`list_blocks`): what is made on the way, some 150 numbers a
-pair, then stays in the processor's cache, and the memory holds only what goes out.
+All of it can be worked out block by block (:mod:`protdiff.network.pair_block`), and on a CPU is.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from protdiff.network.pair_block import PairBlock, assemble
 from protdiff.network.precise import PreciseLinear, in_single_precision
 
 __all__ = [
     "PAIR_FEATURES",
     "PairBias",
-    "PairBlock",
     "PairDescription",
     "PairEmbedding",
     "get_pair_features",
-    "list_blocks",
 ]
 
 RADIAL_BASES = 16
 PAIR_FEATURES = RADIAL_BASES + 15
 _FARTHEST = 22.0  # Å: the last radial basis
 _SMALLEST_EXPONENT = -80.0  # results under 1e-38, of -87 and less, take a CPU 36 times longer
-_BLOCK = 2**15  # pairs, of which 32 float32 numbers are 4 MiB
-
-
-class PairBlock(NamedTuple):
-    """Pairs (i, j) of some proteins of a batch, i over some residues and j over all."""
-
-    proteins: slice = slice(None)
-    rows: slice = slice(None)
-
-
-def list_blocks(batch: int, count: int, device: torch.device) -> list[PairBlock]:
-    """Divide the pairs of a batch into blocks that are worked out one after the other.
-
-    One block where gradients are recorded, where the network is being compiled, and off the CPU;
-    else several small proteins, one, or some rows of one.
-    """
-    if device.type != "cpu" or torch.is_grad_enabled() or torch.compiler.is_compiling():
-        return [PairBlock()]
-    proteins = max(1, _BLOCK // count**2)
-    rows = math.ceil(count / math.ceil(count**2 / _BLOCK))
-    return [
-        PairBlock(slice(protein, protein + proteins), slice(row, min(row + rows, count)))
-        for protein in range(0, batch, proteins)
-        for row in range(0, count, rows)
-    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,23 +140,6 @@ def _to_unit(vectors: Tensor, soften: float) -> Tensor:
     return vectors / (vectors.square().sum(-1, keepdim=True) + soften**2).sqrt()
 
 
-def _assemble(
-    blocks: Sequence[PairBlock], evaluate: Callable[[PairBlock], Sequence[Tensor]], batch: int
-) -> Sequence[Tensor]:
-    """Evaluate block by block and put the results together, ``(proteins, ..., rows, ...)`` each."""
-    if len(blocks) == 1:
-        return evaluate(blocks[0])
-    whole: list[Tensor] = []
-    for block in blocks:
-        parts = evaluate(block)
-        if not whole:
-            count = blocks[-1].rows.stop
-            whole = [part.new_empty(batch, part.shape[1], count, part.shape[3]) for part in parts]
-        for target, part in zip(whole, parts, strict=True):
-            target[block.proteins, :, block.rows] = part
-    return whole
-
-
 def _mix(weight: Tensor, features: Tensor) -> Tensor:
     """Apply a matrix to the features of every pair, ``(batch, features, residue, residue)``."""
     mixed: Tensor = (weight @ features.flatten(2)).unflatten(2, features.shape[2:])
@@ -264,7 +217,7 @@ class PairEmbedding(nn.Module):
                 embedded = embedded + told * self.motif[:, None, None]
             return (embedded,)
 
-        (embedded,) = _assemble(blocks, embed, batch)
+        (embedded,) = assemble(blocks, embed, batch)
         return embedded
 
 
@@ -336,7 +289,7 @@ class PairBias(nn.Module):
             proteins, rows = block.proteins, block.rows
             return self._evaluate(embedded[proteins, :, rows], current(block), key_mask[proteins])
 
-        *biases, pooled = _assemble(blocks, evaluate, len(embedded))
+        *biases, pooled = assemble(blocks, evaluate, len(embedded))
         return biases, self.to_message(pooled[:, 0])
 
     def _evaluate(self, embedded: Tensor, features: Tensor, key_mask: Tensor) -> list[Tensor]:

@@ -29,13 +29,8 @@ from protdiff.network.convolution import ChainConvolution
 from protdiff.network.embedding import SECONDARY_STATES, ChainEmbedding, NoiseEmbedding
 from protdiff.network.hydrogen_bond import BOND_FEATURES, get_bond_strengths
 from protdiff.network.irreps import o3
-from protdiff.network.pair import (
-    PAIR_FEATURES,
-    PairBias,
-    PairDescription,
-    PairEmbedding,
-    list_blocks,
-)
+from protdiff.network.pair import PAIR_FEATURES, PairBias, PairDescription, PairEmbedding
+from protdiff.network.pair_block import list_blocks
 from protdiff.network.precise import PreciseLinear, in_single_precision
 from protdiff.network.precondition import get_preconditioning
 from protdiff.network.update import NodeUpdate, VectorNorm
@@ -300,7 +295,8 @@ class ScoreNetwork(nn.Module):
             described = self._describe_pairs(
                 estimate.detach(), residue_index, links, handedness, known
             )
-        blocks = list_blocks(*residue_mask.shape, noisy.device)
+        batch, residues = residue_mask.shape
+        blocks = list_blocks(batch, residues, noisy.device)
         embedded = self.pair(blocks, residue_index, noise, described, motif_pairs)
 
         positions = noisy * skip

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from protdiff.network import get_preconditioning, pair
+from protdiff.network import get_preconditioning, pair_block
 from protdiff.network.chain import get_chain_links, get_chain_vectors
 from protdiff.network.embedding import ChainEmbedding
-from protdiff.network.pair import RADIAL_BASES, get_pair_features, list_blocks
+from protdiff.network.pair import RADIAL_BASES, get_pair_features
+from protdiff.network.pair_block import list_blocks
 
 
 def test_chain_vectors_are_displacements(inputs):
@@ -79,7 +80,7 @@ def test_residues_far_apart_leave_radial_bases_that_are_small_and_not_denormal(i
 
 def test_blocks_are_all_pairs_once(monkeypatch):
     for batch, count, pairs in ((5, 24, 2**15), (2, 24, 100), (7, 10, 250), (1, 7, 1)):
-        monkeypatch.setattr(pair, "_BLOCK", pairs)
+        monkeypatch.setattr(pair_block, "BLOCK", pairs)
         seen = torch.zeros(batch, count, count)
         with torch.no_grad():
             for proteins, rows in list_blocks(batch, count, seen.device):
@@ -92,7 +93,7 @@ def test_blocks_are_all_pairs_once(monkeypatch):
 def test_estimates_do_not_depend_on_how_pairs_are_divided(network, inputs, monkeypatch):
     whole = torch.stack(network(**vars(inputs)))  # gradients are recorded: one block
     for pairs in (2 * 24 * 24, 100):  # two proteins; a few rows
-        monkeypatch.setattr(pair, "_BLOCK", pairs)
+        monkeypatch.setattr(pair_block, "BLOCK", pairs)
         with torch.no_grad():
             divided = torch.stack(network(**vars(inputs)))
         torch.testing.assert_close(divided, whole, rtol=1e-10, atol=1e-12)
