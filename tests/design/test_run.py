@@ -19,7 +19,8 @@ from protdiff.structure import read_backbone, read_models
 
 TASK = Generation((40, 42), 3, SamplingSettings(steps=3, step_scale=1.0))
 KEYS = (
-    *("file", "index", "seed", "length", "sampler", "steps", "temperature", "handedness"),
+    *("file", "index", "seed", "length", "sampler", "steps", "grid"),
+    *("temperature", "step_scale", "restarts", "handedness"),
     *("weights", "weights_sha256", "protdiff_version", "seconds", "asked", "quality"),
 )
 
