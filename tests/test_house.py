@@ -173,7 +173,7 @@ def describe_class(kind: type) -> dict[str, bool]:
     # What an interface says once holds for those who keep it.
     methods = [
         inspect.getdoc(member) or ""
-        for base in (kind, *kind.__bases__)
+        for base in kind.__mro__
         for name, member in inspect.getmembers(base)
         if name == "__call__" or not name.startswith("_")
     ]

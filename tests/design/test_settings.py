@@ -84,9 +84,9 @@ def test_places_where_there_is_none_are_refused(settings, message, own_module):
 
 
 def test_every_sampler_has_a_name():
-    # Langevin dynamics stays at one noise level, and a restart takes the steps of another: neither
-    # makes anything on its own.
-    without = {sampler.Langevin, sampler.Restart}
+    # Langevin dynamics stays at one noise level, and what goes around another takes its steps: none
+    # of them makes anything on its own.
+    without = {sampler.Langevin, sampler.SamplerAround, sampler.Restart}
     classes = {
         kind
         for _, kind in inspect.getmembers(sampler, inspect.isclass)

@@ -1,4 +1,15 @@
-"""A sampler around a sampler: what it does not change is the inner one's."""
+r"""A sampler around a sampler: what it does not change is the inner one's.
+
+With the inner sampler's map :math:`x_s = \Phi_{t \to s}(x_t)` from one noise level to the next,
+conditioning and correction compose: a step may be followed by another map (known coordinates put in
+place), be divided or repeated (RePaint), or the whole way be walked in part again (restarts). Song et
+al. (2021) build their predictor-corrector so, of any predictor and any corrector.
+
+References
+----------
+Song et al. (2021), Score-based generative modeling through stochastic differential equations,
+section 4.2.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +23,7 @@ __all__ = ["SamplerAround"]
 
 
 class SamplerAround(Sampler):
-    """Take the steps of another sampler, and be what it is.
+    r"""Take the steps of another sampler, :math:`x_s = \Phi_{t \to s}(x_t)`, and be what it is.
 
     A class of this kind overrides the step, or the way that steps are put together, and declares
     what of the sampler's nature that changes.
@@ -40,5 +51,5 @@ class SamplerAround(Sampler):
         noise: Noise,
         previous: StepInfo | None,
     ) -> tuple[Tensor, Tensor]:
-        """Go from time t to a smaller time s, as the sampler does."""
+        """Go from time t to a smaller time s, ``(batch, *event)`` both, as the sampler does."""
         return self.sampler.step(denoiser, x_t, t, s, noise=noise, previous=previous)
