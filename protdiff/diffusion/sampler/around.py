@@ -2,8 +2,8 @@ r"""A sampler around a sampler: what it does not change is the inner one's.
 
 With the inner sampler's map :math:`x_s = \Phi_{t \to s}(x_t)` from one noise level to the next,
 conditioning and correction compose: a step may be followed by another map (known coordinates put in
-place), be divided or repeated (RePaint), or the whole way be walked in part again (restarts). Song et
-al. (2021) build their predictor-corrector so, of any predictor and any corrector.
+place), be divided or repeated (RePaint), or a part of the way be walked again (restarts). The
+predictor-corrector samplers of Song et al. (2021) are of any predictor and any corrector likewise.
 
 References
 ----------
