@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from protdiff.network.irreps import o3
 from protdiff.network.precise import in_single_precision
+from protdiff.network.radial import get_radial_bases
 
 __all__ = ["ChainConvolution"]
 
@@ -127,7 +128,7 @@ class ChainConvolution(nn.Module):
                 self.harmonics, step / distance, normalize=False, normalization="component"
             )
             width = _FARTHEST / (_RADIAL_BASES - 1)
-            bases = torch.exp(-((distance - self.centres) / width).square())
+            bases = get_radial_bases(distance, self.centres, width)
             hidden = nn.functional.silu(self.radial(bases) + self.place)
             weights = self.to_weights(hidden) * linked[..., None]
             product = self.product(inner[:, there], harmonics, weights)

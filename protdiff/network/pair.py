@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from protdiff.network.pair_block import PairBlock, assemble
 from protdiff.network.precise import PreciseLinear, in_single_precision
+from protdiff.network.radial import get_radial_bases
 
 __all__ = [
     "PAIR_FEATURES",
@@ -39,7 +40,6 @@ __all__ = [
 RADIAL_BASES = 16
 PAIR_FEATURES = RADIAL_BASES + 15
 _FARTHEST = 22.0  # Å: the last radial basis
-_SMALLEST_EXPONENT = -80.0  # results under 1e-38, of -87 and less, take a CPU 36 times longer
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,8 +131,7 @@ def _describe_pairs(positions: Tensor, handedness: Tensor, rows: slice) -> Tenso
     cosines = (frame_of_rows[:, :, None] @ frame[:, None].mT).flatten(1, 2)
     centres = torch.linspace(2.0, _FARTHEST, RADIAL_BASES, device=positions.device)
     width = (_FARTHEST - 2.0) / (RADIAL_BASES - 1)
-    exponent = -(((distance - centres[:, None, None]) / width).square())
-    radial = exponent.clamp(min=_SMALLEST_EXPONENT).exp()
+    radial = get_radial_bases(distance, centres[:, None, None], width)
     return torch.cat([radial, towards, away, cosines], dim=1)
 
 
