@@ -84,13 +84,13 @@ from protdiff.design.sample import make_denoiser, sample_coordinates
 from protdiff.design.samplers import make_sampler
 from protdiff.design.seeds import make_generator
 from protdiff.design.settings import SamplingSettings
-from protdiff.design.weights import DEFAULT_WEIGHTS, find_weights
 from protdiff.errors import ProtdiffError
 from protdiff.memory import reuse_memory
 from protdiff.model import BackboneModel
 from protdiff.training import Trainer, TrainingConfig
 from protdiff.training.machine import use_cpu
 from protdiff.training.sampling import BUCKET
+from protdiff.weights import DEFAULT_WEIGHTS, find_weights
 
 REFERENCE_SIZE = 1024
 COPIED = 2**24  # float32 numbers, 64 MiB: more than caches hold

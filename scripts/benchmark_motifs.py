@@ -51,7 +51,6 @@ from protdiff.design.run_folder import MANIFEST, read_manifest
 from protdiff.design.samplers import METHODS, check_name
 from protdiff.design.scaffold import Scaffolding
 from protdiff.design.settings import SamplingSettings
-from protdiff.design.weights import DEFAULT_WEIGHTS
 from protdiff.errors import InputError, ProtdiffError
 from protdiff.evaluation import load_native_bands
 from protdiff.evaluation.diversity import cluster_greedily
@@ -64,6 +63,7 @@ from protdiff.structure import (
     parse_contig,
     read_backbone,
 )
+from protdiff.weights import DEFAULT_WEIGHTS
 
 COLUMNS = ("name", "file", "contig")
 BANDS = ("links", "ramachandran", "clashes", "rg_ratio", "contacts")

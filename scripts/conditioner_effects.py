@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 from protdiff.conditioning import Conditioner, Contacts, Partner, RadiusOfGyration, Shape
 from protdiff.conditioning.shape import transport
 from protdiff.design import Designer, SamplingSettings, load
-from protdiff.design.weights import DEFAULT_WEIGHTS
 from protdiff.evaluation import measure_quality
 from protdiff.evaluation.clashes import count_clashes
 from protdiff.structure import read_backbone
 from protdiff.structure.geometry import place_oxygen
 from protdiff.structure.size import expect_radius
+from protdiff.weights import DEFAULT_WEIGHTS
 
 Designs = NDArray[np.float32]
 

@@ -20,10 +20,10 @@ import torch
 
 from protdiff.conditioning import make_motif_conditions
 from protdiff.design import load
-from protdiff.design.weights import DEFAULT_WEIGHTS
 from protdiff.errors import InputError, ProtdiffError
 from protdiff.model import BackboneModel
 from protdiff.structure import Backbone, read_backbone, sample_motif, superimpose
+from protdiff.weights import DEFAULT_WEIGHTS
 
 NOISES = (1.0, 2.0, 4.0)
 """Å of noise."""

@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from protdiff.design import load
-from protdiff.design.weights import DEFAULT_WEIGHTS
 from protdiff.errors import ProtdiffError
 from protdiff.evaluation.likelihood import LikelihoodSettings, measure_likelihood
 from protdiff.structure import Backbone, backbone_dihedrals, build_backbone
 from protdiff.training.dataset import load_dataset
+from protdiff.weights import DEFAULT_WEIGHTS
 
 if TYPE_CHECKING:
     from protdiff.model import BackboneModel

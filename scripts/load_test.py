@@ -47,9 +47,9 @@ from typing import Any
 import numpy as np
 
 from protdiff.design.run_folder import MANIFEST
-from protdiff.design.weights import DEFAULT_WEIGHTS
 from protdiff.errors import InputError, ProtdiffError
 from protdiff.files import write_atomically
+from protdiff.weights import DEFAULT_WEIGHTS
 
 PROC = Path("/proc")
 JOB = "load"

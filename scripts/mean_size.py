@@ -18,9 +18,9 @@ import torch
 
 from protdiff.conditioning.mean_size import COLLECTIVE
 from protdiff.design import load
-from protdiff.design.weights import DEFAULT_WEIGHTS
 from protdiff.diffusion.noise import GaussianNoise, ProjectedNoise
 from protdiff.model import BackboneModel, make_residue_mask
+from protdiff.weights import DEFAULT_WEIGHTS
 
 
 def measure(

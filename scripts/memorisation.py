@@ -33,7 +33,6 @@ from numpy.typing import NDArray
 
 from protdiff.cli.evaluation_steps import find_sources, load_references, measure_all
 from protdiff.design import load
-from protdiff.design.weights import DEFAULT_WEIGHTS
 from protdiff.diffusion import CentredSubspace
 from protdiff.errors import InputError, ProtdiffError
 from protdiff.evaluation.novelty import measure_novelty
@@ -41,6 +40,7 @@ from protdiff.files import write_atomically
 from protdiff.model import BackboneModel
 from protdiff.training.dataset import BackboneDataset, load_dataset
 from protdiff.training.objective import NoisyBatch
+from protdiff.weights import DEFAULT_WEIGHTS
 
 LEVELS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Standard deviation of the noise on each coordinate, Å."""

@@ -52,7 +52,6 @@ from protdiff.design.samplers import (
     make_sampler,
 )
 from protdiff.design.settings import SamplingSettings
-from protdiff.design.weights import DEFAULT_WEIGHTS
 from protdiff.diffusion import (
     DormandPrince,
     GaussianNoise,
@@ -64,6 +63,7 @@ from protdiff.diffusion import (
 from protdiff.errors import InputError, ProtdiffError
 from protdiff.evaluation import summarise_quality
 from protdiff.files import write_atomically
+from protdiff.weights import DEFAULT_WEIGHTS
 
 PARTS = ("analytic", "backbones")
 BUDGETS = (10, 16, 24, 32, 45, 60, 100, 200, 500)

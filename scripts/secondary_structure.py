@@ -13,7 +13,7 @@ import argparse
 import numpy as np
 
 from protdiff.design import Generation, SamplingSettings, load
-from protdiff.design.weights import DEFAULT_WEIGHTS
+from protdiff.weights import DEFAULT_WEIGHTS
 
 REQUESTS = ("any", "natural", "mainly-alpha", "mainly-beta", "alpha-beta")
 

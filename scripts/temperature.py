@@ -23,10 +23,10 @@ from pathlib import Path
 from panel import measure_run, to_number
 
 from protdiff.design import Generation, SamplingSettings, load, run_designs
-from protdiff.design.weights import DEFAULT_WEIGHTS
 from protdiff.errors import ProtdiffError
 from protdiff.evaluation.tm_score import get_aligner
 from protdiff.files import write_atomically
+from protdiff.weights import DEFAULT_WEIGHTS
 
 DEFAULTS = SamplingSettings()
 COLUMNS = {

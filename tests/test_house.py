@@ -24,6 +24,7 @@ FLOORS = {
     "motif_methods": 0,
     "toml": 0,
     "version": 0,
+    "weights": 0,
     "structure": 1,
     "diffusion": 1,
     "network": 1,

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 import protdiff
-from protdiff.design.weights import list_weights
 from protdiff.evaluation.quality import measure_quality
+from protdiff.weights import list_weights
 
 
 @pytest.fixture(scope="module")

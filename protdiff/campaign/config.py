@@ -61,11 +61,11 @@ from protdiff.design.samplers import (
     check_name,
 )
 from protdiff.design.settings import SamplingSettings
-from protdiff.design.weights import DEFAULT_WEIGHTS
 from protdiff.errors import InputError
 from protdiff.fields import check_keys, read_fields
 from protdiff.structure.lengths import LengthRange, parse_length
 from protdiff.toml import read_toml
+from protdiff.weights import DEFAULT_WEIGHTS
 
 if TYPE_CHECKING:
     from protdiff.design.run import OutputSettings

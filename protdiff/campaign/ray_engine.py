@@ -26,8 +26,8 @@ from protdiff.design.designer import Designer
 from protdiff.design.engine import OnProgress
 from protdiff.design.loading import load
 from protdiff.design.run import RunTask
-from protdiff.design.weights import find_weights
 from protdiff.errors import DependencyError, InputError, ProtdiffError
+from protdiff.weights import find_weights
 
 __all__ = ["run_campaign_with_ray"]
 

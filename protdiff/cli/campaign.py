@@ -106,7 +106,7 @@ def campaign(
     from protdiff.campaign.config import load_campaign
     from protdiff.campaign.schedule import parse_shard
     from protdiff.design.samplers import check_name
-    from protdiff.design.weights import find_weights
+    from protdiff.weights import find_weights
 
     loaded = load_campaign(
         config, out=out, weights=weights, device=device, batch_size=batch_size, compile=compile

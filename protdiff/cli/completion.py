@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from protdiff.design.samplers import GRID_NAMES, HOLDS, METHODS, SAMPLER_NAMES
-from protdiff.design.weights import list_weights
 from protdiff.training.preset import list_presets
+from protdiff.weights import list_weights
 
 __all__ = [
     "complete_grid",

@@ -10,8 +10,8 @@ import typer
 from protdiff.cli import options
 from protdiff.cli.display import print_json
 from protdiff.cli.failure import CONDITION_MET, explain_failures
-from protdiff.design.weights import DEFAULT_WEIGHTS, find_weights
 from protdiff.errors import InputError, ProtdiffError
+from protdiff.weights import DEFAULT_WEIGHTS, find_weights
 
 if TYPE_CHECKING:
     from protdiff.cli.evaluation_steps import Evaluation

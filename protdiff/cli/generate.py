@@ -11,7 +11,7 @@ from protdiff.cli import options
 from protdiff.cli.failure import explain_failures
 from protdiff.design.conditions import ConditionOptions
 from protdiff.design.settings import SamplingSettings
-from protdiff.design.weights import DEFAULT_WEIGHTS, find_weights
+from protdiff.weights import find_weights
 
 __all__ = ["generate"]
 
@@ -44,7 +44,7 @@ def generate(
     potential: options.Potential = None,
     conditioner: options.Conditioner = None,
     out: options.Out = Path("designs"),
-    weights: options.Weights = DEFAULT_WEIGHTS,
+    weights: options.WeightsForLength = None,
     device: options.Device = "auto",
     batch_size: options.BatchSize = None,
     compile: options.Compile = False,
@@ -114,16 +114,17 @@ def generate(
     if length is not None:
         parse_lengths(length)
     conditions.read_files()
-    find_weights(weights)
+    if weights is not None:
+        find_weights(weights)
 
     from protdiff.design.generate import Generation
-    from protdiff.design.loading import load
+    from protdiff.design.loading import choose_weights, load
     from protdiff.design.run import OutputSettings
 
     task = Generation(length, seed, settings, conditions.make())
     output = OutputSettings(format.value, trajectory, cbeta, residue_name)
     run_and_report(
-        load(weights, device, compile=compile),
+        load(weights or choose_weights(task.length_range[1]), device, compile=compile),
         task,
         out,
         num,

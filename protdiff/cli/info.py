@@ -75,9 +75,9 @@ def _print_facts(facts: dict[str, Any]) -> None:
 def _gather() -> dict[str, Any]:
     import torch
 
-    from protdiff.design.weights import list_weights
     from protdiff.files import hash_file
     from protdiff.version import get_version
+    from protdiff.weights import list_weights
 
     devices = ["cpu"]
     devices += [

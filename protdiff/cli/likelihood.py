@@ -12,7 +12,7 @@ import typer
 from protdiff.cli import options
 from protdiff.cli.display import format_number, print_json_line, print_table, show_bar
 from protdiff.cli.failure import explain_failures
-from protdiff.design.weights import DEFAULT_WEIGHTS, find_weights
+from protdiff.weights import DEFAULT_WEIGHTS, find_weights
 
 if TYPE_CHECKING:
     from protdiff.evaluation.likelihood import Likelihood

@@ -87,6 +87,15 @@ Weights = Annotated[
         autocompletion=complete_weights,
     ),
 ]
+WeightsForLength = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        help="Name of bundled weights, or path of a .safetensors file.",
+        show_default="protdiff-base, or those that know the longest design asked for",
+        autocompletion=complete_weights,
+    ),
+]
 Device = Annotated[
     str, typer.Option(help="auto, cpu, cuda or cuda:N; auto takes a GPU if there is one.")
 ]

@@ -18,7 +18,6 @@ from protdiff.design.samplers import (
     METHODS,
 )
 from protdiff.design.settings import SamplingSettings
-from protdiff.design.weights import DEFAULT_WEIGHTS
 from protdiff.errors import InputError
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ def scaffold(
     hotspots: options.Hotspots = None,
     potential: options.Potential = None,
     conditioner: options.Conditioner = None,
-    weights: options.Weights = DEFAULT_WEIGHTS,
+    weights: options.WeightsForLength = None,
     device: options.Device = "auto",
     batch_size: options.BatchSize = None,
     compile: options.Compile = False,
@@ -188,7 +187,7 @@ def scaffold(
     parsed.resolve(source)
     conditions.read_files()
 
-    from protdiff.design.loading import load
+    from protdiff.design.loading import choose_weights, load
     from protdiff.design.run import OutputSettings, RunTask
     from protdiff.design.scaffold import Scaffolding
     from protdiff.design.unindexed import UnindexedScaffolding
@@ -223,7 +222,7 @@ def scaffold(
             conditioners=conditions.make(),
         )
     run_and_report(
-        load(weights, device, compile=compile),
+        load(weights or choose_weights(task.length_range[1]), device, compile=compile),
         task,
         out,
         num,

@@ -75,7 +75,7 @@ class TrainingConfig:
     secondary_structure
         Share of the chains whose secondary structure is told.
     initial_weights
-        Name or path of the checkpoint to begin from; empty: random weights.
+        Bundled name or path of the checkpoint to begin from; empty: random weights.
     halfway
         Weight of the loss of the half-way estimate.
     seed

@@ -44,6 +44,7 @@ from protdiff.training.processes import Processes, get_device, start_processes
 from protdiff.training.sampling import BatchSampler
 from protdiff.training.schedule import get_learning_rate, set_end
 from protdiff.training.state import Progress, load_state, save_state
+from protdiff.weights import find_weights
 
 __all__ = [
     "STATE",
@@ -381,7 +382,7 @@ def _make_network(config: TrainingConfig) -> ScoreNetwork:
     """
     if not config.initial_weights:
         return ScoreNetwork(config.network)
-    network = load_checkpoint(config.initial_weights).network
+    network = load_checkpoint(find_weights(config.initial_weights)).network
     if network.config != config.network:
         given, wanted = network.config.to_dict(), config.network.to_dict()
         differing = ", ".join(

@@ -100,7 +100,7 @@ def test_codes(run, place, tiny_weights, arguments, code):
         ("protdiff.training.config", "load_config", ("train", "--config", "run.toml")),
         ("protdiff.campaign.config", "load_campaign", ("campaign", "run.toml")),
         ("protdiff.report", "write_report", ("report", "helix.pdb")),
-        ("protdiff.design.weights", "list_weights", ("info",)),
+        ("protdiff.weights", "list_weights", ("info",)),
     ],
 )
 def test_an_interrupt_is_130(run, place, tiny_weights, monkeypatch, module, name, arguments):
@@ -205,7 +205,7 @@ def test_colours_are_for_terminals_only(monkeypatch, capsys):
 
 
 def test_info_says_what_weights_were_trained_on(run, monkeypatch, tiny_weights):
-    from protdiff.design import weights
+    from protdiff import weights
 
     monkeypatch.setattr(weights, "list_weights", lambda: {"tiny": tiny_weights})
     facts = json.loads(run("info", "--json").stdout)

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from protdiff.checkpoint import read_header
-from protdiff.design.weights import find_weights
 from protdiff.errors import InputError
 from protdiff.training import TrainingConfig, list_presets, load_config
 from protdiff.training.schedule import get_learning_rate
+from protdiff.weights import find_weights
 
 DOCS = Path(__file__).parents[2] / "docs"
 

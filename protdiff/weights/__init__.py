@@ -10,7 +10,7 @@ from protdiff.errors import CheckpointError
 __all__ = ["DEFAULT_WEIGHTS", "find_weights", "list_weights"]
 
 DEFAULT_WEIGHTS = "protdiff-base"
-_FOLDER = Path(__file__).parent.parent / "weights"
+_FOLDER = Path(__file__).parent
 _SUFFIX = ".safetensors"
 
 
