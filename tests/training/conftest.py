@@ -71,7 +71,7 @@ def config(prepared, tmp_path):
         evaluate_every=4,
         panel_every=8,
         panel_designs=2,
-        panel_length=32,
+        panel_length=40,
         device="cpu",
         threads=1,
         network=TINY,
