@@ -11,7 +11,7 @@ from protdiff.cli import options
 from protdiff.cli.failure import explain_failures
 from protdiff.design.conditions import ConditionOptions
 from protdiff.design.settings import SamplingSettings
-from protdiff.weights import find_weights
+from protdiff.weights import choose_weights, find_weights
 
 __all__ = ["generate"]
 
@@ -118,7 +118,7 @@ def generate(
         find_weights(weights)
 
     from protdiff.design.generate import Generation
-    from protdiff.design.loading import choose_weights, load
+    from protdiff.design.loading import load
     from protdiff.design.run import OutputSettings
 
     task = Generation(length, seed, settings, conditions.make())

@@ -19,6 +19,7 @@ from protdiff.design.samplers import (
 )
 from protdiff.design.settings import SamplingSettings
 from protdiff.errors import InputError
+from protdiff.weights import choose_weights
 
 if TYPE_CHECKING:
     from protdiff.structure.lengths import LengthRange
@@ -187,7 +188,7 @@ def scaffold(
     parsed.resolve(source)
     conditions.read_files()
 
-    from protdiff.design.loading import choose_weights, load
+    from protdiff.design.loading import load
     from protdiff.design.run import OutputSettings, RunTask
     from protdiff.design.scaffold import Scaffolding
     from protdiff.design.unindexed import UnindexedScaffolding

@@ -33,6 +33,7 @@ from protdiff.errors import InputError
 from protdiff.evaluation import Quality, measure_quality
 from protdiff.structure import Backbone
 from protdiff.structure.chain_layout import ChainLayout
+from protdiff.weights import choose_weights
 
 if TYPE_CHECKING:
     from protdiff.model import BackboneModel
@@ -236,9 +237,11 @@ def check_task(model: BackboneModel, task: DesignTask) -> None:
                 conditioner.check(length)
     low, high = model.trained_lengths
     if shortest < low or longest > high:
+        better = choose_weights(longest)
+        hint = "" if longest <= high or better == model.name else f", or take {better} for them"
         warnings.warn(
             f"designs of {span} residues are asked for, and {model.name} was trained on {low} to "
-            f"{high}; expect worse ones outside",
+            f"{high}; expect worse ones outside{hint}",
             stacklevel=3,
         )
 

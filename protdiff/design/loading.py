@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 
-from protdiff.checkpoint import load_checkpoint, read_header
+from protdiff.checkpoint import load_checkpoint
 from protdiff.design.designer import Designer
 from protdiff.errors import InputError
-from protdiff.weights import DEFAULT_WEIGHTS, find_weights, list_weights
+from protdiff.weights import DEFAULT_WEIGHTS, find_weights
 
-__all__ = ["choose_weights", "load", "resolve_device"]
+__all__ = ["load", "resolve_device"]
 
 
 def load(
@@ -44,32 +44,6 @@ def load(
     """
     model = load_checkpoint(find_weights(name_or_path), device=resolve_device(device))
     return Designer(model.compile() if compile else model)
-
-
-def choose_weights(longest: int) -> str:
-    """Choose among the weights that come with the package those for designs of a length.
-
-    Parameters
-    ----------
-    longest
-        Residues of the longest design, all chains together.
-
-    Returns
-    -------
-    str
-        The default's name if it was trained on designs as long; else the name of those that were
-        and go the least beyond; else of those that go the furthest.
-    """
-    reach = {name: _get_reach(path) for name, path in list_weights().items()}
-    if longest <= reach[DEFAULT_WEIGHTS]:
-        return DEFAULT_WEIGHTS
-    enough = [name for name in reach if longest <= reach[name]]
-    return min(enough, key=reach.__getitem__) if enough else max(reach, key=reach.__getitem__)
-
-
-def _get_reach(path: Path) -> int:
-    """Return the length of the longest chains that weights were trained on."""
-    return int(read_header(path)["metadata"]["lengths"][1])
 
 
 def resolve_device(name: str) -> torch.device:

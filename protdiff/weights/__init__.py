@@ -1,4 +1,4 @@
-"""Where checkpoints are found: those that come with the package by name, others by path."""
+"""Where checkpoints are found: bundled ones by name or by length, others by path."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from protdiff.errors import CheckpointError
 
-__all__ = ["DEFAULT_WEIGHTS", "find_weights", "list_weights"]
+__all__ = ["DEFAULT_WEIGHTS", "choose_weights", "find_weights", "list_weights"]
 
 DEFAULT_WEIGHTS = "protdiff-base"
 _FOLDER = Path(__file__).parent
@@ -45,3 +45,31 @@ def find_weights(name_or_path: str | Path) -> Path:
         f"there are no weights {str(name_or_path)!r}: {hint}"
         f"Give the path of a {_SUFFIX} file or a bundled name ({names})"
     )
+
+
+def choose_weights(longest: int) -> str:
+    """Choose among the weights that come with the package those for designs of a length.
+
+    Parameters
+    ----------
+    longest
+        Residues of the longest design, all chains together.
+
+    Returns
+    -------
+    str
+        The default's name if it was trained on designs as long; else the name of those that were
+        and go the least beyond; else of those that go the furthest.
+    """
+    reach = {name: _get_reach(path) for name, path in list_weights().items()}
+    if longest <= reach[DEFAULT_WEIGHTS]:
+        return DEFAULT_WEIGHTS
+    enough = [name for name in reach if longest <= reach[name]]
+    return min(enough, key=reach.__getitem__) if enough else max(reach, key=reach.__getitem__)
+
+
+def _get_reach(path: Path) -> int:
+    """Return the length of the longest chains that weights were trained on."""
+    from protdiff.checkpoint import read_header  # it imports torch, and names are asked for without
+
+    return int(read_header(path)["metadata"]["lengths"][1])

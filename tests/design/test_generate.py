@@ -184,5 +184,8 @@ def test_lengths_outside_of_training_are_warned_of(designer):
     from dataclasses import replace
 
     model = replace(designer.model, metadata={"lengths": [40, 60]})
-    with pytest.warns(UserWarning, match="tiny was trained on 40 to 60"):
-        type(designer)(model).generate(length=70, steps=2)
+    short = type(designer)(model)
+    with pytest.warns(UserWarning, match="trained on 40 to 60; expect worse ones outside$"):
+        short.generate(length=36, steps=2)
+    with pytest.warns(UserWarning, match="outside, or take protdiff-base for them$"):
+        short.generate(length=70, steps=2)
