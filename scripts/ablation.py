@@ -43,6 +43,8 @@ warmup_steps = 20
 threads = 1
 
 [variants.base]
+[variants.another-seed]
+seed = 1
 [variants.no-self-conditioning]
 self_condition = 0.0
 [variants.pairs-not-refreshed]

@@ -1,12 +1,16 @@
 """The weights that users get: what they make is protein-like, and mirrored on request."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 import protdiff
+from protdiff import weights
+from protdiff.checkpoint import save_checkpoint
 from protdiff.evaluation.quality import measure_quality
-from protdiff.weights import list_weights
+from protdiff.weights import choose_weights, list_weights
 
 
 @pytest.fixture(scope="module")
@@ -15,18 +19,19 @@ def designer():
 
 
 def test_every_bundled_checkpoint_names_what_it_was_trained_on():
-    weights = list_weights()
-    assert "protdiff-base" in weights
-    for path in weights.values():
+    bundled = list_weights()
+    assert {"protdiff-base", "protdiff-long"} <= set(bundled)
+    for path in bundled.values():
         model = protdiff.load(path).model
         assert model.metadata["samples"] > 0
         assert model.metadata["held_out_loss"]["held_out"] < 0.2
         assert path.stat().st_size <= 16 * 2**20
 
 
-def test_network_is_equivariant_with_its_trained_weights(designer):
+@pytest.mark.parametrize("name", list_weights())
+def test_network_is_equivariant_with_its_trained_weights(name):
     """Relative error below 1e-4 in float32 at every noise level, h to -h included."""
-    model = designer.model
+    model = protdiff.load(name).model
     mask = torch.ones(1, 60, dtype=torch.bool)
     generator = torch.Generator().manual_seed(0)
     x_t = model.subspace(mask).project(torch.randn(1, 60, 3, 3, generator=generator))
@@ -39,11 +44,48 @@ def test_network_is_equivariant_with_its_trained_weights(designer):
             assert (turned - plain @ matrix.mT).abs().max() < 1e-4 * plain.abs().max()
 
 
+@pytest.fixture
+def bundle(tiny_model, tmp_path, monkeypatch):
+    """Three checkpoints as if they came with the package: to 128, 256 and 400 residues."""
+    paths = {}
+    for name, longest in (("protdiff-base", 128), ("longer", 256), ("longest", 400)):
+        paths[name] = tmp_path / f"{name}.safetensors"
+        card = {**tiny_model.metadata, "lengths": [40, longest]}
+        save_checkpoint(paths[name], dataclasses.replace(tiny_model, metadata=card))
+    monkeypatch.setattr(weights, "list_weights", lambda: paths)
+
+
+@pytest.mark.parametrize(
+    ("longest", "name"),
+    [
+        (30, "protdiff-base"),
+        (128, "protdiff-base"),
+        (129, "longer"),
+        (256, "longer"),
+        (257, "longest"),
+        (512, "longest"),
+    ],
+)
+def test_weights_are_chosen_by_the_longest_design(bundle, longest, name):
+    assert choose_weights(longest) == name
+
+
+def test_the_default_ends_where_the_long_ones_go_on():
+    assert [choose_weights(length) for length in (30, 128, 129, 256, 512)] == [
+        "protdiff-base",
+        "protdiff-base",
+        "protdiff-long",
+        "protdiff-long",
+        "protdiff-long",
+    ]
+
+
 @pytest.mark.slow
 @pytest.mark.statistical
-def test_designs_look_like_proteins(designer):
+@pytest.mark.parametrize(("name", "length"), [("protdiff-base", 64), ("protdiff-long", 200)])
+def test_designs_look_like_proteins(name, length):
     """All pass today; a network that lost a part of its training passes none."""
-    designs = designer.generate(length=64, num=4, seed=1)
+    designs = protdiff.load(name).generate(length=length, num=4, seed=1)
     qualities = [measure_quality(design.coordinates) for design in designs]
     assert sum(quality.passes for quality in qualities) >= 3
     assert np.mean([quality.links for quality in qualities]) > 0.97

@@ -123,8 +123,9 @@ def generate(
 
     task = Generation(length, seed, settings, conditions.make())
     output = OutputSettings(format.value, trajectory, cbeta, residue_name)
+    chosen = weights or choose_weights(task.length_range[1] // task.copies)
     run_and_report(
-        load(weights or choose_weights(task.length_range[1]), device, compile=compile),
+        load(chosen, device, compile=compile),
         task,
         out,
         num,

@@ -222,8 +222,9 @@ def scaffold(
             groups=groups,
             conditioners=conditions.make(),
         )
+    chosen = weights or choose_weights(task.length_range[1] // task.copies)
     run_and_report(
-        load(weights or choose_weights(task.length_range[1]), device, compile=compile),
+        load(chosen, device, compile=compile),
         task,
         out,
         num,

@@ -104,6 +104,10 @@ class DesignTask(Protocol):
         """The shortest and the longest design that may be drawn."""
 
     @property
+    def copies(self) -> int:
+        """How many alike chains a symmetric design has, each of its share of the length."""
+
+    @property
     def lengths(self) -> Iterable[int]:
         """The numbers of residues, all chains together, that a design may have."""
 
@@ -237,8 +241,9 @@ def check_task(model: BackboneModel, task: DesignTask) -> None:
                 conditioner.check(length)
     low, high = model.trained_lengths
     if shortest < low or longest > high:
-        better = choose_weights(longest)
-        hint = "" if longest <= high or better == model.name else f", or take {better} for them"
+        chain = longest // task.copies
+        better = choose_weights(chain)
+        hint = "" if chain <= high or better == model.name else f", or take {better} for them"
         warnings.warn(
             f"designs of {span} residues are asked for, and {model.name} was trained on {low} to "
             f"{high}; expect worse ones outside{hint}",

@@ -82,19 +82,20 @@ class Generation:
         return parse_lengths(next(made_for, DEFAULT_LENGTH))
 
     @property
+    def copies(self) -> int:
+        """How many chains of a length a design has."""
+        return len(lay_out_chains(1, self.conditioners)) if self.conditioners else 1
+
+    @property
     def length_range(self) -> tuple[int, int]:
         """The shortest and the longest design, all chains together."""
-        shortest, longest = self.chain_length_range
-        if not self.conditioners:
-            return shortest, longest
         return self.lengths[0], self.lengths[-1]
 
     @property
     def lengths(self) -> Sequence[int]:
         """The numbers of residues, all chains together, that a design may have."""
         shortest, longest = self.chain_length_range
-        copies = len(lay_out_chains(1, self.conditioners))
-        return range(shortest * copies, longest * copies + 1, copies)
+        return range(shortest * self.copies, longest * self.copies + 1, self.copies)
 
     @property
     def secondary_structure(self) -> SecondaryStructureRequest:

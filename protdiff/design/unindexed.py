@@ -134,6 +134,11 @@ class UnindexedScaffolding:
         return parse_length(self.length)
 
     @property
+    def copies(self) -> int:
+        """One: its symmetry would be that of a motif whose place is not known."""
+        return 1
+
+    @property
     def lengths(self) -> Sequence[int]:
         """The numbers of residues that a design may have."""
         shortest, longest = self.length_range

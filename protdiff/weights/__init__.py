@@ -53,7 +53,7 @@ def choose_weights(longest: int) -> str:
     Parameters
     ----------
     longest
-        Residues of the longest design, all chains together.
+        Residues of the longest design; of a symmetric one, of one of its chains.
 
     Returns
     -------

@@ -91,3 +91,26 @@ def test_values_on_one_line():
     assert format_value(list(range(100))).endswith("15, ... (100 in all)")
     assert format_value({"a": 1}) == "a 1"
     assert format_value(None) == "–"
+
+
+@pytest.mark.parametrize(
+    ("options", "weights"),
+    [
+        (("--length", "100"), "protdiff-base"),
+        (("--length", "60-200"), "protdiff-long"),
+        (("--length", "60", "--symmetry", "C3"), "protdiff-base"),  # the length of one chain counts
+        (("--length", "150", "--symmetry", "C2"), "protdiff-long"),
+        (("--length", "200", "--weights", "protdiff-base"), "protdiff-base"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:designs of:UserWarning")
+def test_weights_are_those_that_know_the_longest_chain(run, tmp_path, options, weights):
+    result = run("generate", *options, "--dry-run", "--json", "--out", tmp_path / "out")
+    assert json.loads(result.stdout)["weights"] == weights
+
+
+def test_weights_of_a_scaffold_are_those_that_know_its_length(run, helix_file, tmp_path):
+    common = ("scaffold", helix_file, "--dry-run", "--json", "--out", tmp_path / "out", "--contig")
+    short, long = (run(*common, contig) for contig in ("30/A5-14/30", "90/A5-14/90"))
+    assert json.loads(short.stdout)["weights"] == "protdiff-base"
+    assert json.loads(long.stdout)["weights"] == "protdiff-long"

@@ -72,12 +72,26 @@ def test_presets_are_refused_by_near_miss():
         load_config()
 
 
-def test_the_presets_of_the_released_weights_are_what_was_run():
-    card = read_header(find_weights("protdiff-base"))["metadata"]
+BASE_RUNS = {
+    "base": "protdiff-base-log.csv",
+    "base-2": "protdiff-base-log-2.csv",
+    "base-3": "protdiff-base-log-3.csv",
+}
+
+
+@pytest.mark.parametrize(
+    ("weights", "runs"),
+    [
+        ("protdiff-base", BASE_RUNS),
+        ("protdiff-long", {**BASE_RUNS, "long": "protdiff-long-log.csv"}),
+    ],
+)
+def test_the_presets_of_the_released_weights_are_what_was_run(weights, runs):
+    card = read_header(find_weights(weights))["metadata"]
     steps = samples = 0
-    for part in ("", "-2", "-3"):
-        config = load_config(preset=f"base{part}", data="prepared.safetensors")
-        with (DOCS / "models" / f"protdiff-base-log{part}.csv").open(newline="") as file:
+    for preset, log in runs.items():
+        config = load_config(preset=preset, data="prepared.safetensors")
+        with (DOCS / "models" / log).open(newline="") as file:
             rows = list(csv.DictReader(file))
         for row in rows:  # six digits in the log
             rate = get_learning_rate(config, int(row["step"]))
