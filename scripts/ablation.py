@@ -3,10 +3,10 @@
     python scripts/ablation.py --data prepared.safetensors --steps 1000 --out ablation
     python scripts/ablation.py --data prepared.safetensors --table mine.toml --out mine
 
-A variant is a run of ``protdiff train`` that differs from the base by a few keys; all see the same
-chains, noise and number of samples, because a step draws from (seed, step) alone. The table is
-TOML: ``[base]`` for all, ``[variants.NAME]`` for one of them, each with the keys of a run. Without
-``--table`` it is that of docs/ablations.md, in this file.
+A variant is a run of ``protdiff train`` that differs from the base by a few keys; all of one seed
+see the same chains, noise and number of samples, because a step draws from (seed, step) alone. The
+table is TOML: ``[base]`` for all, ``[variants.NAME]`` for one of them, each with the keys of a run.
+Without ``--table`` it is that of docs/ablations.md, in this file.
 
 Each finished variant is a line of ``OUT/ablation.jsonl``: change, steps, samples, seconds, held-out
 loss by noise level, panel. What is there is not made again and a run that was killed goes on, so
