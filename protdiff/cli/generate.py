@@ -117,13 +117,14 @@ def generate(
     if weights is not None:
         find_weights(weights)
 
+    from protdiff.design.engine import get_longest_chain
     from protdiff.design.generate import Generation
     from protdiff.design.loading import load
     from protdiff.design.run import OutputSettings
 
     task = Generation(length, seed, settings, conditions.make())
     output = OutputSettings(format.value, trajectory, cbeta, residue_name)
-    chosen = weights or choose_weights(task.length_range[1] // task.copies)
+    chosen = weights or choose_weights(get_longest_chain(task))
     run_and_report(
         load(chosen, device, compile=compile),
         task,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -80,20 +80,17 @@ Seed = Annotated[
     int,
     typer.Option(help="Design k of a seed is always the same, whatever is made beside it."),
 ]
-Weights = Annotated[
-    str,
-    typer.Option(
-        help="Name of bundled weights, or path of a .safetensors file.",
-        autocompletion=complete_weights,
-    ),
-]
+_WEIGHTS: dict[str, Any] = {
+    "help": "Name of bundled weights, or path of a .safetensors file.",
+    "autocompletion": complete_weights,
+}
+Weights = Annotated[str, typer.Option(**_WEIGHTS)]
 WeightsForLength = Annotated[
     str | None,
     typer.Option(
         "--weights",
-        help="Name of bundled weights, or path of a .safetensors file.",
         show_default="protdiff-base, or those that know the longest design asked for",
-        autocompletion=complete_weights,
+        **_WEIGHTS,
     ),
 ]
 Device = Annotated[

@@ -19,7 +19,7 @@ from protdiff.design.samplers import (
 )
 from protdiff.design.settings import SamplingSettings
 from protdiff.errors import InputError
-from protdiff.weights import choose_weights
+from protdiff.weights import choose_weights, find_weights
 
 if TYPE_CHECKING:
     from protdiff.structure.lengths import LengthRange
@@ -187,7 +187,10 @@ def scaffold(
     source = join_backbones([read_backbone(path, model=model, strict=strict) for path in motif])
     parsed.resolve(source)
     conditions.read_files()
+    if weights is not None:
+        find_weights(weights)
 
+    from protdiff.design.engine import get_longest_chain
     from protdiff.design.loading import load
     from protdiff.design.run import OutputSettings, RunTask
     from protdiff.design.scaffold import Scaffolding
@@ -222,7 +225,7 @@ def scaffold(
             groups=groups,
             conditioners=conditions.make(),
         )
-    chosen = weights or choose_weights(task.length_range[1] // task.copies)
+    chosen = weights or choose_weights(get_longest_chain(task))
     run_and_report(
         load(chosen, device, compile=compile),
         task,

@@ -45,6 +45,7 @@ __all__ = [
     "OnProgress",
     "Plan",
     "SamplesItself",
+    "get_longest_chain",
     "make_batches",
     "make_designs",
 ]
@@ -139,6 +140,11 @@ class SamplesItself(Protocol):
         self, model: BackboneModel, plans: Sequence[Plan], callback: Callable[[StepInfo], None]
     ) -> tuple[NDArray[np.float32], Sequence[dict[str, Any]]]:
         """Sample a batch, (design, residue, 3, 3) in Å, and say what is to be told of each."""
+
+
+def get_longest_chain(task: DesignTask) -> int:
+    """Return the residues of the longest chain that may be drawn, by which weights are chosen."""
+    return task.length_range[1] // task.copies
 
 
 def make_designs(
@@ -241,7 +247,7 @@ def check_task(model: BackboneModel, task: DesignTask) -> None:
                 conditioner.check(length)
     low, high = model.trained_lengths
     if shortest < low or longest > high:
-        chain = longest // task.copies
+        chain = get_longest_chain(task)
         better = choose_weights(chain)
         hint = "" if chain <= high or better == model.name else f", or take {better} for them"
         warnings.warn(

@@ -89,7 +89,8 @@ class Generation:
     @property
     def length_range(self) -> tuple[int, int]:
         """The shortest and the longest design, all chains together."""
-        return self.lengths[0], self.lengths[-1]
+        lengths = self.lengths
+        return lengths[0], lengths[-1]
 
     @property
     def lengths(self) -> Sequence[int]:
