@@ -4,7 +4,7 @@
 
     out = "campaign"            # the folder
     seed = 0
-    weights = "protdiff-base"
+    weights = "protdiff-base"   # without it each job takes those that know its longest chain
     device = "auto"
     batch_size = 8              # most designs to sample at once
     compile = false             # compile the network first, for faster sampling
@@ -65,7 +65,6 @@ from protdiff.errors import InputError
 from protdiff.fields import check_keys, read_fields
 from protdiff.structure.lengths import LengthRange, parse_length
 from protdiff.toml import read_toml
-from protdiff.weights import DEFAULT_WEIGHTS
 
 if TYPE_CHECKING:
     from protdiff.design.run import OutputSettings
@@ -196,7 +195,10 @@ class Campaign:
     seed
         Of the campaign. Each job has a seed of its own that follows from this one and its name,
         so that no two jobs share noise, and a job is the same whatever stands beside it.
-    weights, device, compile
+    weights
+        Of all jobs, as :func:`protdiff.load` takes them; without them each job takes the bundled
+        ones that know its longest chain (:func:`~protdiff.weights.choose_weights`).
+    device, compile
         As :func:`protdiff.load` takes them.
     batch_size
         Most designs to sample at once.
@@ -215,7 +217,7 @@ class Campaign:
     jobs: tuple[Job, ...]
     out: str = "campaign"
     seed: int = 0
-    weights: str = DEFAULT_WEIGHTS
+    weights: str | None = None
     device: str = "auto"
     batch_size: int | None = None
     compile: bool = False

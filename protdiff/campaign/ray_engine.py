@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
@@ -19,9 +19,9 @@ from typing import Any
 
 from protdiff.campaign.chunks import Chunk
 from protdiff.campaign.config import Campaign
-from protdiff.campaign.run import ChunkReport, begin_campaign, make_chunk
+from protdiff.campaign.run import ChunkReport, begin_campaign, load_designers, make_chunk
 from protdiff.campaign.status import CampaignStatus, gather_designs, get_status
-from protdiff.campaign.tasks import make_task
+from protdiff.campaign.tasks import choose_job_weights, make_task, make_tasks
 from protdiff.design.designer import Designer
 from protdiff.design.engine import OnProgress
 from protdiff.design.loading import load
@@ -78,7 +78,6 @@ def run_campaign_with_ray(
     campaign = replace(
         campaign,
         out=str(Path(campaign.out).absolute()),
-        weights=str(find_weights(campaign.weights).absolute()),
         jobs=tuple(
             job
             if job.motif is None
@@ -86,13 +85,19 @@ def run_campaign_with_ray(
             for job in campaign.jobs
         ),
     )
-    _, schedule = begin_campaign(campaign, load(campaign.weights, "cpu"), overwrite=overwrite)
+    tasks = make_tasks(campaign)
+    weights = {
+        name: str(find_weights(chosen).absolute())
+        for name, chosen in choose_job_weights(campaign, tasks).items()
+    }
+    designers = load_designers(weights, "cpu")
+    schedule = begin_campaign(campaign, tasks, designers, overwrite=overwrite)
     made = busy = 0
     with _connect(ray, workers, address):
         while chunks := schedule.take():
             if on_total is not None:
                 on_total(sum(len(c.indices) - schedule.get_tally(c).made for c in chunks))
-            for chunk, report in _share(ray, campaign, chunks, workers):
+            for chunk, report in _share(ray, campaign, weights, chunks, workers):
                 schedule.report(chunk, report.tally)
                 made += report.made
                 busy += report.busy
@@ -144,7 +149,7 @@ def _connect(ray: Any, workers: int, address: str | None) -> Iterator[None]:
 
 
 def _share(
-    ray: Any, campaign: Campaign, chunks: list[Chunk], workers: int
+    ray: Any, campaign: Campaign, weights: Mapping[str, str], chunks: list[Chunk], workers: int
 ) -> Iterator[tuple[Chunk, ChunkReport]]:
     """Give out chunks to as many workers as there are, and what came of each as it ends."""
     gpus = 1 if campaign.device.startswith("cuda") else 0
@@ -154,7 +159,7 @@ def _share(
     while waiting or running:
         while waiting and len(running) < workers:
             chunk, tries = waiting.popleft()
-            running[remote.remote(campaign, chunk, tries)] = chunk, tries
+            running[remote.remote(campaign, weights[chunk.job], chunk, tries)] = chunk, tries
         (ready,), _ = ray.wait(list(running), num_returns=1)
         chunk, tries = running.pop(ready)
         try:
@@ -173,13 +178,13 @@ def _share(
             yield chunk, report
 
 
-def _make_chunk(campaign: Campaign, chunk: Chunk, tries: int) -> ChunkReport:
+def _make_chunk(campaign: Campaign, weights: str, chunk: Chunk, tries: int) -> ChunkReport:
     """Make a chunk; this runs in a worker."""
     if tries:
         time.sleep(BUSY_SECONDS)
     return make_chunk(
         campaign,
-        _load_once(campaign.weights, campaign.device, campaign.compile),
+        _load_once(weights, campaign.device, campaign.compile),
         _make_task_once(campaign, chunk.job),
         chunk,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -18,7 +18,13 @@ from protdiff.campaign.chunks import Chunk, Tally, count_records
 from protdiff.campaign.config import Campaign
 from protdiff.campaign.schedule import Schedule
 from protdiff.campaign.status import DESIGNS, CampaignStatus, gather_designs, get_status
-from protdiff.campaign.tasks import RECORD, check_campaign, make_task, open_record
+from protdiff.campaign.tasks import (
+    RECORD,
+    check_campaign,
+    choose_job_weights,
+    make_tasks,
+    open_record,
+)
 from protdiff.design.designer import Designer
 from protdiff.design.engine import OnProgress
 from protdiff.design.loading import load
@@ -31,6 +37,7 @@ __all__ = [
     "begin_campaign",
     "clear_campaign",
     "explain_campaign",
+    "load_designers",
     "make_chunk",
     "run_campaign",
 ]
@@ -68,7 +75,7 @@ def run_campaign(
     campaign
         From :func:`~protdiff.campaign.config.load_campaign`.
     designer
-        The model; without it the campaign's weights are loaded on its device.
+        The model of all jobs; without it the weights of each are loaded on the campaign's device.
     shard
         (i, n): make part i of n only.
     overwrite
@@ -90,8 +97,13 @@ def run_campaign(
     InputError
         The folder holds another campaign or cannot be written, a job cannot be made.
     """
-    designer = designer or load(campaign.weights, campaign.device, compile=campaign.compile)
-    tasks, schedule = begin_campaign(campaign, designer, shard=shard, overwrite=overwrite)
+    tasks = make_tasks(campaign)
+    if designer is None:
+        weights = choose_job_weights(campaign, tasks)
+        designers = load_designers(weights, campaign.device, compile=campaign.compile)
+    else:
+        designers = dict.fromkeys(tasks, designer)
+    schedule = begin_campaign(campaign, tasks, designers, shard=shard, overwrite=overwrite)
     made = busy = 0
     while chunks := schedule.take():
         if on_total is not None:
@@ -99,7 +111,7 @@ def run_campaign(
         for chunk in chunks:
             report = make_chunk(
                 campaign,
-                designer,
+                designers[chunk.job],
                 tasks[chunk.job],
                 chunk,
                 on_progress=on_progress,
@@ -112,40 +124,60 @@ def run_campaign(
     return get_status(schedule, made_now=made, busy=busy)
 
 
+def load_designers(
+    weights: Mapping[str, str], device: str, *, compile: bool = False
+) -> dict[str, Designer]:
+    """Load the weights of each job; those of several jobs are loaded once.
+
+    Raises
+    ------
+    CheckpointError, InputError
+        As in :func:`protdiff.load`.
+    """
+    loaded = {one: load(one, device, compile=compile) for one in dict.fromkeys(weights.values())}
+    return {name: loaded[one] for name, one in weights.items()}
+
+
 def begin_campaign(
     campaign: Campaign,
-    designer: Designer,
+    tasks: Mapping[str, RunTask],
+    designers: Mapping[str, Designer],
     *,
     shard: tuple[int, int] = (0, 1),
     overwrite: bool = False,
-) -> tuple[dict[str, RunTask], Schedule]:
+) -> Schedule:
     """Check everything that can be wrong with a campaign, then set up its folder.
+
+    Parameters
+    ----------
+    campaign, shard, overwrite
+        As in :func:`run_campaign`.
+    tasks, designers
+        Of each job, by its name.
 
     Returns
     -------
-    The tasks by job, and what there is to do.
+    What there is to do.
 
     Raises
     ------
     InputError
         Something is wrong; nothing has been sampled.
     """
-    tasks = _check(campaign, designer)
+    check_campaign(designers, tasks)
     if overwrite:
         if shard != (0, 1):
             raise InputError("a shard cannot start again for all; remove the folder yourself")
         clear_campaign(campaign)
-    open_record(campaign, tasks, designer.model.sha256)
-    return tasks, Schedule(campaign, tasks, shard)
+    open_record(campaign, tasks, _get_hashes(designers))
+    return Schedule(campaign, tasks, shard)
 
 
-def _check(campaign: Campaign, designer: Designer) -> dict[str, RunTask]:
-    tasks = {job.name: make_task(campaign, job) for job in campaign.jobs}
-    check_campaign(designer.model, tasks)
-    return tasks
+def _get_hashes(designers: Mapping[str, Designer]) -> dict[str, str]:
+    return {name: designer.model.sha256 for name, designer in designers.items()}
 
 
-def explain_campaign(campaign: Campaign, designer: Designer | None = None) -> dict[str, Any]:
+def explain_campaign(campaign: Campaign) -> dict[str, Any]:
     """Check a campaign as a run would, and return what it would make; nothing is written.
 
     Raises
@@ -153,9 +185,11 @@ def explain_campaign(campaign: Campaign, designer: Designer | None = None) -> di
     InputError
         As in :func:`run_campaign`.
     """
-    designer = designer or load(campaign.weights, "cpu")
-    tasks = _check(campaign, designer)
-    open_record(campaign, tasks, designer.model.sha256, write=False)
+    tasks = make_tasks(campaign)
+    weights = choose_job_weights(campaign, tasks)
+    designers = load_designers(weights, "cpu")
+    check_campaign(designers, tasks)
+    open_record(campaign, tasks, _get_hashes(designers), write=False)
     schedule = Schedule(campaign, tasks)
     jobs = []
     for job, state in zip(campaign.jobs, get_status(schedule).jobs, strict=True):
@@ -167,6 +201,7 @@ def explain_campaign(campaign: Campaign, designer: Designer | None = None) -> di
         what = "backbones" if job.motif is None else f"{job.contig} of {', '.join(job.motif_files)}"
         own = {**asdict(state), "shortest": min(lengths), "longest": max(lengths)}
         own["mean_length"] = round(sum(lengths) / len(lengths), 1)
+        own["weights"] = weights[job.name]
         own["open"] = job.filter.until_passing and not state.settled
         jobs.append({**own, "what": what, "seed": tasks[job.name].seed})
     return {"out": str(campaign.path), "jobs": jobs}

@@ -14,7 +14,7 @@ from typing import Any
 from protdiff.campaign.chunks import Tally
 from protdiff.campaign.config import Campaign, Job
 from protdiff.campaign.schedule import Schedule
-from protdiff.campaign.tasks import make_task
+from protdiff.campaign.tasks import make_tasks
 from protdiff.design.run_folder import explain_write_error, read_finished
 from protdiff.files import write_atomically
 
@@ -95,7 +95,7 @@ def read_status(campaign: Campaign, *, gather: bool = False) -> CampaignStatus:
     InputError
         A job cannot be made as it is described.
     """
-    tasks = {job.name: make_task(campaign, job) for job in campaign.jobs}
+    tasks = make_tasks(campaign)
     schedule = Schedule(campaign, tasks)
     if gather and campaign.path.is_dir():
         gather_designs(schedule)

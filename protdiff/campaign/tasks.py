@@ -9,17 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from protdiff.campaign.config import Campaign, Job
-from protdiff.design.engine import check_task
+from protdiff.design.designer import Designer
+from protdiff.design.engine import check_task, get_longest_chain
 from protdiff.design.generate import Generation
 from protdiff.design.run import RunTask
 from protdiff.design.scaffold import Scaffolding
 from protdiff.design.seeds import derive_seed
 from protdiff.errors import InputError
 from protdiff.files import write_atomically
-from protdiff.model import BackboneModel
 from protdiff.structure import join_backbones, parse_contig, read_backbone
+from protdiff.weights import choose_weights
 
-__all__ = ["RECORD", "check_campaign", "derive_job_seed", "make_task", "open_record"]
+__all__ = [
+    "RECORD",
+    "check_campaign",
+    "choose_job_weights",
+    "derive_job_seed",
+    "make_task",
+    "make_tasks",
+    "open_record",
+]
 
 RECORD = "campaign.json"
 LONGEST_VALUE = 200
@@ -71,8 +80,31 @@ def make_task(campaign: Campaign, job: Job) -> RunTask:
         raise InputError(f"job {job.name}: {error}") from error
 
 
-def check_campaign(model: BackboneModel, tasks: Mapping[str, RunTask]) -> None:
+def make_tasks(campaign: Campaign) -> dict[str, RunTask]:
+    """Return what makes the designs of each job, by its name.
+
+    Raises
+    ------
+    InputError
+        A motif or its contig cannot be used.
+    """
+    return {job.name: make_task(campaign, job) for job in campaign.jobs}
+
+
+def choose_job_weights(campaign: Campaign, tasks: Mapping[str, RunTask]) -> dict[str, str]:
+    """Name the weights of each job: the campaign's, or those that know its longest chain."""
+    if campaign.weights is not None:
+        return dict.fromkeys(tasks, campaign.weights)
+    return {name: choose_weights(get_longest_chain(task)) for name, task in tasks.items()}
+
+
+def check_campaign(designers: Mapping[str, Designer], tasks: Mapping[str, RunTask]) -> None:
     """Refuse lengths that the network cannot make, and warn of those it was not trained on.
+
+    Parameters
+    ----------
+    designers, tasks
+        Of each job, by its name.
 
     Raises
     ------
@@ -81,13 +113,17 @@ def check_campaign(model: BackboneModel, tasks: Mapping[str, RunTask]) -> None:
     """
     for name, task in tasks.items():
         try:
-            check_task(model, task)
+            check_task(designers[name].model, task)
         except InputError as error:
             raise InputError(f"job {name}: {error}") from error
 
 
 def open_record(
-    campaign: Campaign, tasks: Mapping[str, RunTask], weights_sha256: str, *, write: bool = True
+    campaign: Campaign,
+    tasks: Mapping[str, RunTask],
+    weights_sha256: Mapping[str, str],
+    *,
+    write: bool = True,
 ) -> None:
     """Write into the campaign's folder what its designs depend on, or compare with what is there.
 
@@ -129,24 +165,31 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         record = json.loads(path.read_text(encoding="utf-8"))
         jobs = record["jobs"] if isinstance(record, dict) else None
         if isinstance(jobs, dict) and all(isinstance(job, dict) for job in jobs.values()):
-            return dict(record)
+            return _move_weights(record)
     except (OSError, ValueError, KeyError, RecursionError):
         pass
     raise InputError(f"{path} is damaged; restore it, or start again with --overwrite")
 
 
+def _move_weights(record: dict[str, Any]) -> dict[str, Any]:
+    """Say of each job what its weights are, where a record of an earlier version says it of all."""
+    shared = {key: value for key, value in record.items() if key == "weights_sha256"}
+    rest = {key: value for key, value in record.items() if key not in shared}
+    return rest | {"jobs": {name: shared | job for name, job in record["jobs"].items()}}
+
+
 def _describe_campaign(
-    campaign: Campaign, tasks: Mapping[str, RunTask], weights_sha256: str
+    campaign: Campaign, tasks: Mapping[str, RunTask], weights_sha256: Mapping[str, str]
 ) -> dict[str, Any]:
     return {
         "seed": campaign.seed,
         "chunk": campaign.chunk,
-        "weights_sha256": weights_sha256,
         **asdict(campaign.output),
         "jobs": {
             job.name: {
                 **tasks[job.name].describe(),
                 "seed": tasks[job.name].seed,
+                "weights_sha256": weights_sha256[job.name],
                 **asdict(job.sampling),
                 "filter": job.filter.describe(),
                 "until_passing": job.filter.until_passing,

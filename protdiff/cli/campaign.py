@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from protdiff.cli import options
+from protdiff.cli.completion import complete_weights
 from protdiff.cli.display import Bar, print_json, print_table, show_bar
 from protdiff.cli.failure import explain_failures
 from protdiff.errors import InputError, ProtdiffError
@@ -42,7 +43,11 @@ def campaign(
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option(help="Bundled weights, or a .safetensors file.", show_default="the file's"),
+        typer.Option(
+            help="Bundled weights, or a .safetensors file, for all jobs.",
+            show_default="the file's, or for each job those that know its longest chain",
+            autocompletion=complete_weights,
+        ),
     ] = None,
     device: Annotated[
         str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", show_default="the file's")
@@ -117,7 +122,8 @@ def campaign(
         raise InputError("--shard and --engine ray both share the work; give one of them")
     if engine != "ray" and address is not None:
         raise InputError("--address goes with --engine ray")
-    find_weights(loaded.weights)
+    if loaded.weights is not None:
+        find_weights(loaded.weights)
 
     if status or dry_run:
         _look(loaded, dry_run=dry_run, json=json, quiet=quiet)

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -194,6 +195,34 @@ def test_another_campaign_is_refused_by_name(
     other = type(designer)(dataclasses.replace(designer.model, sha256="1" * 64))
     with pytest.raises(InputError, match="weights_sha256"):
         run_campaign(make(), other)
+
+
+def test_a_campaign_of_an_earlier_version_goes_on(designer, make, whole, tmp_path):
+    """Its record says once what the weights of all jobs are."""
+    shutil.copytree(whole, tmp_path / "out")
+    path = tmp_path / "out" / "campaign.json"
+    record = json.loads(path.read_text())
+    (sha256,) = {job.pop("weights_sha256") for job in record["jobs"].values()}
+    path.write_text(json.dumps(record | {"weights_sha256": "1" * 64}))
+    with pytest.raises(InputError, match="job 'mixed': weights_sha256 \"111"):
+        run_campaign(make(), designer)
+    path.write_text(json.dumps(record | {"weights_sha256": sha256}))
+    assert run_campaign(make(), designer).made_now == 0
+
+
+def test_each_job_takes_weights_that_know_its_longest_chain(make, tmp_path):
+    jobs = [
+        {"name": "short", "num": 1, "length": "30-40"},
+        {"name": "ring", "num": 1, "length": 40, "symmetry": "C4"},
+        {"name": "long", "num": 1, "length": 130},
+    ]
+    campaign = make(weights=None, job=jobs, sampling={"steps": 1, "excluded_volume": False})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert run_campaign(campaign).complete
+    lines = read_lines(tmp_path / "out" / "campaign.jsonl")
+    names = {line["job"]: line["weights"] for line in lines}
+    assert names == {"short": "protdiff-base", "ring": "protdiff-base", "long": "protdiff-long"}
 
 
 def test_overwriting_starts_again_and_removes_only_ours(

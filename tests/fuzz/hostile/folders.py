@@ -21,7 +21,7 @@ from hostile.harness import Target
 from hostile.mutations import json_values, mutated, mutated_json
 from protdiff.campaign.config import Campaign, Job, load_campaign
 from protdiff.campaign.status import read_status
-from protdiff.campaign.tasks import RECORD, make_task, open_record
+from protdiff.campaign.tasks import RECORD, make_tasks, open_record
 from protdiff.cli.failure import CONDITION_MET
 from protdiff.cli.main import app
 from protdiff.design import read_designs
@@ -250,11 +250,11 @@ def _campaign_targets(folder: Path) -> list[Target]:
             campaign = load_campaign(out.parent / "c.toml", out=str(out))
         else:
             campaign = Campaign.from_dict({**config, "out": str(out)})
-        tasks = {job.name: make_task(campaign, job) for job in campaign.jobs}
+        tasks = make_tasks(campaign)
         for name, task in tasks.items():
             assert (out / name).resolve().parent == out.resolve()
             task.plan(0)
-        open_record(campaign, tasks, "0" * 64)
+        open_record(campaign, tasks, dict.fromkeys(tasks, "0" * 64))
         read_status(campaign, gather=True)
 
     open_campaign(sound, folder / "campaign")
