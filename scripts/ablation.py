@@ -45,6 +45,8 @@ threads = 1
 [variants.base]
 [variants.another-seed]
 seed = 1
+[variants.third-seed]
+seed = 2
 [variants.no-self-conditioning]
 self_condition = 0.0
 [variants.pairs-not-refreshed]
@@ -60,6 +62,12 @@ motif = 0.0
 [variants.hydrogen-bonds]
 network = { hydrogen_bonds = true }
 [variants.chain-convolution]
+network = { neighbours = 3 }
+[variants.chain-convolution-another-seed]
+seed = 1
+network = { neighbours = 3 }
+[variants.chain-convolution-third-seed]
+seed = 2
 network = { neighbours = 3 }
 [variants.chain-convolution-lmax-2]
 network = { neighbours = 3, lmax = 2 }

@@ -232,15 +232,15 @@ def sample(model: BackboneModel, length: int, batch: int, settings: SamplingSett
     )
 
 
-def shorten(settings: SamplingSettings, evaluations: int) -> SamplingSettings:
+def shorten(settings: SamplingSettings, length: int, evaluations: int) -> SamplingSettings:
     """Return settings with about as many evaluations, and no more than they had."""
     steps = (evaluations - 1) // make_sampler(settings.sampler).evaluations_per_step
-    return replace(settings, steps=min(max(steps, 1), settings.steps))
+    return replace(settings, steps=min(max(steps, 1), settings.get_steps(length)))
 
 
-def count_evaluations(settings: SamplingSettings) -> int:
+def count_evaluations(settings: SamplingSettings, length: int) -> int:
     """Return the evaluations of a run: those of its steps and the final one."""
-    return settings.steps * make_sampler(settings.sampler).evaluations_per_step + 1
+    return settings.get_steps(length) * make_sampler(settings.sampler).evaluations_per_step + 1
 
 
 def time_sampling(
@@ -254,7 +254,7 @@ def time_sampling(
     whole: bool,
 ) -> Timing:
     """Time one length and batch size; see the head of this file for what is measured."""
-    short = shorten(settings, evaluations)
+    short = shorten(settings, length, evaluations)
     reset_peak_memory(model.device)
     wall, cpu = time.perf_counter(), time.process_time()
     sample(model, length, batch, replace(short, steps=2))
@@ -267,8 +267,8 @@ def time_sampling(
             sample(model, length, batch, short)
         walls.append(time.perf_counter() - watch.wall - wall)
         cpus.append(time.process_time() - watch.cpu - cpu)
-    total = count_evaluations(settings)
-    share = count_evaluations(short) / total
+    total = count_evaluations(settings, length)
+    share = count_evaluations(short, length) / total
     seconds, cpu_seconds = statistics.median(walls) / share, statistics.median(cpus) / share
     if whole:
         wall, cpu = time.perf_counter(), time.process_time()
@@ -420,8 +420,8 @@ def profile_sampling(
     model: BackboneModel, length: int, batch: int, settings: SamplingSettings, timing: Timing
 ) -> Profile:
     """Profile a short run, and bound an evaluation by its arithmetic and by its bytes."""
-    short = shorten(settings, 5)
-    evaluations = count_evaluations(short)
+    short = shorten(settings, length, 5)
+    evaluations = count_evaluations(short, length)
     on_gpu = model.device.type == "cuda"
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * on_gpu
     with profile(activities=activities) as profiler:
@@ -580,7 +580,7 @@ def measure(options: argparse.Namespace) -> None:
     if not options.json:
         print(
             f"{model.name}, {name}, {torch.get_num_threads()} threads, torch {torch.__version__}; "
-            f"{settings.sampler}, {settings.steps} steps; seconds from "
+            f"{settings.sampler}; seconds from "
             + ("a whole run" if options.whole else "short runs")
         )
         print("length  batch  evaluations  s/backbone   CPU s  ms/evaluation   ratio      MB")

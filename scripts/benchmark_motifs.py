@@ -50,7 +50,7 @@ from protdiff.design.run import run_designs
 from protdiff.design.run_folder import MANIFEST, read_manifest
 from protdiff.design.samplers import METHODS, check_name
 from protdiff.design.scaffold import Scaffolding
-from protdiff.design.settings import SamplingSettings
+from protdiff.design.settings import DEFAULT_STEPS, SamplingSettings
 from protdiff.errors import InputError, ProtdiffError
 from protdiff.evaluation import load_native_bands
 from protdiff.evaluation.diversity import cluster_greedily
@@ -443,7 +443,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--num", type=int, default=100, help="designs a problem and method (%(default)s)")
     add("--problems", nargs="+", metavar="NAME", help="all without it")
     add("--method", nargs="+", default=METHODS, metavar="NAME", help=", ".join(METHODS))
-    add("--steps", type=int, default=SamplingSettings().steps, help="of sampling (%(default)s)")
+    add("--steps", type=int, default=DEFAULT_STEPS, help="of sampling (%(default)s)")
     add("--batch-size", type=int, default=8, help="most designs at once (%(default)s)")
     add("--seed", type=int, default=0)
     add("--minutes", type=float, help="stop after so many")

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from protdiff.conditioning import Conditioner, Contacts, Partner, RadiusOfGyration, Shape
 from protdiff.conditioning.shape import transport
-from protdiff.design import Designer, SamplingSettings, load
+from protdiff.design import Designer, load
+from protdiff.design.settings import DEFAULT_STEPS
 from protdiff.evaluation import measure_quality
 from protdiff.evaluation.clashes import count_clashes
 from protdiff.structure import read_backbone
@@ -148,7 +149,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--partner", type=Path, metavar="FILE")
     parser.add_argument("--hotspots", metavar="RESIDUES")
-    parser.add_argument("--steps", type=int, default=SamplingSettings().steps)
+    parser.add_argument("--steps", type=int, default=DEFAULT_STEPS)
     arguments = parser.parse_args(argv)
 
     designer = load(arguments.weights, arguments.device)

@@ -23,6 +23,7 @@ from pathlib import Path
 from panel import measure_run, to_number
 
 from protdiff.design import Generation, SamplingSettings, load, run_designs
+from protdiff.design.settings import DEFAULT_STEPS
 from protdiff.errors import ProtdiffError
 from protdiff.evaluation.tm_score import get_aligner
 from protdiff.files import write_atomically
@@ -176,7 +177,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=DEFAULTS.step_scale,
         help="at which temperatures are varied (%(default)s)",
     )
-    add("--steps", type=int, default=DEFAULTS.steps, help="(%(default)s)")
+    add("--steps", type=int, default=DEFAULT_STEPS, help="(%(default)s)")
     add("--grid", default=DEFAULTS.grid, help="(%(default)s)")
     add("--batch-size", type=int, help="designs at once")
     add("--seed", type=int, default=0)

@@ -12,7 +12,7 @@ from protdiff.campaign.config import Campaign, Job
 from protdiff.design.designer import Designer
 from protdiff.design.engine import check_task, get_longest_chain
 from protdiff.design.generate import Generation
-from protdiff.design.run import RunTask
+from protdiff.design.run import RunTask, get_common_steps
 from protdiff.design.scaffold import Scaffolding
 from protdiff.design.seeds import derive_seed
 from protdiff.errors import InputError
@@ -191,6 +191,7 @@ def _describe_campaign(
                 "seed": tasks[job.name].seed,
                 "weights_sha256": weights_sha256[job.name],
                 **asdict(job.sampling),
+                "steps": get_common_steps(tasks[job.name]),
                 "filter": job.filter.describe(),
                 "until_passing": job.filter.until_passing,
             }

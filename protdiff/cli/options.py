@@ -122,7 +122,13 @@ Sampler = Annotated[
     ),
 ]
 Steps = Annotated[
-    int, typer.Option(min=1, help="Steps from noise to structure.", rich_help_panel=SAMPLING)
+    int | None,
+    typer.Option(
+        min=1,
+        help="Steps from noise to structure.",
+        rich_help_panel=SAMPLING,
+        show_default="33, to 49 where a design has more than 128 residues",
+    ),
 ]
 Temperature = Annotated[
     float,

@@ -265,7 +265,8 @@ def _make_batch(
     on_progress: OnProgress | None,
 ) -> Iterator[Design]:
     trajectory = Trajectory() if frames else None
-    report = _Report(on_progress, designs=len(plans), steps=count_steps(model, task.settings))
+    steps = count_steps(model, task.settings, plans[0].length)
+    report = _Report(on_progress, designs=len(plans), steps=steps)
 
     def callback(info: StepInfo) -> None:
         report(info)

@@ -27,6 +27,7 @@ __all__ = [
     "RunResult",
     "RunTask",
     "describe_run",
+    "get_common_steps",
     "make_record",
     "run_designs",
 ]
@@ -223,11 +224,18 @@ def describe_run(
         **task.describe(),
         "seed": task.seed,
         **asdict(task.settings),
+        "steps": get_common_steps(task),
         "weights": model.name,
         "weights_sha256": model.sha256,
         **asdict(output),
         **({} if filter is None else {"filter": filter.describe()}),
     }
+
+
+def get_common_steps(task: DesignTask) -> int | None:
+    """Return the steps of a task's designs; None if they differ by length."""
+    steps = {task.settings.get_steps(length) for length in task.length_range}
+    return steps.pop() if len(steps) == 1 else None
 
 
 def _keep(
@@ -260,7 +268,7 @@ def make_record(
         "seed": task.seed,
         "length": len(design.backbone),
         "sampler": settings.sampler,
-        "steps": settings.steps,
+        "steps": settings.get_steps(len(design.backbone)),
         "grid": settings.grid,
         "temperature": settings.temperature,
         "step_scale": settings.step_scale,

@@ -127,7 +127,7 @@ def prepare_sampling(
     model, residue_mask = conditions.scene.model, conditions.scene.residue_mask
     plain = ProjectedNoise(PerSampleNoise(generators), model.subspace(residue_mask))
     noise = conditions.make_noise(plain)
-    times = make_grid(settings.grid)(sde, settings.steps)
+    times = make_grid(settings.grid)(sde, settings.get_steps(residue_mask.shape[1]))
     like = torch.zeros(*residue_mask.shape, 3, 3, device=model.device)
     # The start is not a step: a temperature scales the noise that is added on the way only.
     elsewhere = conditions.begin(sde, times, noise)
@@ -135,12 +135,12 @@ def prepare_sampling(
     return noise, start, times
 
 
-def count_steps(model: BackboneModel, settings: SamplingSettings) -> int:
-    """Return how many steps a design takes, of adaptive samplers a guess.
+def count_steps(model: BackboneModel, settings: SamplingSettings, length: int) -> int:
+    """Return how many steps a design of a length takes, of adaptive samplers a guess.
 
     Restarts count, and so does the denoising at the end of each stretch.
     """
-    times = make_grid(settings.grid)(model.sde, settings.steps)
+    times = make_grid(settings.grid)(model.sde, settings.get_steps(length))
     stretches = _make_restart(settings, model.scale).list_stretches(model.sde, times)
     return sum(map(len, stretches))
 

@@ -21,13 +21,17 @@ from protdiff.design.secondary_structure import (
 )
 from protdiff.errors import InputError
 
-__all__ = ["Handedness", "SamplingSettings", "get_sign", "make_settings"]
+__all__ = ["DEFAULT_STEPS", "Handedness", "SamplingSettings", "get_sign", "make_settings"]
 
 Settings = TypeVar("Settings")
 
 Handedness = Literal["L", "D"]
 
 DEFAULT_SAMPLER = "sde-dpm++2m"
+DEFAULT_STEPS = 33
+"""Of designs of up to 128 residues."""
+MORE_STEPS = range(128, 256, 8)
+"""Lengths beyond each of which there is one step more: long chains fold in more of them."""
 MOST_STEPS = 100_000
 MOST_RESTARTS = 100
 
@@ -42,7 +46,8 @@ class SamplingSettings:
         One of :data:`~protdiff.design.samplers.SAMPLER_NAMES`, or the place of a sampler of one's
         own, ``"module:object"``.
     steps
-        Steps from noise to structure.
+        Steps from noise to structure; None takes as many as a design's length asks for
+        (:meth:`get_steps`).
     temperature
         The scale of the noise that a stochastic sampler adds at each step: 1 samples the model's
         own distribution, less is more ordered and less diverse. Deterministic samplers add none.
@@ -73,7 +78,7 @@ class SamplingSettings:
     """
 
     sampler: str = DEFAULT_SAMPLER
-    steps: int = 33
+    steps: int | None = None
     temperature: float = 1.0
     step_scale: float = 1.8
     grid: str = "karras"
@@ -93,7 +98,7 @@ class SamplingSettings:
             make_grid(self.grid)
         else:
             check_name("time grid", self.grid, GRID_NAMES)
-        if not 1 <= self.steps <= MOST_STEPS:
+        if self.steps is not None and not 1 <= self.steps <= MOST_STEPS:
             raise InputError(f"steps is {self.steps}; give 1 to {MOST_STEPS}")
         if not (math.isfinite(self.temperature) and 0.0 <= self.temperature <= 10.0):
             raise InputError(f"temperature is {self.temperature}; give a number from 0 to 10")
@@ -103,6 +108,24 @@ class SamplingSettings:
             raise InputError(f"restarts is {self.restarts}; give 0 to {MOST_RESTARTS}")
         get_sign(self.handedness)
         parse_secondary_structure(self.secondary_structure)
+
+    def get_steps(self, length: int) -> int:
+        """Return the steps of a design: those asked for, or those for its length.
+
+        Parameters
+        ----------
+        length
+            Residues of the design, all chains together, with padding or without.
+
+        Returns
+        -------
+        int
+            Without ``steps`` 33 up to 128 residues, and one more for every 8 from there to 49 at
+            256 and above.
+        """
+        if self.steps is not None:
+            return self.steps
+        return DEFAULT_STEPS + sum(length > shorter for shorter in MORE_STEPS)
 
     @property
     def secondary_structure_request(self) -> SecondaryStructureRequest:

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from protdiff.design import SamplingSettings
 from protdiff.design.samplers import FAST
+from protdiff.design.settings import DEFAULT_STEPS
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults(plan
     assert found["designs"] == 2
     assert found["lengths"] == [50, 50]
     assert (found["seed"], found["step_scale"], found["excluded_volume"]) == (7, 1.5, False)
-    assert found["steps"] == SamplingSettings().steps
+    assert found["steps"] == DEFAULT_STEPS
 
 
 def test_a_table_wins_over_the_top_and_tables_of_other_commands_are_theirs(plan):
@@ -107,4 +107,4 @@ def test_fast_stands_below_the_file_and_the_command_line(plan):
     assert (found["steps"], found["step_scale"], found["grid"]) == (20, 1.7, FAST["grid"])
     found = json.loads(plan("fast = true").stdout)
     assert {name: found[name] for name in FAST} == FAST
-    assert json.loads(plan("fast = false").stdout)["steps"] == SamplingSettings().steps
+    assert json.loads(plan("fast = false").stdout)["steps"] == DEFAULT_STEPS

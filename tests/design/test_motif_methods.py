@@ -143,7 +143,7 @@ def test_the_end_of_the_way_is_taken_again(designer, source):
         task = make_task(source, settings=settings, **options)
         task.sample(designer.model, [task.plan(0)], seen.append)
         assert seen[-1].evaluations == len(seen)
-        assert len(seen) == count_steps(designer.model, task.settings)
+        assert len(seen) == count_steps(designer.model, task.settings, task.plan(0).length)
         return len(seen)
 
     again = count() - 13

@@ -153,6 +153,17 @@ def test_mmcif_and_trajectories_are_written(designer, tmp_path):
     assert np.abs(last - design).max() <= 1e-3
 
 
+def test_steps_follow_the_length_of_each_design(designer, tmp_path):
+    task = Generation((120, 150), 0, SamplingSettings(step_scale=1.0, excluded_volume=False))
+    records = run_designs(designer, task, tmp_path, 3, output=OutputSettings(trajectory=True)).kept
+    assert len({record["steps"] for record in records}) > 1
+    assert json.loads((tmp_path / "run.json").read_text())["steps"] is None
+    for record in records:
+        assert record["steps"] == task.settings.get_steps(record["length"])
+        name = record["file"].replace(".pdb", "_noisy.pdb")
+        assert len(read_models(tmp_path / "trajectories" / name)) == record["steps"] + 1
+
+
 def test_a_long_trajectory_is_thinned_to_its_ends(designer, tmp_path, monkeypatch):
     monkeypatch.setattr("protdiff.design.run.MOST_FRAMES", 4)
     task = Generation(40, 0, SamplingSettings(steps=10, step_scale=1.0))

@@ -4,6 +4,7 @@ import math
 import pytest
 
 from protdiff.design import SamplingSettings
+from protdiff.design.batching import PADDED_TO, pad_length
 from protdiff.design.samplers import (
     ADAPTIVE_SAMPLERS,
     GRID_NAMES,
@@ -19,6 +20,16 @@ from protdiff.errors import InputError
 @pytest.mark.parametrize("name", SAMPLER_NAMES)
 def test_every_name_makes_a_sampler(name):
     assert isinstance(make_sampler(name), Sampler)
+
+
+@pytest.mark.parametrize(
+    ("length", "steps"),
+    [(30, 33), (128, 33), (129, 34), (136, 34), (137, 35), (200, 42), (256, 49), (257, 49)],
+)
+def test_long_chains_take_more_steps(length, steps):
+    assert SamplingSettings().get_steps(length) == steps
+    assert SamplingSettings().get_steps(pad_length(length, PADDED_TO)) == steps
+    assert SamplingSettings(steps=7).get_steps(length) == 7
 
 
 def test_names_know_without_torch_what_is_adaptive():
