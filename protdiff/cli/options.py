@@ -127,7 +127,7 @@ Steps = Annotated[
         min=1,
         help="Steps from noise to structure.",
         rich_help_panel=SAMPLING,
-        show_default="33, to 49 where a design has more than 128 residues",
+        show_default="33, to 41 where a design has more than 128 residues",
     ),
 ]
 Temperature = Annotated[

@@ -127,7 +127,8 @@ def prepare_sampling(
     model, residue_mask = conditions.scene.model, conditions.scene.residue_mask
     plain = ProjectedNoise(PerSampleNoise(generators), model.subspace(residue_mask))
     noise = conditions.make_noise(plain)
-    times = make_grid(settings.grid)(sde, settings.get_steps(residue_mask.shape[1]))
+    length = residue_mask.shape[1]
+    times = make_grid(settings.grid, length)(sde, settings.get_steps(length))
     like = torch.zeros(*residue_mask.shape, 3, 3, device=model.device)
     # The start is not a step: a temperature scales the noise that is added on the way only.
     elsewhere = conditions.begin(sde, times, noise)
@@ -140,7 +141,7 @@ def count_steps(model: BackboneModel, settings: SamplingSettings, length: int) -
 
     Restarts count, and so does the denoising at the end of each stretch.
     """
-    times = make_grid(settings.grid)(model.sde, settings.get_steps(length))
+    times = make_grid(settings.grid, length)(model.sde, settings.get_steps(length))
     stretches = _make_restart(settings, model.scale).list_stretches(model.sde, times)
     return sum(map(len, stretches))
 

@@ -28,6 +28,7 @@ __all__ = [
     "METHODS",
     "SAMPLER_NAMES",
     "check_name",
+    "count_rungs",
     "find_object",
     "is_adaptive",
     "make_grid",
@@ -54,6 +55,8 @@ depend on the others. And they reject steps, so their denoiser must have no memo
 GRID_NAMES = ("karras", "coarse", "log-snr", "cosine", "uniform")
 FAST = {"sampler": "sde-dpm++2m", "steps": 15, "grid": "coarse", "step_scale": 1.4}
 """Sampling in 16 evaluations, half the default's; what it loses is in docs/samplers.md."""
+LONG, RUNG = 128, 16
+"""Residues above which a design takes more steps, from more noise, and by how many at a time."""
 DEFAULT_METHOD = METHODS[0]
 DEFAULT_PARTICLES = 4
 HOLDS = ("hard", "soft")
@@ -95,19 +98,38 @@ def is_adaptive(name: str) -> bool:
     return name in ADAPTIVE_SAMPLERS or (":" in name and make_sampler(name).adaptive)
 
 
-def make_grid(name: str) -> TimeGrid:
-    """Return the time grid of a name, one of :data:`GRID_NAMES` or ``"module:object"``."""
+def count_rungs(length: int) -> int:
+    """Return by how many times 16 residues, begun ones too, a design is longer than 128.
+
+    Padding does not change it: it is to multiples of 8.
+    """
+    return max(0, -((LONG - length) // RUNG))
+
+
+def make_grid(name: str, length: int = LONG) -> TimeGrid:
+    """Return the time grid of a name.
+
+    Parameters
+    ----------
+    name
+        One of :data:`GRID_NAMES`, or the place of another, ``"module:object"``.
+    length
+        Residues of a design, all chains together, with padding or without. Where it is above 128,
+        ``karras`` and ``coarse`` begin at more noise, as much more as the protein is larger.
+    """
     from protdiff.diffusion import CosineGrid, KarrasGrid, LogSNRGrid, TimeGrid, UniformGrid
+    from protdiff.structure.size import expect_radius
 
     if ":" in name:
         found: TimeGrid = find_object("time grid", name, TimeGrid)
         return found
     check_name("time grid", name, GRID_NAMES)
+    larger = expect_radius(LONG + RUNG * count_rungs(length)) / expect_radius(LONG)
     grids: dict[str, TimeGrid] = {
         # At 80 Å of noise little of a protein is left: its radius of gyration is 10 to 20 Å.
-        "karras": KarrasGrid(noise_ratio_max=10.0),
+        "karras": KarrasGrid(noise_ratio_max=10.0 * larger),
         # From 40 Å, where little of a fold is decided: few steps are better spent below.
-        "coarse": KarrasGrid(noise_ratio_max=5.0),
+        "coarse": KarrasGrid(noise_ratio_max=5.0 * larger),
         "log-snr": LogSNRGrid(),
         "cosine": CosineGrid(),
         "uniform": UniformGrid(),

@@ -11,6 +11,7 @@ from protdiff.design.samplers import (
     GRID_NAMES,
     SAMPLER_NAMES,
     check_name,
+    count_rungs,
     is_adaptive,
     make_grid,
     make_sampler,
@@ -30,8 +31,8 @@ Handedness = Literal["L", "D"]
 DEFAULT_SAMPLER = "sde-dpm++2m"
 DEFAULT_STEPS = 33
 """Of designs of up to 128 residues."""
-MORE_STEPS = range(128, 256, 8)
-"""Lengths beyond each of which there is one step more: long chains fold in more of them."""
+MOST_DEFAULT_STEPS = 41
+"""Of designs of 256 residues, and of longer ones."""
 MOST_STEPS = 100_000
 MOST_RESTARTS = 100
 
@@ -120,12 +121,12 @@ class SamplingSettings:
         Returns
         -------
         int
-            Without ``steps`` 33 up to 128 residues, and one more for every 8 from there to 49 at
+            Without ``steps`` 33 up to 128 residues, and one more for every 16 from there to 41 at
             256 and above.
         """
         if self.steps is not None:
             return self.steps
-        return DEFAULT_STEPS + sum(length > shorter for shorter in MORE_STEPS)
+        return min(DEFAULT_STEPS + count_rungs(length), MOST_DEFAULT_STEPS)
 
     @property
     def secondary_structure_request(self) -> SecondaryStructureRequest:

@@ -154,7 +154,7 @@ def test_mmcif_and_trajectories_are_written(designer, tmp_path):
 
 
 def test_steps_follow_the_length_of_each_design(designer, tmp_path):
-    task = Generation((120, 150), 0, SamplingSettings(step_scale=1.0, excluded_volume=False))
+    task = Generation((120, 200), 0, SamplingSettings(step_scale=1.0, excluded_volume=False))
     records = run_designs(designer, task, tmp_path, 3, output=OutputSettings(trajectory=True)).kept
     assert len({record["steps"] for record in records}) > 1
     assert json.loads((tmp_path / "run.json").read_text())["steps"] is None

@@ -24,7 +24,7 @@ def test_every_name_makes_a_sampler(name):
 
 @pytest.mark.parametrize(
     ("length", "steps"),
-    [(30, 33), (128, 33), (129, 34), (136, 34), (137, 35), (200, 42), (256, 49), (257, 49)],
+    [(30, 33), (128, 33), (129, 34), (144, 34), (145, 35), (200, 38), (256, 41), (257, 41)],
 )
 def test_long_chains_take_more_steps(length, steps):
     assert SamplingSettings().get_steps(length) == steps
@@ -104,6 +104,21 @@ def test_every_sampler_has_a_name():
         if issubclass(kind, Sampler) and not inspect.isabstract(kind)
     }
     assert {type(make_sampler(name)) for name in SAMPLER_NAMES} == classes - without
+
+
+@pytest.mark.parametrize("length", [30, 128, 129, 200, 256, 512])
+def test_long_chains_begin_at_as_much_more_noise_as_they_are_larger(length):
+    sde = LinearVPSDE()
+    larger = max(1.0, (-(-length // 16) * 16 / 128) ** 0.38)
+    for name, first in {"karras": 10.0, "coarse": 5.0}.items():
+        times = make_grid(name, length)(sde, 10)
+        assert float(sde.noise_ratio(times[0])) == pytest.approx(first * larger, rel=1e-6)
+        padded = make_grid(name, pad_length(length, PADDED_TO))(sde, 10)
+        assert (times == padded).all()
+        last = make_grid(name)(sde, 10)[-1]
+        assert times[-1] == last
+    for name in set(GRID_NAMES) - {"karras", "coarse"}:
+        assert (make_grid(name, length)(sde, 10) == make_grid(name)(sde, 10)).all()
 
 
 @pytest.mark.parametrize("name", GRID_NAMES)
