@@ -17,6 +17,8 @@ from protdiff.evaluation.novelty import Reference
 from protdiff.model import BackboneModel
 from protdiff.structure import Backbone, build_backbone, write_backbone
 from protdiff.training.dataset import BackboneDataset
+from protdiff.training.held_out import HeldOutLoss
+from protdiff.training.sampling import NoiseLevels
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 BENCHMARK = SCRIPTS / "benchmark.py"
@@ -204,7 +206,7 @@ def test_sampler_cost_draws_its_figure(load_script, tmp_path):
 
 
 def test_released_weights_tell_of_all_parts_of_their_training(
-    tmp_path, tiny_weights, capsys, load_script
+    tmp_path, tiny_weights, capsys, load_script, monkeypatch
 ):
     release = load_script("release_weights")
     run = tmp_path / "run"
@@ -213,7 +215,8 @@ def test_released_weights_tell_of_all_parts_of_their_training(
     card = {"lengths": [40, 60], "steps": 20, "samples": 160, "training_seconds": 9}
     card |= {"initial_weights": "others"}
     save_checkpoint(run / "weights.safetensors", replace(model, metadata=card))
-    (run / "config.json").write_text('{"secondary_structure": 0.5}')
+    config = {"secondary_structure": 0.5, "data": "chains", "out": "run", "lengths": [30, 50]}
+    (run / "config.json").write_text(json.dumps(config))
     log = "step,samples,seconds,held_out,held_out_0-1,links\n"
     (run / "log.csv").write_text(log + "10,80,4,.2,.3,1\n20,160,9,,,\n")
     earlier = tmp_path / "earlier.csv"
@@ -227,6 +230,13 @@ def test_released_weights_tell_of_all_parts_of_their_training(
     assert printed["held_out_loss"] == {"held_out": 0.2, "held_out_0-1": 0.3}
     assert release.main([str(run), *words]) == 2
     assert "exists" in capsys.readouterr().err
+    # Weights that were saved between two measurements are measured on the chains held out.
+    chains = make_walks([30] * 24, 0)
+    monkeypatch.setattr(release, "load_dataset", lambda *_: (None, chains))
+    assert release.main([str(run), *words, "--overwrite", "--data", "chains"]) == 0
+    told = json.loads(capsys.readouterr().out)["held_out_loss"]
+    expected = HeldOutLoss(chains, NoiseLevels(), model.scale).measure(model.network)
+    assert told == pytest.approx(expected, rel=1e-5)
 
 
 MOTIFS = """\
