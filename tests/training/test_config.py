@@ -77,13 +77,14 @@ BASE_RUNS = {
     "base-2": "protdiff-base-log-2.csv",
     "base-3": "protdiff-base-log-3.csv",
 }
+LONG_RUNS = {"long": "protdiff-long-log.csv", "long-2": "protdiff-long-log-2.csv"}
 
 
 @pytest.mark.parametrize(
     ("weights", "runs"),
     [
         ("protdiff-base", BASE_RUNS),
-        ("protdiff-long", {**BASE_RUNS, "long": "protdiff-long-log.csv"}),
+        ("protdiff-long", BASE_RUNS | LONG_RUNS),
     ],
 )
 def test_the_presets_of_the_released_weights_are_what_was_run(weights, runs):
