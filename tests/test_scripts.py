@@ -56,7 +56,7 @@ def test_benchmark_runs_without_biotite(tiny_weights):
     lines = report["timings"]
     assert [(line["length"], line["batch"]) for line in lines] == [(30, 1), (30, 3)]
     for line in lines:
-        assert line["evaluations"] == report["settings"]["steps"] + 1
+        assert line["evaluations"] == DEFAULT_STEPS + 1
         assert line["seconds_per_backbone"] > 0
         assert line["ratio"] == line["milliseconds_per_evaluation"] / line["matmul_milliseconds"]
         assert 0 < line["profile"]["product_share"] < 1
