@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from protdiff.checkpoint import load_checkpoint, save_checkpoint
+from protdiff.design.settings import DEFAULT_STEPS
 from protdiff.evaluation.novelty import Reference
 from protdiff.model import BackboneModel
 from protdiff.structure import Backbone, build_backbone, write_backbone
