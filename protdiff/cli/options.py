@@ -15,7 +15,8 @@ from protdiff.cli.completion import (
     complete_weights,
 )
 from protdiff.design.conditions import DEFAULT_NOISE
-from protdiff.design.samplers import FAST, GRID_NAMES, SAMPLER_NAMES
+from protdiff.design.samplers import FAST, GRID_NAMES, LONG, SAMPLER_NAMES
+from protdiff.design.settings import DEFAULT_STEPS, MOST_DEFAULT_STEPS
 
 __all__ = [
     "BatchSize",
@@ -127,7 +128,8 @@ Steps = Annotated[
         min=1,
         help="Steps from noise to structure.",
         rich_help_panel=SAMPLING,
-        show_default="33, to 41 where a design has more than 128 residues",
+        show_default=f"{DEFAULT_STEPS}, to {MOST_DEFAULT_STEPS} where a design has more than "
+        f"{LONG} residues",
     ),
 ]
 Temperature = Annotated[

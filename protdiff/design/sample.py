@@ -127,8 +127,7 @@ def prepare_sampling(
     model, residue_mask = conditions.scene.model, conditions.scene.residue_mask
     plain = ProjectedNoise(PerSampleNoise(generators), model.subspace(residue_mask))
     noise = conditions.make_noise(plain)
-    length = residue_mask.shape[1]
-    times = make_grid(settings.grid, length)(sde, settings.get_steps(length))
+    times = _make_times(sde, settings, residue_mask.shape[1])
     like = torch.zeros(*residue_mask.shape, 3, 3, device=model.device)
     # The start is not a step: a temperature scales the noise that is added on the way only.
     elsewhere = conditions.begin(sde, times, noise)
@@ -141,9 +140,13 @@ def count_steps(model: BackboneModel, settings: SamplingSettings, length: int) -
 
     Restarts count, and so does the denoising at the end of each stretch.
     """
-    times = make_grid(settings.grid, length)(model.sde, settings.get_steps(length))
+    times = _make_times(model.sde, settings, length)
     stretches = _make_restart(settings, model.scale).list_stretches(model.sde, times)
     return sum(map(len, stretches))
+
+
+def _make_times(sde: SDE, settings: SamplingSettings, length: int) -> torch.Tensor:
+    return make_grid(settings.grid, length)(sde, settings.get_steps(length))
 
 
 def _make_restart(settings: SamplingSettings, scale: float, noise: Noise | None = None) -> Restart:

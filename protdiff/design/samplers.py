@@ -25,6 +25,7 @@ __all__ = [
     "ADAPTIVE_SAMPLERS",
     "FAST",
     "GRID_NAMES",
+    "LONG",
     "METHODS",
     "SAMPLER_NAMES",
     "check_name",

@@ -22,7 +22,14 @@ from protdiff.design.secondary_structure import (
 )
 from protdiff.errors import InputError
 
-__all__ = ["DEFAULT_STEPS", "Handedness", "SamplingSettings", "get_sign", "make_settings"]
+__all__ = [
+    "DEFAULT_STEPS",
+    "MOST_DEFAULT_STEPS",
+    "Handedness",
+    "SamplingSettings",
+    "get_sign",
+    "make_settings",
+]
 
 Settings = TypeVar("Settings")
 

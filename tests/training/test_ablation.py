@@ -57,6 +57,7 @@ def test_the_table_of_the_documents_is_of_runs(script, tmp_path):
     base = configs["base"].to_dict()
     for name, config in configs.items():
         changed = {key for key, value in config.to_dict().items() if value != base[key]} - {"out"}
+        assert ("seed" in changed) == name.endswith("-seed"), name
         # A change is made with other seeds too, which are a change by themselves.
         assert (len(changed - {"seed"} or changed) == 1) == (name != "base"), name
 
