@@ -69,7 +69,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -88,6 +87,7 @@ from protdiff.errors import ProtdiffError
 from protdiff.memory import reuse_memory
 from protdiff.model import BackboneModel
 from protdiff.training import Trainer, TrainingConfig
+from protdiff.training.dataset import write_dataset
 from protdiff.training.machine import use_cpu
 from protdiff.training.sampling import BUCKET
 from protdiff.weights import DEFAULT_WEIGHTS, find_weights
@@ -338,20 +338,17 @@ def write_walks(path: Path, length: int, chains: int = 64) -> None:
     """Write prepared data of random walks; the time of a step does not depend on what they are."""
     generator = torch.Generator().manual_seed(0)
     steps = torch.randn(chains, length * 3, 3, generator=generator)
-    save_file(
+    write_dataset(
+        path,
         {
             "coordinates": (1.2 * steps.cumsum(dim=1)).reshape(-1, 3, 3),
+            "residue_index": torch.arange(length, dtype=torch.int32).repeat(chains),
             "offsets": torch.arange(chains + 1) * length,
             "cluster40": torch.arange(chains),
             "held_out": torch.zeros(chains, dtype=torch.uint8),
             "secondary": torch.randint(1, 4, (chains * length,), generator=generator).byte(),
         },
-        path,
-        metadata={
-            "format": "protdiff-dataset",
-            "version": "2",
-            "ids": json.dumps([f"walk{k}" for k in range(chains)]),
-        },
+        [f"walk{k}" for k in range(chains)],
     )
 
 

@@ -33,7 +33,6 @@ from numpy.typing import NDArray
 
 from protdiff.cli.evaluation_steps import find_sources, load_references, measure_all
 from protdiff.design import load
-from protdiff.diffusion import CentredSubspace
 from protdiff.errors import InputError, ProtdiffError
 from protdiff.evaluation.novelty import measure_novelty
 from protdiff.files import write_atomically
@@ -98,12 +97,8 @@ def measure_deviations(
                 generator = torch.Generator().manual_seed((seed * 1000 + number) * 100_000 + place)
                 count = int(batch.residue_mask[row].sum())
                 noise[row, :count] = torch.randn(count, 3, 3, generator=generator)
-            noisy = NoisyBatch(
-                clean=batch.positions / model.scale,
-                noise=CentredSubspace(batch.residue_mask).project(noise),
-                residue_mask=batch.residue_mask,
-                noise_ratio=torch.full((len(places),), level / model.scale),
-            ).to(model.device)
+            noise_ratio = torch.full((len(places),), level / model.scale)
+            noisy = NoisyBatch.add_noise(batch, noise, noise_ratio, model.scale).to(model.device)
             first = noisy.denoise(model.network, None)[-1]
             estimate = noisy.denoise(model.network, first)[-1]
             squared = (estimate - noisy.clean).square().sum(dim=(1, 2, 3))

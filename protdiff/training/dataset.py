@@ -1,23 +1,31 @@
-"""Prepared backbones, read without Biotite: what ``protdiff prepare`` wrote, ready for batches."""
+"""Prepared backbones, without Biotite: the file of ``protdiff prepare``, and batches of it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 
 from protdiff.errors import InputError
+from protdiff.files import write_atomically
 from protdiff.network import SECONDARY_STATES
 
-__all__ = ["BackboneDataset", "Batch", "load_dataset", "send"]
+__all__ = ["BackboneDataset", "Batch", "load_dataset", "send", "write_dataset"]
 
 _FORMAT, _VERSION = "protdiff-dataset", "2"
+_PER_RESIDUE = {
+    "coordinates": torch.float32,
+    "residue_index": torch.int32,
+    "secondary": torch.uint8,
+}
 _PER_CHAIN = {"held_out": torch.uint8, "cluster40": torch.int64}
 
 
@@ -31,6 +39,8 @@ class Batch:
         N, CA, C, ``(batch, residue, 3, 3)`` Å, centred; zero on padding.
     residue_mask
         ``(batch, residue)``, True where the residue exists.
+    residue_index
+        ``(batch, residue)`` integers; a jump is a chain break, past which nothing is bonded.
     secondary
         ``(batch, residue)`` integers, places in :data:`protdiff.network.SECONDARY_STATES`; 0 on
         padding.
@@ -38,6 +48,7 @@ class Batch:
 
     positions: Tensor
     residue_mask: Tensor
+    residue_index: Tensor
     secondary: Tensor
 
 
@@ -49,6 +60,9 @@ class BackboneDataset:
     ----------
     coordinates
         N, CA, C of all chains, each centred, ``(total residues, 3, 3)`` Å.
+    residue_index
+        Place of each residue in its chain, with a jump at a chain break, ``(total residues,)``
+        int32.
     secondary
         Secondary structure by hydrogen bonds, ``(total residues,)`` uint8, places in
         :data:`protdiff.network.SECONDARY_STATES`.
@@ -61,6 +75,7 @@ class BackboneDataset:
     """
 
     coordinates: Tensor
+    residue_index: Tensor
     secondary: Tensor
     offsets: Tensor
     cluster: Tensor
@@ -83,9 +98,7 @@ class BackboneDataset:
 
     def to(self, device: torch.device) -> BackboneDataset:
         """Return the data set with its residues on a device, whence batches come; counts stay."""
-        return replace(
-            self, coordinates=self.coordinates.to(device), secondary=self.secondary.to(device)
-        )
+        return replace(self, **{name: getattr(self, name).to(device) for name in _PER_RESIDUE})
 
     def get(self, index: int) -> Tensor:
         """Return one backbone, ``(residue, 3, 3)`` Å, centred."""
@@ -106,6 +119,7 @@ class BackboneDataset:
         return Batch(
             positions=self.coordinates[source].masked_fill(~mask[:, :, None, None], 0.0),
             residue_mask=mask,
+            residue_index=self.residue_index[source].long().masked_fill(~mask, 0),
             secondary=self.secondary[source].long().masked_fill(~mask, 0),
         )
 
@@ -115,6 +129,45 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
     if device.type != "cuda" or tensor.is_cuda:
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def write_dataset(
+    path: str | Path,
+    tensors: Mapping[str, Tensor],
+    ids: Sequence[str],
+    report: Mapping[str, Any] | None = None,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Write prepared backbones, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        The file, .safetensors.
+    tensors
+        What :func:`protdiff.training.prepare.prepare_dataset` lists.
+    ids
+        Names of the chains.
+    report
+        What became of the chains that were looked at.
+    overwrite
+        Replace an existing file.
+
+    Raises
+    ------
+    InputError
+        The file exists and ``overwrite`` is not set.
+    """
+    metadata = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "ids": json.dumps(list(ids)),
+        "report": json.dumps(report or {}),
+    }
+    data = save(dict(tensors), metadata)
+    with write_atomically(path, overwrite=overwrite) as temporary:
+        temporary.write_bytes(data)
 
 
 def load_dataset(
@@ -171,10 +224,12 @@ def _check(path: Path, metadata: dict[str, str], tensors: dict[str, Tensor]) -> 
             and all(isinstance(name, str) for name in ids)
             and len(ids) == chains > 0
             and tensors["coordinates"].shape == (total, 3, 3)
-            and tensors["coordinates"].dtype == torch.float32
             and bool(tensors["coordinates"].isfinite().all())
-            and tensors["secondary"].shape == (total,)
-            and tensors["secondary"].dtype == torch.uint8
+            and all(
+                len(tensors[name]) == total and tensors[name].dtype == kind
+                for name, kind in _PER_RESIDUE.items()
+            )
+            and tensors["residue_index"].ndim == tensors["secondary"].ndim == 1
             and int(tensors["secondary"].max()) < len(SECONDARY_STATES)
             and offsets.dtype == torch.int64
             and bool((sizes >= 1).all() & (offsets[0] == 0) & (offsets[-1] == total))
@@ -198,11 +253,15 @@ def _take(tensors: dict[str, Tensor], ids: list[str], chosen: Tensor) -> Backbon
     offsets = tensors["offsets"]
     sizes = offsets.diff()[chosen]
     places = [slice(int(offsets[k]), int(offsets[k + 1])) for k in chosen]
-    chains = [tensors["coordinates"][place] for place in places]
-    nothing = tensors["coordinates"][:0]
+
+    def join(name: str, change: Callable[[Tensor], Tensor] = lambda chain: chain) -> Tensor:
+        values = tensors[name]
+        return torch.cat([values[:0], *(change(values[place]) for place in places)])
+
     return BackboneDataset(
-        coordinates=torch.cat([nothing, *(chain - chain.mean(dim=(0, 1)) for chain in chains)]),
-        secondary=torch.cat([tensors["secondary"][:0], *(tensors["secondary"][p] for p in places)]),
+        coordinates=join("coordinates", lambda chain: chain - chain.mean(dim=(0, 1))),
+        residue_index=join("residue_index", lambda chain: chain - chain[0]),
+        secondary=join("secondary"),
         offsets=torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)]),
         cluster=tensors["cluster40"][chosen],
         ids=tuple(ids[int(k)] for k in chosen),

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from protdiff.diffusion import CentredSubspace
 from protdiff.training.config import TrainingConfig
 from protdiff.training.dataset import BackboneDataset, send
 from protdiff.training.objective import NoisyBatch
@@ -77,11 +76,11 @@ class Draws:
             batch, config.secondary_structure, send(self.hints[:, rows], device)
         )
         groups = self.motif_group
-        return NoisyBatch(
-            clean=batch.positions / config.network.scale,
-            noise=CentredSubspace(batch.residue_mask).project(send(self.noise[rows], device)),
-            residue_mask=batch.residue_mask,
-            noise_ratio=send(self.noise_ratio[rows], device),
+        return NoisyBatch.add_noise(
+            batch,
+            send(self.noise[rows], device),
+            send(self.noise_ratio[rows], device),
+            config.network.scale,
             motif_group=None if groups is None else send(groups[rows], device),
             secondary=secondary,
             composition=composition,

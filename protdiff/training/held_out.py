@@ -10,7 +10,6 @@ from itertools import pairwise
 
 import torch
 
-from protdiff.diffusion import CentredSubspace
 from protdiff.network import ScoreNetwork
 from protdiff.training.dataset import BackboneDataset
 from protdiff.training.objective import NoisyBatch
@@ -58,14 +57,8 @@ class HeldOutLoss:
             # Evenly spread in ln s over the whole range, the same share of it in every batch.
             place = (torch.randperm(size, generator=generator) + 0.5) / size
             noise = torch.randn(batch.positions.shape, generator=generator)
-            self.batches.append(
-                NoisyBatch(
-                    clean=batch.positions / scale,
-                    noise=CentredSubspace(batch.residue_mask).project(noise),
-                    residue_mask=batch.residue_mask,
-                    noise_ratio=(low + (high - low) * place).exp(),
-                )
-            )
+            noise_ratio = (low + (high - low) * place).exp()
+            self.batches.append(NoisyBatch.add_noise(batch, noise, noise_ratio, scale))
         self.levels = levels
         self.scale = scale
 

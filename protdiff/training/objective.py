@@ -17,7 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from protdiff.diffusion import CentredSubspace
 from protdiff.network import ScoreNetwork, get_preconditioning
+from protdiff.training.dataset import Batch
 
 __all__ = ["NoisyBatch", "get_denoising_losses"]
 
@@ -32,6 +34,8 @@ class NoisyBatch:
         x0 and the standard normal noise, ``(batch, residue, 3, 3)``, mean-free, zero on padding.
     residue_mask
         ``(batch, residue)``.
+    residue_index
+        ``(batch, residue)`` integers; a jump is a chain break.
     noise_ratio
         s, ``(batch,)``.
     motif_group
@@ -44,10 +48,39 @@ class NoisyBatch:
     clean: Tensor
     noise: Tensor
     residue_mask: Tensor
+    residue_index: Tensor
     noise_ratio: Tensor
     motif_group: Tensor | None = None
     secondary: Tensor | None = None
     composition: Tensor | None = None
+
+    @classmethod
+    def add_noise(
+        cls, batch: Batch, noise: Tensor, noise_ratio: Tensor, scale: float, **told: Tensor | None
+    ) -> NoisyBatch:
+        """Put noise on backbones.
+
+        Parameters
+        ----------
+        batch
+            Backbones, Å.
+        noise
+            Standard normal, ``(batch, residue, 3, 3)``; its mean is taken off and its padding.
+        noise_ratio
+            s in model units, ``(batch,)``.
+        scale
+            Å per model unit.
+        told
+            ``motif_group``, ``secondary``, ``composition``.
+        """
+        return cls(
+            clean=batch.positions / scale,
+            noise=CentredSubspace(batch.residue_mask).project(noise),
+            residue_mask=batch.residue_mask,
+            residue_index=batch.residue_index,
+            noise_ratio=noise_ratio,
+            **told,
+        )
 
     def to(self, device: torch.device) -> NoisyBatch:
         """Return the batch on another device; copies do not wait for the device."""
@@ -60,11 +93,10 @@ class NoisyBatch:
     def denoise(self, network: ScoreNetwork, previous: Tensor | None) -> list[Tensor]:
         """Return the network's half-way and final estimate of x0."""
         noisy = self.clean + self.noise_ratio[:, None, None, None] * self.noise
-        residue_index = torch.arange(noisy.shape[1], device=noisy.device)[None]
         estimates: list[Tensor] = network(
             noisy,
             self.noise_ratio,
-            residue_index,
+            self.residue_index,
             self.residue_mask,
             torch.ones_like(self.noise_ratio),
             previous,

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import multiprocessing
 import os
 from collections import Counter
@@ -33,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protdiff.errors import InputError, ProtdiffError
-from protdiff.files import check_plain_name, check_writable, write_atomically
+from protdiff.files import check_plain_name, check_writable
 from protdiff.structure import Backbone, find_structure_files, get_structure_name
 from protdiff.structure.screen import ChainFilter, ScreenedFile, screen_file
 
@@ -411,13 +410,15 @@ def _write(
     report: PreparationReport,
     overwrite: bool,
 ) -> None:
-    from safetensors.numpy import save
+    import torch
+
+    from protdiff.training.dataset import write_dataset
 
     clusters, balance = cluster_names
     lengths = [len(chain.backbone) for chain in chains]
     report.kept, report.held_out = len(chains), int(held_out.sum())
     report.clusters, report.residues = len(Counter(clusters)), sum(lengths)
-    tensors = {
+    arrays = {
         "coordinates": np.concatenate([chain.backbone.coordinates[:, :3] for chain in chains]),
         "residue_index": np.concatenate([chain.backbone.residue_index for chain in chains]).astype(
             np.int32
@@ -428,12 +429,6 @@ def _write(
         "held_out": held_out,
         "secondary": np.concatenate([_get_states(chain.backbone) for chain in chains]),
     }
-    metadata = {
-        "format": "protdiff-dataset",
-        "version": "2",
-        "ids": json.dumps([chain.id for chain in chains]),
-        "report": json.dumps(asdict(report)),
-    }
-    data = save(tensors, metadata)
-    with write_atomically(out, overwrite=overwrite) as temporary:
-        temporary.write_bytes(data)
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    ids = [chain.id for chain in chains]
+    write_dataset(out, tensors, ids, asdict(report), overwrite=overwrite)

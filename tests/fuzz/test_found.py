@@ -298,7 +298,8 @@ def test_a_prepared_file_whose_parts_do_not_fit(tmp_path, helix):
 
     changes = [
         *(spoil(ids=text) for text in ("[" * 5000, "", "null", "3", "[3]", "[]", '["a", "b"]')),
-        *(drop(name) for name in ("offsets", "coordinates", "held_out", "cluster40")),
+        *(drop(name) for name in ("offsets", "coordinates", "residue_index", "held_out")),
+        *(recast(name, "F32") for name in ("residue_index",)),
         *(recast(name, "I32") for name in ("coordinates",)),
         lambda header: header["__metadata__"].pop("ids"),
         lambda header: header["coordinates"].update(shape=[14 * 9]),

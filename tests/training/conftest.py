@@ -1,14 +1,12 @@
 """A small prepared data set of chains of our own making, and a run that takes seconds."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from protdiff.network import NetworkConfig
 from protdiff.training import TrainingConfig
+from protdiff.training.dataset import write_dataset
 
 TINY = NetworkConfig(
     layers=2,
@@ -33,7 +31,8 @@ def prepared(tmp_path_factory):
     coordinates = np.cumsum(steps.reshape(-1, 3), axis=0).reshape(-1, 3, 3) * 1.2
     count = len(lengths)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    save_file(
+    write_dataset(
+        path,
         {
             "coordinates": torch.tensor(coordinates, dtype=torch.float32),
             "residue_index": torch.cat([torch.arange(n, dtype=torch.int32) for n in lengths]),
@@ -44,13 +43,7 @@ def prepared(tmp_path_factory):
             # Loop, helix, strand in turns of five residues.
             "secondary": torch.cat([1 + torch.arange(n) // 5 % 3 for n in lengths]).byte(),
         },
-        path,
-        metadata={
-            "format": "protdiff-dataset",
-            "version": "2",
-            "ids": json.dumps([f"walk{k}" for k in range(count)]),
-            "report": "{}",
-        },
+        [f"walk{k}" for k in range(count)],
     )
     return path
 

@@ -2,10 +2,13 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
 
 from protdiff.errors import InputError
 from protdiff.structure import Backbone, build_backbone, write_backbone
+from protdiff.training.dataset import load_dataset
+from protdiff.training.objective import NoisyBatch
 from protdiff.training.prepare import PreparationReport, prepare_dataset
 
 AMINO_ACIDS = ["ALA", "GLU", "LEU", "LYS", "SER", "THR", "VAL", "ILE"]
@@ -128,6 +131,25 @@ def test_the_gate_can_be_opened(folder, tmp_path):
     assert report.dropped["too long"] == 1
     data, _ = read(tmp_path / "a.safetensors")
     assert np.diff(data["residue_index"]).max() == 3  # the break, kept as a jump
+
+
+def test_what_is_across_a_break_is_not_trained_as_bonded(folder, tmp_path):
+    """The network sees the residues' own numbers, in training and in the held-out loss."""
+    prepare_dataset(
+        folder / "broken.pdb", tmp_path / "a.safetensors", max_breaks=1, held_out_fraction=0.0
+    )
+    dataset, _ = load_dataset(tmp_path / "a.safetensors")
+    numbers = [*range(20), *range(22, 48)]
+    seen = []
+
+    def network(noisy, ratio, residue_index, *others):
+        seen.append(residue_index.tolist())
+        return [noisy, noisy]
+
+    batch = dataset.collate([0], 48)
+    noisy = NoisyBatch.add_noise(batch, torch.zeros(1, 48, 3, 3), torch.ones(1), 8.0)
+    noisy.denoise(network, None)
+    assert seen == [[[*numbers, 0, 0]]]
 
 
 def write_manifest(folder, rows, columns=("id", "file", "recommended", "cluster30", "cluster40")):

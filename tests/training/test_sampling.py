@@ -172,7 +172,7 @@ def test_loss_of_the_perfect_and_of_the_ignorant_denoiser():
     mask = torch.ones(200, 40, dtype=torch.bool)
     clean, noise = (torch.randn(200, 40, 3, 3, generator=generator) for _ in range(2))
     ratio = torch.logspace(-2, 1, 200)
-    batch = NoisyBatch(clean, noise, mask, ratio)
+    batch = NoisyBatch(clean, noise, mask, torch.arange(40).expand(200, 40), ratio)
     assert batch.get_losses(clean).max() == 0
     guess = (clean + ratio[:, None, None, None] * noise) / (1 + ratio**2)[:, None, None, None]
     losses = batch.get_losses(guess) / batch.coordinates
