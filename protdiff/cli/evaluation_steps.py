@@ -291,7 +291,7 @@ def add_likelihood(found: Evaluation, weights: str, device: str, *, quiet: bool)
     from protdiff.evaluation.likelihood import LikelihoodSettings, measure_likelihood
 
     model = load(weights, device).model
-    settings = LikelihoodSettings(probes=4)
+    settings = LikelihoodSettings()
     known = []
     with show_bar("integrating", quiet=quiet, unit="structures") as bar:
         bar.set_total(len(found.designs))

@@ -254,7 +254,7 @@ class DesignSet(Sequence[Backbone]):
                 )
                 lines.append(to_line(record | {"file": file, "quality": quality}))
             with write_atomically(temporary / SETTINGS) as path:
-                settings = self._run | {"format": format, "cbeta": cbeta}
+                settings = self._run | {"format": format, "trajectory": False, "cbeta": cbeta}
                 path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
             with write_atomically(temporary / MANIFEST) as path:
                 path.write_text("".join(lines), encoding="utf-8")

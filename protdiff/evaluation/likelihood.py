@@ -79,7 +79,7 @@ class LikelihoodSettings:
         A number is out of its range.
     """
 
-    probes: int = 8
+    probes: int = 4
     seed: int = 0
     rtol: float = 1e-3
     atol: float = 1e-4

@@ -1,6 +1,10 @@
+import inspect
 import json
 
 import pytest
+
+from protdiff.cli.likelihood import likelihood as likelihood_command
+from protdiff.evaluation.likelihood import LikelihoodSettings
 
 # A flow that is short and loosely solved: these tests are about the command.
 FAST = ("--rtol", 0.5, "--atol", 0.5, "--noise-floor", 10, "--probes", 2)
@@ -70,3 +74,10 @@ def test_weights_that_are_not_there_and_too_few_probes(run, likelihood, helix_fi
     assert result.exit_code == 2
     assert "nowhere.safetensors" in result.stderr
     assert likelihood(helix_file, "--probes", 1).exit_code == 2
+
+
+def test_the_command_and_python_take_the_same_defaults():
+    own = LikelihoodSettings()
+    defaults = inspect.signature(likelihood_command).parameters
+    for name in ("probes", "seed", "rtol", "atol", "noise_floor"):
+        assert defaults[name].default == getattr(own, name), name

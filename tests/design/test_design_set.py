@@ -184,6 +184,13 @@ def test_a_design_that_is_not_finite_has_a_line_and_no_file(designs, tmp_path):
     assert "non_finite" in repr(some)
 
 
+def test_a_run_folder_tells_what_is_in_it(designs, tmp_path):
+    """The run may have had trajectories; what is written of its designs has none."""
+    some = DesignSet(designs.designs, designs._records, designs._run | {"trajectory": True})
+    settings = json.loads((some.write(tmp_path / "run", format="cif") / "run.json").read_text())
+    assert (settings["format"], settings["trajectory"]) == ("cif", False)
+
+
 def test_what_is_no_run_is_refused(designs, tmp_path):
     with pytest.raises(InputError, match=r"holds no manifest\.jsonl"):
         read_designs(tmp_path)
