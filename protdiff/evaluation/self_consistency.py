@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 from protdiff.errors import InputError
 from protdiff.evaluation.external.command import ExternalError
 from protdiff.evaluation.external.folding import Folder
-from protdiff.evaluation.external.inverse_folding import DesignedSequence, SequenceDesigner
+from protdiff.evaluation.external.inverse_folding import SequenceDesigner
 from protdiff.evaluation.tm_score import Aligner, can_align, get_aligner
-from protdiff.structure import Backbone, superimpose
+from protdiff.structure import Backbone, DesignedSequence, superimpose
 
 __all__ = [
     "DESIGNABLE_BELOW",

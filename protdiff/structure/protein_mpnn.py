@@ -6,7 +6,7 @@ two are one line each, an object with an entry for each backbone's name. A fourt
 ``--tied_positions_jsonl``, gives equal chains one sequence. Positions count from 1 in each chain,
 in steps of the author's numbering, so that a number that is missing takes a position.
 It answers with a FASTA file a backbone: the input's own sequence, then samples, chains in the
-order of their ids and divided by ``/``.
+order of their ids and divided by ``/``; headers are fields such as ``T=0.1, sample=1, score=0.7``.
 
 References
 ----------
@@ -34,6 +34,8 @@ from protdiff.structure.foreign import import_biotite
 
 __all__ = [
     "DesignedSequence",
+    "read_entries",
+    "read_number",
     "read_protein_mpnn",
     "thread_sequence",
     "write_chain_ids",
@@ -48,7 +50,7 @@ _SEQUENCE = re.compile(r"[A-Z/]+")
 
 @dataclass(frozen=True)
 class DesignedSequence:
-    """A sequence that ProteinMPNN made for a backbone.
+    """A sequence that ProteinMPNN, or a program like it, made for a backbone.
 
     Attributes
     ----------
@@ -57,7 +59,8 @@ class DesignedSequence:
     sequence
         One-letter codes; chains in the order of their ids, divided by ``/``.
     score
-        Mean negative log-probability of the designed residues, in nats; lower is better.
+        Mean negative log-probability of the designed residues, in nats; lower is better. NaN where
+        a program gives none.
     temperature
         Of sampling.
     sample
@@ -226,6 +229,42 @@ def read_protein_mpnn(path: str | Path) -> dict[str, list[DesignedSequence]]:
     return {name: sorted(group, key=lambda s: s.score) for name, group in found.items()}
 
 
+def read_entries(path: str | Path) -> list[tuple[str, str]]:
+    """Read the (header, sequence) of each entry of a FASTA file.
+
+    Raises
+    ------
+    InputError
+        There is no such file, or it is not FASTA.
+    """
+    fasta = import_biotite("sequence.io.fasta").FastaFile
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            return list(itertools.islice(fasta.read_iter(file), 1_000_000))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except (UnicodeDecodeError, ValueError) as error:
+        raise InputError(f"{path} is no FASTA file; give one that ProteinMPNN wrote") from error
+
+
+def read_number(header: str, key: str) -> float:
+    """Return the number of ``key=number`` in a header of comma-separated fields, or NaN.
+
+    Examples
+    --------
+    >>> read_number("T=0.1, sample=1, score=0.7291, global_score=0.9330", "score")
+    0.7291
+    """
+    for field in header.split(","):
+        name, _, value = field.partition("=")
+        if name.strip() == key:
+            try:
+                return float(value)
+            except ValueError:
+                break
+    return math.nan
+
+
 def thread_sequence(backbone: Backbone, sequence: DesignedSequence | str) -> Backbone:
     """Give a backbone the amino acids of a sequence of ProteinMPNN.
 
@@ -298,30 +337,18 @@ def _write_lines(path: str | Path, lines: Sequence[str], overwrite: bool) -> Non
 
 def _read_fasta(path: Path) -> list[DesignedSequence]:
     """Read one file; its first entry is the input's own sequence and names the backbone."""
-    fasta = import_biotite("sequence.io.fasta").FastaFile
-    try:
-        entries = list(itertools.islice(fasta.read_iter(str(path)), 1_000_000))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except (UnicodeDecodeError, ValueError) as error:
-        raise InputError(f"{path} is no FASTA file; give one that ProteinMPNN wrote") from error
     name: str | None = None
     found = []
-    for header, sequence in entries:
-        head, _, rest = header.partition(", ")
-        values = dict(part.split("=", 1) for part in rest.split(", ") if "=" in part)
-        if not head.startswith("T="):
-            name = head
+    for header, sequence in read_entries(path):
+        if not header.startswith("T="):
+            name = header.partition(", ")[0]
             continue
-        try:
-            numbers = float(head[2:]), float(values["score"]), int(values["sample"])
-        except (KeyError, ValueError):
-            numbers = math.nan, math.nan, 0
-        if name is None or not math.isfinite(sum(numbers)) or not _SEQUENCE.fullmatch(sequence):
+        temperature, score, sample = (read_number(header, key) for key in ("T", "score", "sample"))
+        complete = math.isfinite(temperature + score) and sample.is_integer()
+        if name is None or not complete or not _SEQUENCE.fullmatch(sequence):
             raise InputError(
                 f"{path} is not of ProteinMPNN at {header[:60]!r}: expected the name of a backbone "
                 "and then `T=..., sample=..., score=...`, each with a sequence"
             )
-        temperature, score, sample = numbers
-        found.append(DesignedSequence(name, sequence, score, temperature, sample))
+        found.append(DesignedSequence(name, sequence, score, temperature, int(sample)))
     return found

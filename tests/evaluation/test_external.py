@@ -1,16 +1,17 @@
 """Programs of others: called as they want it, and survived whatever they do."""
 
 import math
+import re
 import sys
 import time
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from protdiff.errors import InputError
 from protdiff.evaluation.external import (
-    DesignedSequence,
     ESMFold,
     ExternalError,
     FoldingCommand,
@@ -26,7 +27,7 @@ from protdiff.evaluation.self_consistency import (
     summarise_self_consistency,
 )
 from protdiff.evaluation.tm_score import Aligner, TMScore
-from protdiff.structure import Backbone, build_backbone, write_backbone
+from protdiff.structure import Backbone, build_backbone, thread_sequence, write_backbone
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,11 @@ def test_protein_mpnn_is_called_and_read(programs, design):
     command = ProteinMPNN.find_command(None)
     found = ProteinMPNN(command, sequences=3).design(design)
     assert [round(one.score, 4) for one in found] == [1.1, 1.2, 1.3]
+    assert [(one.name, one.temperature, one.sample) for one in found] == [
+        ("bent", 0.1, 1),
+        ("bent", 0.1, 2),
+        ("bent", 0.1, 3),
+    ]
     assert all(len(one.sequence) == 30 for one in found)
     assert len({one.sequence for one in found}) == 3
 
@@ -78,6 +84,24 @@ def test_ligand_mpnn_runs_beside_its_script_and_takes_labels(programs, design, m
     found = LigandMPNN(command, sequences=2).design(design, fixed)
     assert [place for place, letter in enumerate(found[0].sequence) if letter == "W"] == [2, 9]
     assert found[0].score == pytest.approx(-math.log(0.4794))
+    assert [one.sample for one in found] == [1, 2]
+
+
+def test_sequences_are_threaded_onto_the_design_that_they_are_for(programs, design):
+    programs("protein_mpnn_run.py", "PROTEIN_MPNN")
+    plain = replace(design, residue_number=np.arange(1, 31))
+    (found,) = ProteinMPNN(ProteinMPNN.find_command(None), sequences=1).design(plain)
+    assert thread_sequence(plain, found).sequence == found.sequence
+
+
+def test_an_amino_acid_that_has_no_name_is_designed(design, tmp_path):
+    names = np.where(np.arange(30) == 9, "UNK", design.residue_name)
+    plain = Backbone.from_coordinates(design.coordinates, residue_name=names, name="design")
+    fixed = np.isin(np.arange(30), [2, 9])
+    words = ProteinMPNN(("x",)).list_arguments(tmp_path / "design.pdb", tmp_path, plain, fixed)
+    path = tmp_path / "fixed_positions.jsonl"
+    assert words[-2:] == ["--fixed_positions_jsonl", str(path)]
+    assert path.read_text() == '{"design": {"A": [3]}}\n'
 
 
 def test_what_is_not_there_is_none_and_what_was_named_is_an_error(programs):
@@ -113,17 +137,20 @@ def test_a_program_that_fails_says_so_in_a_line(programs, design, code, message)
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "message"),
     [
-        "",
-        "not fasta at all",
-        ">input\\nGGGG\\n",
-        ">input\\nGGGG\\n>T=0.1, sample=1, score=1.0\\nAAAA\\n",
-        ">input\\nGGGG\\n>T=0.1, sample=1, score=1.0\\n" + "1" * 30 + "\\n",
-        "\\xff\\x00\\n>x\\n>y\\n",
+        ("", "wrote no designed sequence"),
+        ("not fasta at all", "wrote no designed sequence"),
+        (">input\\nGGGG\\n", "wrote no designed sequence"),
+        (">input\\nGGGG\\n>T=0.1, sample=1, score=1.0\\nAAAA\\n", "'AAAA'..., 4 letters"),
+        (
+            ">input\\nGGGG\\n>T=0.1, sample=1, score=1.0\\n" + "1" * 30 + "\\n",
+            "expected as many amino acids",
+        ),
+        ("\\xff\\x00\\n>x\\n>y\\n", "wrote a seqs/design.fa that cannot be read; expected FASTA"),
     ],
 )
-def test_garbage_is_refused(programs, design, answer):
+def test_garbage_is_refused(programs, design, answer, message):
     programs(
         "protein_mpnn_run.py",
         "import os, sys\n"
@@ -131,7 +158,7 @@ def test_garbage_is_refused(programs, design, answer):
         "os.makedirs(out)\n"
         f"open(out + '/design.fa', 'wb').write('{answer}'.encode('latin-1'))\n",
     )
-    with pytest.raises(ExternalError, match="ProteinMPNN"):
+    with pytest.raises(ExternalError, match=f"ProteinMPNN .*{re.escape(message)}"):
         ProteinMPNN(ProteinMPNN.find_command(None)).design(design)
 
 
@@ -343,4 +370,3 @@ def test_a_score_that_is_not_given_is_nan():
     assert math.isnan(LigandMPNN(("x",)).read_score("overall_confidence=0.0"))
     with pytest.raises(InputError, match="at least 1"):
         ProteinMPNN(("x",), seed=0)
-    assert DesignedSequence("A", math.nan).sequence == "A"

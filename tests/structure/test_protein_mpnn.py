@@ -15,6 +15,7 @@ from protdiff.structure import (
     write_parsed_backbones,
     write_tied_positions,
 )
+from protdiff.structure.protein_mpnn import read_entries
 
 HEADER = (
     ">{name}, score=1.7302, global_score=1.7302, fixed_chains=[], designed_chains=['A'], "
@@ -114,6 +115,12 @@ def test_sequences_come_back_best_first(helix, complex_, tmp_path):
     assert (threaded.coordinates == complex_.coordinates).all()
 
 
+def test_entries_are_read_in_their_order_and_whole(tmp_path):
+    path = tmp_path / "a.fa"
+    path.write_text("lost\n; a word\n>é, score=1.2\nMK\n\n V \n>b\n>b\nM", encoding="utf-8")
+    assert read_entries(path) == [("é, score=1.2", "MKV"), ("b", ""), ("b", "M")]
+
+
 def test_what_did_not_change_keeps_its_name(helix):
     names = helix.residue_name.copy()
     names[0] = "MSE"
@@ -130,6 +137,7 @@ def test_what_did_not_change_keeps_its_name(helix):
         (">T=0.1, sample=1, score=1.0\nMMM\n", "expected the name of a backbone"),
         (HEADER.format(name="a", native="GG") + ">T=0.1, sample=1\nMM\n", "not of ProteinMPNN"),
         (HEADER.format(name="a", native="GG") + ">T=x, sample=1, score=1\nMM\n", "not of Pro"),
+        (HEADER.format(name="a", native="G") + ">T=1, sample=1.5, score=1\nM\n", "not of Pro"),
         (HEADER.format(name="a", native="G") + ">T=1, sample=1, score=nan\nM\n", "not of Pro"),
         (HEADER.format(name="a", native="G") + ">T=1, sample=1, score=1\n<b>\n", "not of Pro"),
         ("\x00\x01", "holds no sequence|is no FASTA"),

@@ -9,9 +9,10 @@ from protdiff.evaluation.external.command import ExternalError
 from protdiff.evaluation.external.esmfold import ESMFold
 from protdiff.evaluation.external.folding import Folder, FoldingCommand, find_folder
 from protdiff.evaluation.external.foldseek import Foldseek, Hit
-from protdiff.evaluation.external.inverse_folding import DesignedSequence, SequenceDesigner
+from protdiff.evaluation.external.inverse_folding import SequenceDesigner
 from protdiff.evaluation.external.ligand_mpnn import LigandMPNN
 from protdiff.evaluation.external.protein_mpnn import ProteinMPNN
+from protdiff.structure import DesignedSequence
 
 __all__ = [
     "DesignedSequence",

@@ -23,7 +23,6 @@ from protdiff.evaluation.external.command import (
     run_program,
     split_command,
 )
-from protdiff.evaluation.external.fasta import format_fasta
 from protdiff.structure import Backbone, find_structure_files, read_backbone
 
 __all__ = ["KNOWN_PROGRAMS", "Folder", "FoldingCommand", "find_folder"]
@@ -96,7 +95,8 @@ class FoldingCommand(Folder):
         with tempfile.TemporaryDirectory(prefix="protdiff-") as temporary:
             folder = Path(temporary)
             fasta, out = folder / "sequences.fasta", folder / "out"
-            fasta.write_text(format_fasta(sequences), encoding="utf-8")
+            entries = [f">{name}\n{sequence}\n" for name, sequence in sequences.items()]
+            fasta.write_text("".join(entries), encoding="utf-8")
             out.mkdir()
             command = [
                 word.replace(FASTA, str(fasta)).replace(OUT, str(out)) for word in self.words

@@ -25,32 +25,15 @@ from protdiff.evaluation.external.command import (
     run_program,
     split_command,
 )
-from protdiff.evaluation.external.fasta import parse_fasta
-from protdiff.structure import Backbone, write_backbone
+from protdiff.structure import Backbone, DesignedSequence, write_backbone
+from protdiff.structure.protein_mpnn import read_entries
 
-__all__ = ["DesignedSequence", "SequenceDesigner"]
+__all__ = ["SequenceDesigner"]
 
 NAME = "design"
 """What the backbone is called in the files that go out."""
 
 _SEQUENCE = re.compile(r"[ACDEFGHIKLMNPQRSTVWYX]+")
-
-
-@dataclass(frozen=True)
-class DesignedSequence:
-    """A sequence designed for a backbone.
-
-    Attributes
-    ----------
-    sequence
-        One-letter codes.
-    score
-        What the program gives, as mean −log p of the designed residues: lower is better. NaN where
-        it gives none.
-    """
-
-    sequence: str
-    score: float
 
 
 @dataclass(frozen=True)
@@ -149,45 +132,31 @@ class SequenceDesigner(ABC):
                 folder=self._choose_folder(folder),
                 timeout=self.timeout,
             )
-            return self._read(out / "seqs" / f"{NAME}.fa", len(backbone))
+            return self._read(out / "seqs" / f"{NAME}.fa", backbone)
 
     def _choose_folder(self, folder: Path) -> Path:
         # A script may look for its weights below where it stands.
         scripts = (Path(word) for word in self.command if word.endswith(".py"))
         return next((script.resolve().parent for script in scripts if script.is_file()), folder)
 
-    def _read(self, path: Path, length: int) -> list[DesignedSequence]:
+    def _read(self, path: Path, backbone: Backbone) -> list[DesignedSequence]:
         if not path.is_file():
             raise ExternalError(f"{self.name} ended without an error and wrote no seqs/{path.name}")
-        # The first record is the input.
-        records = parse_fasta(path.read_text(encoding="utf-8", errors="replace"))[1:]
+        try:
+            entries = read_entries(path)[1:]  # the first is the input
+        except InputError as error:
+            raise ExternalError(
+                f"{self.name} wrote a seqs/{path.name} that cannot be read; expected FASTA"
+            ) from error
         found = []
-        for header, text in records:
-            sequence = text.upper()
-            if len(sequence) != length or not _SEQUENCE.fullmatch(sequence):
+        for sample, (header, text) in enumerate(entries, 1):
+            sequence, score = text.upper(), self.read_score(header)
+            if len(sequence) != len(backbone) or not _SEQUENCE.fullmatch(sequence):
                 raise ExternalError(
                     f"{self.name} gave {text[:30]!r}..., {len(text)} letters, for a backbone of "
-                    f"{length} residues; expected as many amino acids"
+                    f"{len(backbone)} residues; expected as many amino acids"
                 )
-            found.append(DesignedSequence(sequence, self.read_score(header)))
+            found.append(DesignedSequence(backbone.name, sequence, score, self.temperature, sample))
         if not found:
             raise ExternalError(f"{self.name} wrote no designed sequence to seqs/{path.name}")
         return found
-
-
-def read_number(header: str, key: str) -> float:
-    """Return the number of ``key=number`` in a header of comma-separated fields, or NaN.
-
-    Examples
-    --------
-    >>> read_number("T=0.1, sample=1, score=0.7291, global_score=0.9330", "score")
-    0.7291
-    """
-    for field in header.split(","):
-        name, _, value = field.partition("=")
-        if name.strip() == key:
-            try:
-                return float(value)
-            except ValueError:
-                break
-    return float("nan")

@@ -19,8 +19,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from protdiff.evaluation.external.inverse_folding import SequenceDesigner, read_number
+from protdiff.evaluation.external.inverse_folding import SequenceDesigner
 from protdiff.structure import Backbone
+from protdiff.structure.protein_mpnn import read_number
 
 __all__ = ["LigandMPNN"]
 

@@ -1,9 +1,10 @@
 """ProteinMPNN: ``protein_mpnn_run.py`` of github.com/dauparas/ProteinMPNN.
 
 It reads a PDB file and, as ``--fixed_positions_jsonl``, one line of JSON that says which residues
-are kept, ``{"design": {"A": [1, 2, 7]}}``, counted from 1 along the chain. It writes
-``seqs/<name>.fa``, whose first record is the input and whose others are designed, with headers such
-as ``T=0.1, sample=1, score=0.7291, global_score=0.9330, seq_recovery=0.5736``.
+are kept, ``{"design": {"A": [1, 2, 7]}}``, counted from 1 along the chain; those without an amino
+acid of their own (UNK) are not. It writes ``seqs/<name>.fa``, whose first record is the input and
+whose others are designed, with headers such as
+``T=0.1, sample=1, score=0.7291, global_score=0.9330, seq_recovery=0.5736``.
 
 References
 ----------
@@ -12,17 +13,18 @@ J. Dauparas et al., Robust deep learning-based protein sequence design using Pro
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from protdiff.evaluation.external.inverse_folding import NAME, SequenceDesigner, read_number
-from protdiff.structure import Backbone
+from protdiff.evaluation.external.inverse_folding import SequenceDesigner
+from protdiff.structure import Backbone, write_fixed_positions
+from protdiff.structure.protein_mpnn import read_number
 
-__all__ = ["ProteinMPNN", "format_fixed_positions"]
+__all__ = ["ProteinMPNN"]
 
 
 class ProteinMPNN(SequenceDesigner):
@@ -47,22 +49,10 @@ class ProteinMPNN(SequenceDesigner):
         }
         if fixed.any():
             path = structure.with_name("fixed_positions.jsonl")
-            path.write_text(format_fixed_positions(NAME, {"A": fixed}), encoding="utf-8")
+            write_fixed_positions(path, [replace(backbone, motif_mask=fixed)])
             arguments["--fixed_positions_jsonl"] = str(path)
         return [word for pair in arguments.items() for word in pair]
 
     def read_score(self, header: str) -> float:
         """Return ``score``, the mean −log p over the designed residues."""
         return read_number(header, "score")
-
-
-def format_fixed_positions(name: str, fixed: dict[str, NDArray[np.bool_]]) -> str:
-    r"""Return the line of JSON that says which residues of each chain are kept.
-
-    Examples
-    --------
-    >>> format_fixed_positions("design", {"A": np.array([True, False, True])})
-    '{"design": {"A": [1, 3]}}\n'
-    """
-    places = {chain: (np.flatnonzero(mask) + 1).tolist() for chain, mask in fixed.items()}
-    return json.dumps({name: places}) + "\n"

@@ -30,7 +30,6 @@ from protdiff.design.run_folder import MANIFEST, SETTINGS, TRAJECTORIES
 from protdiff.design.settings import SamplingSettings
 from protdiff.errors import InputError
 from protdiff.evaluation import measure_quality
-from protdiff.evaluation.external.fasta import parse_fasta
 from protdiff.report import ReportSettings, collect_designs, page, write_report
 from protdiff.structure import (
     Backbone,
@@ -292,7 +291,6 @@ def _make_sequence_reader(helix: Backbone) -> Callable[[bytes, Path], None]:
     def read(data: bytes, place: Path) -> None:
         (place / "seqs").mkdir()
         (place / "seqs" / "x.fa").write_bytes(data)
-        parse_fasta(data.decode("utf-8", "replace"))
         for name, sequences in read_protein_mpnn(place).items():
             assert isinstance(name, str)
             for sequence in sequences:
