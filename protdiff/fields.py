@@ -7,14 +7,16 @@ campaign's file, with nothing to be written here.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import types
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from protdiff.errors import InputError
+from protdiff.errors import InputError, shorten
+from protdiff.names import suggest_name
 
-__all__ = ["check_keys", "convert", "read_fields"]
+__all__ = ["check_keys", "convert", "read_dataclass"]
+
+Kind = TypeVar("Kind")
 
 
 def check_keys(values: Iterable[str], known: Iterable[str], where: str) -> None:
@@ -34,13 +36,12 @@ def check_keys(values: Iterable[str], known: Iterable[str], where: str) -> None:
     known = list(known)
     for name in values:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+            hint = suggest_name(name, known) or f"known keys: {', '.join(known)}"
             raise InputError(f"{where}: unknown key {name!r}; {hint}")
 
 
-def read_fields(kind: type, values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the keyword arguments of a dataclass from a table, with lists as tuples.
+def read_dataclass(kind: type[Kind], values: Mapping[str, Any], where: str, **made: Any) -> Kind:
+    """Make a dataclass from a table, with lists as tuples and the tables in it as dataclasses.
 
     Parameters
     ----------
@@ -50,20 +51,39 @@ def read_fields(kind: type, values: Mapping[str, Any], where: str) -> dict[str, 
         As TOML or JSON give them.
     where
         What to call the table in an error.
+    **made
+        Fields that the table does not have, as they are.
 
     Raises
     ------
     InputError
-        A key is no field, or a value is not of its type.
+        A key is no field, a value is not of its type or is missing, or the dataclass refuses them.
     """
+    fields = [entry for entry in dataclasses.fields(cast(type, kind)) if entry.name not in made]
     hints = get_type_hints(kind)
-    names = [field.name for field in dataclasses.fields(kind)]
-    check_keys(values, names, where)
-    return {name: convert(value, hints[name], f"{where}: {name}") for name, value in values.items()}
+    check_keys(values, [entry.name for entry in fields], where)
+    read = {name: _read_field(name, value, hints[name], where) for name, value in values.items()}
+    missing = [entry.name for entry in fields if entry.name not in read and _is_required(entry)]
+    if missing:
+        raise InputError(f"{where}: {' and '.join(missing)} must be given")
+    try:
+        return kind(**read, **made)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _read_field(name: str, value: Any, hint: Any, where: str) -> Any:
+    if _is_table(hint) and isinstance(value, Mapping):
+        return read_dataclass(hint, value, f"{where} [{name}]")
+    return convert(value, hint, f"{where}: {name}")
+
+
+def _is_required(entry: dataclasses.Field[Any]) -> bool:
+    return all(one is dataclasses.MISSING for one in (entry.default, entry.default_factory))
 
 
 def convert(value: Any, hint: Any, where: str) -> Any:
-    """Return a value as its declared type; whole numbers may stand for real ones.
+    """Return a value as its declared type, whether a whole number is written ``3`` or ``3.0``.
 
     Raises
     ------
@@ -78,7 +98,7 @@ def convert(value: Any, hint: Any, where: str) -> Any:
     try:
         return _convert(value, hint)
     except TypeError:
-        raise InputError(f"{where} = {value!r}; expected {_name(hint)}") from None
+        raise InputError(f"{where} = {shorten(repr(value))}; expected {_name(hint)}") from None
 
 
 def _convert(value: Any, hint: Any) -> Any:
@@ -92,12 +112,11 @@ def _convert(value: Any, hint: Any) -> Any:
         raise TypeError
     if origin is Literal:
         return _demand(value in arguments, value)
-    if hint is float:
+    if hint in (int, float):
+        _demand(isinstance(value, int | float) and not isinstance(value, bool), value)
         # A whole number that no float holds would only fail later, and worse.
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return float(_demand(is_number and abs(value) < 1e300, value))
-    if hint is int:
-        return _demand(isinstance(value, int) and not isinstance(value, bool), value)
+        holds = value % 1 == 0 if hint is int else abs(value) < 1e300
+        return hint(_demand(holds, value))
     if hint in (bool, str):
         return _demand(isinstance(value, hint) and "\0" not in str(value), value)
     if origin is tuple:
@@ -108,6 +127,8 @@ def _convert(value: Any, hint: Any) -> Any:
         return tuple(map(_convert, value, arguments))
     if hint is type(None):
         return _demand(value is None, value)
+    if _is_table(hint):
+        return _demand(isinstance(value, hint), value)
     # A type of its own checks itself.
     return tuple(value) if isinstance(value, list) else value
 
@@ -116,6 +137,10 @@ def _demand(holds: bool, value: Any) -> Any:
     if not holds:
         raise TypeError
     return value
+
+
+def _is_table(hint: Any) -> bool:
+    return dataclasses.is_dataclass(hint)
 
 
 def _name(hint: Any) -> str:
@@ -128,5 +153,7 @@ def _name(hint: Any) -> str:
         return " or ".join(map(str, arguments))
     if origin is tuple:
         return f"[{', '.join('...' if a is Ellipsis else _name(a) for a in arguments)}]"
+    if _is_table(hint):
+        return "a table"
     names_of_types = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
     return names_of_types.get(hint, str(getattr(hint, "__name__", hint)))

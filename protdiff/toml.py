@@ -21,9 +21,11 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        repr(values)  # which messages may show: hexadecimal numbers can be too long to be written
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     # A date such as 2026-99-99 and a number of 5,000 digits are plain ValueErrors.
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no TOML file: {error}") from error
+    return values

@@ -48,7 +48,7 @@ from protdiff.design import Designer, load, read_designs
 from protdiff.design.generate import Generation
 from protdiff.design.run import run_designs
 from protdiff.design.run_folder import MANIFEST, read_manifest
-from protdiff.design.samplers import METHODS, check_name
+from protdiff.design.samplers import METHODS
 from protdiff.design.scaffold import Scaffolding
 from protdiff.design.settings import DEFAULT_STEPS, SamplingSettings
 from protdiff.errors import InputError, ProtdiffError
@@ -56,6 +56,7 @@ from protdiff.evaluation import load_native_bands
 from protdiff.evaluation.diversity import cluster_greedily
 from protdiff.evaluation.tm_score import get_aligner
 from protdiff.files import write_atomically
+from protdiff.names import check_name
 from protdiff.structure import (
     Backbone,
     bond_angles,

@@ -16,14 +16,15 @@ import protdiff
 PACKAGE = Path(protdiff.__file__).parent
 FLOORS = {
     "errors": -1,  # everything may raise
-    "fields": 0,
     "files": 0,
     "lazy": 0,
     "lock": 0,
     "memory": 0,
     "motif_methods": 0,
+    "names": 0,
     "toml": 0,
     "version": 0,
+    "fields": 1,
     "structure": 1,
     "diffusion": 1,
     "network": 1,

@@ -43,8 +43,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,11 +57,11 @@ from protdiff.design.samplers import (
     DEFAULT_PARTICLES,
     HOLDS,
     METHODS,
-    check_name,
 )
 from protdiff.design.settings import SamplingSettings
 from protdiff.errors import InputError
-from protdiff.fields import check_keys, read_fields
+from protdiff.fields import check_keys, read_dataclass
+from protdiff.names import check_name
 from protdiff.structure.lengths import LengthRange, parse_length
 from protdiff.toml import read_toml
 
@@ -269,7 +268,6 @@ class Campaign:
         """
         own = [entry.name for entry in dataclasses.fields(cls) if entry.name != "jobs"]
         check_keys(values, [*own, "job", "sampling", "filter"], origin)
-        top = read_fields(cls, {k: v for k, v in values.items() if k in own}, origin)
         sampling = _get_table(values, "sampling", origin)
         check_keys(sampling, _SAMPLING, f"{origin} [sampling]")
         asked = _get_table(values, "filter", origin)
@@ -280,8 +278,8 @@ class Campaign:
             _make_job(table, sampling, asked, f"{origin} [[job]] {table.get('name', number)}")
             for number, table in enumerate(tables, start=1)
         )
-        with _named(origin):
-            return cls(jobs, **top)
+        top = {k: v for k, v in values.items() if k in own}
+        return read_dataclass(cls, top, origin, jobs=jobs)
 
 
 def load_campaign(path: str | Path, **overrides: Any) -> Campaign:
@@ -311,21 +309,17 @@ def _make_job(
     made = ("sampling", "conditions", "filter")
     own = [entry.name for entry in dataclasses.fields(Job) if entry.name not in made]
     check_keys(table, [*own, *_SAMPLING, *_CONDITIONS, "filter"], where)
-    missing = [name for name in ("name", "num") if name not in table]
-    if missing:
-        raise InputError(f"{where}: {' and '.join(missing)} must be given")
-    fields = read_fields(Job, {k: v for k, v in table.items() if k in own}, where)
     chosen = {**sampling, **{k: v for k, v in table.items() if k in _SAMPLING}}
     filtered = {**asked, **_get_table(table, "filter", where)}
-    asked_of_it = DesignFilter.from_dict(filtered, f"{where} filter")
     conditions = {k: v for k, v in table.items() if k in _CONDITIONS}
-    with _named(where):
-        return Job(
-            **fields,
-            sampling=SamplingSettings(**read_fields(SamplingSettings, chosen, where)),
-            conditions=ConditionOptions(**read_fields(ConditionOptions, conditions, where)),
-            filter=asked_of_it,
-        )
+    return read_dataclass(
+        Job,
+        {k: v for k, v in table.items() if k in own},
+        where,
+        sampling=read_dataclass(SamplingSettings, chosen, where),
+        conditions=read_dataclass(ConditionOptions, conditions, where),
+        filter=DesignFilter.from_dict(filtered, f"{where} filter"),
+    )
 
 
 def _get_table(values: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]:
@@ -333,13 +327,3 @@ def _get_table(values: Mapping[str, Any], name: str, where: str) -> Mapping[str,
     if not isinstance(table, dict):
         raise InputError(f"{where}: {name} = {table!r}; expected a table")
     return table
-
-
-@contextmanager
-def _named(where: str) -> Iterator[None]:
-    """Say of an error in which part of the file it is."""
-    try:
-        yield
-    except InputError as error:
-        text = str(error)
-        raise InputError(text if text.startswith(where) else f"{where}: {text}") from error

@@ -13,6 +13,7 @@ from protdiff.cli.completion import complete_weights
 from protdiff.cli.display import Bar, print_json, print_table, show_bar
 from protdiff.cli.failure import explain_failures
 from protdiff.errors import InputError, ProtdiffError
+from protdiff.names import check_name
 
 if TYPE_CHECKING:
     from protdiff.campaign import Campaign, CampaignStatus, JobStatus
@@ -110,7 +111,6 @@ def campaign(
     """
     from protdiff.campaign.config import load_campaign
     from protdiff.campaign.schedule import parse_shard
-    from protdiff.design.samplers import check_name
     from protdiff.weights import find_weights
 
     loaded = load_campaign(

@@ -15,7 +15,6 @@ What the command line says wins over the file, and the file over the defaults.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +23,7 @@ import typer
 
 from protdiff.cli.options import GENERAL
 from protdiff.errors import InputError
+from protdiff.names import suggest_name
 from protdiff.toml import read_toml
 
 __all__ = ["CONFIG_OPTION", "Config", "get_source", "name_config"]
@@ -87,7 +87,7 @@ def _choose(context: typer.Context, content: Mapping[str, Any], path: Path) -> d
     tables = {key: value for key, value in content.items() if isinstance(value, dict)}
     for key in tables:
         if key != command and key not in siblings:
-            hint = _suggest(key, siblings, f"the commands are {', '.join(siblings)}")
+            hint = suggest_name(key, siblings) or f"the commands are {', '.join(siblings)}"
             raise typer.BadParameter(f"{path}: unknown table [{key}]; {hint}")
     options = dict(_list_options(context))
     chosen: dict[str, Any] = {}
@@ -96,7 +96,7 @@ def _choose(context: typer.Context, content: Mapping[str, Any], path: Path) -> d
         for key, value in part.items():
             name = key.replace("_", "-")
             if name not in options:
-                hint = _suggest(name, options, f"protdiff {command} --help lists them")
+                hint = suggest_name(name, options) or f"protdiff {command} --help lists them"
                 raise typer.BadParameter(
                     f"{path}{where}: {key!r} is no option of protdiff {command}; {hint}"
                 )
@@ -143,8 +143,3 @@ def _to_text(value: Any, where: str) -> str:
     if not text.isprintable():
         raise typer.BadParameter(f"{where} = {text!r}; expected characters that can be printed")
     return text
-
-
-def _suggest(name: str, known: Mapping[str, Any], otherwise: str) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else otherwise

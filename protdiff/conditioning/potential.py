@@ -17,7 +17,6 @@ step goes further than to where it would vanish. Where an energy is negative it 
 from __future__ import annotations
 
 import hashlib
-import importlib
 import inspect
 import math
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from protdiff.conditioning.conditioner import Conditioner, Scene
 from protdiff.diffusion.guidance import Estimate, LikelihoodTerm
 from protdiff.errors import InputError
 from protdiff.model import DIFFUSED_ATOMS
+from protdiff.names import import_object
 from protdiff.structure import Backbone
 
 __all__ = ["Energy", "UserPotential"]
@@ -170,19 +170,10 @@ class _EnergyTerm(LikelihoodTerm):
 def _find_function(energy: Energy | str) -> tuple[str, Energy]:
     """Return a function and what to call it, by its place if that is what is given."""
     if isinstance(energy, str):
-        place = energy
-        module, _, name = place.partition(":")
-        try:
-            found: Energy = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise InputError(
-                f"there is no potential {place!r} ({error}); give the module as Python imports "
-                "it, a colon, and a function in it"
-            ) from error
+        place, found = energy, import_object("potential", energy, "a function")
     else:
-        found = energy
         name = getattr(energy, "__qualname__", type(energy).__qualname__)
-        place = f"{getattr(energy, '__module__', '?')}:{name}"
+        place, found = f"{getattr(energy, '__module__', '?')}:{name}", energy
     if not callable(found):
         raise InputError(f"{place} is no function; give one of coordinates in Å")
     return place, found

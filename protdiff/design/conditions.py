@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from protdiff.design.samplers import find_object
 from protdiff.design.secondary_structure import (
     SecondaryStructureRequest,
     parse_secondary_structure,
 )
 from protdiff.errors import InputError
+from protdiff.names import find_object
 
 if TYPE_CHECKING:
     from protdiff.conditioning.conditioner import Conditioner

@@ -12,7 +12,6 @@ when the run was stopped nor on whether ``num`` was smaller at first.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from protdiff.errors import InputError
 from protdiff.evaluation.quality import Quality
 from protdiff.evaluation.thresholds import parse_condition
 from protdiff.fields import check_keys, convert
+from protdiff.names import suggest_name
 
 __all__ = [
     "DRAWS_PER_DESIGN",
@@ -203,8 +203,7 @@ def parse_filter(texts: Sequence[str], *, motif: bool = False) -> DesignFilter:
         name, sign, value = parse_condition(part, example=f"strand>=0.2, or {PASSING}")
         known = [PASSING, *NUMBERS, *(MOTIF_NUMBERS if motif else ())]
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else "a manifest has all under quality"
+            hint = suggest_name(name, known) or "a manifest has all under quality"
             raise InputError(f"designs have no number {name!r} to filter by; {hint}")
         if not math.isfinite(value):
             raise InputError(f"{part!r} has no limit; give a number, such as {name}{sign}0.2")

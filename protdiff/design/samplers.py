@@ -10,13 +10,10 @@ one's own, in a file of one's own, is used from the command line and recorded in
 
 from __future__ import annotations
 
-import difflib
-import importlib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from protdiff.errors import InputError
 from protdiff.motif_methods import METHODS
+from protdiff.names import check_name, find_object
 
 if TYPE_CHECKING:
     from protdiff.diffusion import Sampler, TimeGrid
@@ -28,9 +25,7 @@ __all__ = [
     "LONG",
     "METHODS",
     "SAMPLER_NAMES",
-    "check_name",
     "count_rungs",
-    "find_object",
     "is_adaptive",
     "make_grid",
     "make_sampler",
@@ -136,47 +131,3 @@ def make_grid(name: str, length: int = LONG) -> TimeGrid:
         "uniform": UniformGrid(),
     }
     return grids[name]
-
-
-def find_object(kind: str, place: str, base: type) -> Any:
-    """Import what a place names, ``module:object``, and make it if it is a class.
-
-    Raises
-    ------
-    InputError
-        There is no such module or object in it, or it is of another kind.
-    """
-    module, _, name = place.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), name)
-        # Nothing is called but what is known to be of the kind.
-        made = found() if isinstance(found, type) and issubclass(found, base) else found
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise InputError(
-            f"the {kind} {place!r} cannot be made ({error}); give the module as Python imports it, "
-            "a colon, and a class that takes no arguments or an instance in it"
-        ) from error
-    if not isinstance(made, base):
-        raise InputError(f"{place!r} is no {kind}; give a {base.__name__}, as docs/examples has it")
-    return made
-
-
-def check_name(kind: str, name: str, names: Sequence[str]) -> None:
-    """Refuse a name that is not among ``names``, with the nearest one as a hint.
-
-    Raises
-    ------
-    InputError
-        The name is not there.
-
-    Examples
-    --------
-    >>> check_name("sampler", "hen", ["heun", "ddim"])
-    Traceback (most recent call last):
-    protdiff.errors.InputError: there is no sampler 'hen', did you mean 'heun'? There are heun, ddim
-    """
-    if name in names:
-        return
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f", did you mean {near[0]!r}?" if near else "."
-    raise InputError(f"there is no {kind} {name!r}{hint} There are {', '.join(names)}")

@@ -35,7 +35,6 @@ from protdiff.design.samplers import (
     DEFAULT_PARTICLES,
     HOLDS,
     METHODS,
-    check_name,
 )
 from protdiff.design.secondary_structure import SecondaryStructureRequest
 from protdiff.design.seeds import make_layout_generator
@@ -49,6 +48,7 @@ from protdiff.design.symmetric_scaffold import (
 )
 from protdiff.diffusion import Denoiser, StepInfo
 from protdiff.errors import InputError
+from protdiff.names import check_name
 from protdiff.structure import Backbone, Contig, Motif, group_segments
 from protdiff.structure.chain_layout import ChainLayout
 from protdiff.structure.lengths import LengthRange, parse_length

@@ -27,8 +27,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from protdiff.design.samplers import check_name
 from protdiff.errors import InputError
+from protdiff.names import check_name
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,7 +10,6 @@ from typing import Any, Literal, TypeVar, cast
 from protdiff.design.samplers import (
     GRID_NAMES,
     SAMPLER_NAMES,
-    check_name,
     count_rungs,
     is_adaptive,
     make_grid,
@@ -21,6 +20,7 @@ from protdiff.design.secondary_structure import (
     parse_secondary_structure,
 )
 from protdiff.errors import InputError
+from protdiff.names import check_name
 
 __all__ = [
     "DEFAULT_STEPS",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import operator
 import re
@@ -10,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from protdiff.errors import InputError
+from protdiff.names import suggest_name
 
 __all__ = ["Threshold", "parse_condition", "parse_threshold"]
 
@@ -68,8 +68,8 @@ def parse_threshold(
         return Threshold(name, sign, value)
     if unmeasured and name in unmeasured:
         raise InputError(f"{text!r} needs {unmeasured[name]}, without which {name} is not measured")
-    near = difflib.get_close_matches(name, [*known, *(unmeasured or ())], n=1)
-    hint = f"did you mean {near[0]}?" if near else "--json shows all names under summary"
+    near = suggest_name(name, [*known, *(unmeasured or ())])
+    hint = near or "--json shows all names under summary"
     raise InputError(f"there is no quantity {name!r} to fail on; {hint}")
 
 

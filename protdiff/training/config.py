@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from protdiff.errors import InputError
+from protdiff.fields import read_dataclass
 from protdiff.network import NetworkConfig
 from protdiff.toml import read_toml
 from protdiff.training.preset import find_preset, list_presets
@@ -144,6 +145,9 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         """Check the values that would otherwise fail late or silently."""
+        for name, value in _flatten(self.to_dict()):
+            if isinstance(value, int | float) and not abs(value) <= _LARGEST:  # nor a NaN
+                raise InputError(f"{name}: expected a number of at most {_LARGEST:g}")
         at_least_one = ("residues_per_batch", "steps", "devices", "nodes", "accumulate")
         for name in (*at_least_one, "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
@@ -185,16 +189,16 @@ class TrainingConfig:
         ]
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any], origin: str = "configuration") -> TrainingConfig:
+    def from_dict(cls, values: Mapping[str, Any], origin: str = "configuration") -> TrainingConfig:
         """Make a configuration from nested plain values, as TOML or JSON give them.
 
         Raises
         ------
         InputError
-            A key is unknown (with the nearest known one), missing, or of the wrong type.
+            A key is unknown (with the nearest known one) or missing, or a value is of the wrong
+            type or out of its range.
         """
-        built: TrainingConfig = _build(cls, values, origin)
-        return built
+        return read_dataclass(cls, values, origin)
 
 
 def load_config(
@@ -233,45 +237,11 @@ def load_config(
     return TrainingConfig.from_dict(values, origin)
 
 
-def _build(kind: Any, values: dict[str, Any], origin: str) -> Any:
-    known = {field.name: field for field in dataclasses.fields(kind)}
-    built: dict[str, Any] = {}
+def _flatten(values: Mapping[str, Any], table: str = "") -> Iterator[tuple[str, Any]]:
+    """Give each plain value of nested ones with its name, as ``[noise] mean``."""
     for name, value in values.items():
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-            raise InputError(f"{origin}: unknown key {name!r}; {hint}")
-        if name in ("network", "noise") and isinstance(value, dict):
-            inner = NetworkConfig if name == "network" else NoiseLevels
-            built[name] = _build(inner, value, f"{origin} [{name}]")
-            continue
-        built[name] = _convert(value, str(known[name].type), f"{origin}: {name}")
-    missing = [
-        name
-        for name, entry in known.items()
-        if name not in built
-        and entry.default is dataclasses.MISSING
-        and entry.default_factory is dataclasses.MISSING
-    ]
-    if missing:
-        raise InputError(f"{origin}: {', '.join(missing)} must be given")
-    return kind(**built)
-
-
-def _convert(value: Any, kind: str, where: str) -> Any:
-    """Hold a value to its declared type; whole numbers may stand for real ones."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and not abs(value) <= _LARGEST:  # nor a NaN, nor infinity
-        raise InputError(f"{where}: expected a number of at most {_LARGEST:g}")
-    if kind == "float" and is_number:
-        return float(value)
-    if kind == "int" and is_number and int(value) == value:
-        return int(value)
-    if kind == "bool" and isinstance(value, bool):
-        return value
-    if kind == "str" and isinstance(value, str):
-        return value
-    if kind.startswith("tuple") and isinstance(value, list | tuple) and len(value) == 2:
-        inner = "int" if "int" in kind else "float"
-        return tuple(_convert(item, inner, where) for item in value)
-    raise InputError(f"{where} = {value!r}; expected {kind}")
+        if isinstance(value, dict):
+            yield from _flatten(value, f"[{name}] ")
+        else:
+            for one in value if isinstance(value, tuple) else (value,):
+                yield f"{table}{name}", one

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
-from protdiff.errors import InputError
+from protdiff.names import check_name
 
 __all__ = ["find_preset", "list_presets"]
 
@@ -26,8 +25,5 @@ def find_preset(name: str) -> Path:
         There is none of this name; the nearest one is named.
     """
     presets = list_presets()
-    if name in presets:
-        return presets[name]
-    near = difflib.get_close_matches(name, presets, n=1)
-    hint = f", did you mean {near[0]!r}?" if near else "."
-    raise InputError(f"there is no preset {name!r}{hint} There are {', '.join(presets)}")
+    check_name("preset", name, presets)
+    return presets[name]

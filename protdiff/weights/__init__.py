@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 from protdiff.errors import CheckpointError
+from protdiff.names import suggest_name
 
 __all__ = ["DEFAULT_WEIGHTS", "choose_weights", "find_weights", "list_weights"]
 
@@ -33,17 +33,16 @@ def find_weights(name_or_path: str | Path) -> Path:
         There is neither.
     """
     bundled = list_weights()
-    if str(name_or_path) in bundled:
-        return bundled[str(name_or_path)]
-    path = Path(name_or_path)
+    name, path = str(name_or_path), Path(name_or_path)
+    if name in bundled:
+        return bundled[name]
     if path.is_file():
         return path
-    near = difflib.get_close_matches(str(name_or_path), bundled, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    names = ", ".join(bundled) or "none"
+    hint = suggest_name(name, bundled)
+    end = f", {hint}" if hint else "."
     raise CheckpointError(
-        f"there are no weights {str(name_or_path)!r}: {hint}"
-        f"Give the path of a {_SUFFIX} file or a bundled name ({names})"
+        f"there are no weights {name!r}{end} Give the path of a {_SUFFIX} file or a bundled name "
+        f"({', '.join(bundled) or 'none'})"
     )
 
 

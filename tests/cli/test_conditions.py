@@ -162,7 +162,7 @@ def test_what_is_no_ring_of_scaffolds_is_one_line(
         (["--potential", "own:nothing"], "no potential 'own:nothing'"),
         (["--potential", "own:Silent"], "potential own:Silent"),
         (["--conditioner", "own:far"], "is no conditioner"),
-        (["--conditioner", "own:none"], "the conditioner 'own:none' cannot be made"),
+        (["--conditioner", "own:none"], "there is no conditioner 'own:none'"),
     ],
 )
 @pytest.mark.parametrize("dry", [True, False])

@@ -171,7 +171,7 @@ def test_conditions_decide_the_exit_code(run, folder, conditions, code):
     assert result.stdout == ""
     assert ("condition met" in result.stderr) == (code == 3)
     if conditions == ["pasing<0.9"]:
-        assert "did you mean passing" in result.stderr
+        assert "did you mean 'passing'" in result.stderr
     if conditions == ["largest_known_tm>0.9"]:
         assert "--novelty" in result.stderr
 

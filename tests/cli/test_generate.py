@@ -109,7 +109,8 @@ def test_an_interrupt_says_what_is_there(generate, monkeypatch):
         (["--grid", "x"], "no time grid"),
         (["--step-scale", "-1"], "step scale is -1.0"),
         (["--device", "gpu"], "device 'gpu' is not there"),
-        (["--weights", "nothing"], "there are no weights 'nothing'"),
+        (["--weights", "nothing"], "there are no weights 'nothing'. Give the path"),
+        (["--weights", "protdif-base"], "'protdif-base', did you mean 'protdiff-base'? Give"),
         (["--residue-name", "GLYCINE"], "three letters"),
     ],
 )
@@ -152,7 +153,7 @@ def test_a_filter_that_nothing_meets_ends(generate, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--filter", "strnd>0"), "did you mean strand"),
+        (("--filter", "strnd>0"), "did you mean 'strand'"),
         (("--filter", "pass", "--max-draws", 1), "1 draws cannot give 2 designs"),
         (("--max-draws", 9), "goes with --filter"),
     ],

@@ -136,7 +136,9 @@ def test_what_is_no_potential_is_refused_before_sampling(designer, energy, messa
         designer.generate(40, conditioners=[UserPotential(energy)])
 
 
-@pytest.mark.parametrize("place", ["nowhere:f", "math:nothing", "math", "math:pi", ":f", ""])
+@pytest.mark.parametrize(
+    "place", ["nowhere:f", "math:nothing", "math", "math:pi", ":f", ".own:f", ""]
+)
 def test_places_without_a_function_are_refused(place):
     with pytest.raises(InputError, match=r"no potential|no function"):
         UserPotential(place)

@@ -81,10 +81,11 @@ def test_samplers_and_grids_of_ones_own_are_named_by_their_place(own_module, des
     [
         ({"sampler": "nowhere_at_all:Own"}, "No module named 'nowhere_at_all'"),
         ({"sampler": "{}:Missing"}, "Missing"),
-        ({"sampler": "{}:Wanting"}, "missing 1 required positional argument"),
+        ({"sampler": "{}:Wanting"}, "cannot be made .*missing 1 required positional argument"),
         ({"sampler": "{}:grid"}, "is no sampler; give a Sampler"),
         ({"sampler": "os:getcwd"}, "is no sampler"),
-        ({"sampler": ":"}, "cannot be made"),
+        ({"sampler": ":"}, "there is no sampler ':'"),
+        ({"sampler": ".own:Own"}, "there is no sampler '.own:Own'"),
         ({"grid": "{}:half"}, "is no time grid; give a TimeGrid"),
     ],
 )

@@ -39,7 +39,7 @@ def test_what_cannot_be_read_is_refused(text):
 
 
 def test_an_unknown_name_is_refused_with_the_nearest():
-    with pytest.raises(InputError, match="did you mean passing"):
+    with pytest.raises(InputError, match="did you mean 'passing'"):
         parse_threshold("pasing<0.9", KNOWN)
     with pytest.raises(InputError, match="needs --novelty"):
         parse_threshold("known_tm>0.9", KNOWN, {"known_tm": "--novelty"})

@@ -14,11 +14,14 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 def test_file_is_read_and_options_replace_its_values(tmp_path):
     path = tmp_path / "run.toml"
-    path.write_text('data = "a"\nout = "b"\nlengths = [40, 80]\nema = 1\n[network]\nlayers = 4\n')
+    path.write_text(
+        'data = "a"\nout = "b"\nlengths = [40, 80]\nema = 1\nsteps = 2e4\n[network]\nlayers = 4\n'
+    )
     config = load_config(path, out="c", steps=None)
     assert (config.data, config.out, config.lengths) == ("a", "c", (40, 80))
     assert config.network.layers == 4
-    assert config.steps == TrainingConfig(data="", out="").steps
+    assert repr((config.steps, config.ema)) == "(20000, 1.0)"
+    assert config.minutes == TrainingConfig(data="", out="").minutes
     assert TrainingConfig.from_dict(config.to_dict()) == config
 
 
@@ -28,12 +31,28 @@ def test_file_is_read_and_options_replace_its_values(tmp_path):
         ('data = "a"\nout = "b"\nlerning_rate = 1', "did you mean 'learning_rate'"),
         ('data = "a"\nout = "b"\n[network]\nlayer = 4', r"\[network\]: unknown key 'layer'"),
         ('data = "a"', "out must be given"),
-        ('data = "a"\nout = "b"\nsteps = "many"', "steps = 'many'; expected int"),
-        ('data = "a"\nout = "b"\nsteps = true', "steps = True; expected int"),
-        ('data = "a"\nout = "b"\n[network]\nlayers = 3', "expected an even number"),
+        ("", "data and out must be given"),
+        ('data = "a"\nout = "b"\nsteps = "many"', "steps = 'many'; expected a whole number"),
+        ('data = "a"\nout = "b"\nsteps = true', "steps = True; expected a whole number"),
+        (
+            'data = "a"\nout = "b"\n[network]\nlayers = 3',
+            r"run\.toml: layers = 3; expected an even number",
+        ),
+        (
+            'data = "a"\nout = "b"\n[network]\nlayers = 2.5',
+            r"\[network\]: layers = 2\.5; expected a",
+        ),
+        ('data = "a"\nout = "b"\nnetwork = 4', "network = 4; expected a table"),
+        (
+            'data = "a"\nout = "b"\nlengths = [40]',
+            r"lengths = \[40\]; expected \[a whole number, a",
+        ),
+        ('data = "a"\nout = "b"\nlengths = [40, 1e20]', "lengths: expected a number of at most 1e"),
+        ('data = "a"\nout = "b"\n[noise]\nmean = 1e20', r"\[noise\] mean: expected a number of at"),
         ('data = "a"\nout = "b"\n[network]\nlmax = 3', "lmax = 3; expected 1 or 2"),
         ('data = "a"\nout = "b"\n[network]\nneighbours = -1', "neighbours = -1; expected a size"),
         ("data = ", "is no TOML file"),
+        ("steps = 0x" + "f" * 5000, "is no TOML file"),
     ],
 )
 def test_mistakes_are_named(tmp_path, text, message):
