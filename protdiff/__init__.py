@@ -14,11 +14,13 @@ from protdiff.version import get_version
 if TYPE_CHECKING:
     from protdiff.design.design_set import DesignSet, Interrupted, read_designs
     from protdiff.design.designer import Designer
+    from protdiff.design.filter import DesignFilter, parse_filter
     from protdiff.design.generate import Generation
     from protdiff.design.loading import load
     from protdiff.design.run import OutputSettings, run_designs
     from protdiff.design.scaffold import Scaffolding
     from protdiff.design.settings import SamplingSettings
+    from protdiff.design.unindexed import UnindexedScaffolding
     from protdiff.errors import CheckpointError, DependencyError, InputError, ProtdiffError
     from protdiff.evaluation.panel import summarise_quality
     from protdiff.evaluation.quality import Quality, measure_quality
@@ -33,11 +35,13 @@ if TYPE_CHECKING:
         write_fasta,
         write_trajectory,
     )
+    from protdiff.weights import list_weights
 
 __all__ = [
     "Backbone",
     "CheckpointError",
     "DependencyError",
+    "DesignFilter",
     "DesignSet",
     "Designer",
     "Generation",
@@ -48,11 +52,14 @@ __all__ = [
     "Quality",
     "SamplingSettings",
     "Scaffolding",
+    "UnindexedScaffolding",
     "__version__",
     "fetch_structures",
+    "list_weights",
     "load",
     "measure_quality",
     "parse_contig",
+    "parse_filter",
     "read_backbone",
     "read_backbones",
     "read_designs",
@@ -72,6 +79,7 @@ __getattr__, __dir__ = make_lazy(
         "Backbone": "protdiff.structure",
         "CheckpointError": "protdiff.errors",
         "DependencyError": "protdiff.errors",
+        "DesignFilter": "protdiff.design.filter",
         "DesignSet": "protdiff.design.design_set",
         "Designer": "protdiff.design.designer",
         "Generation": "protdiff.design.generate",
@@ -82,10 +90,13 @@ __getattr__, __dir__ = make_lazy(
         "Quality": "protdiff.evaluation.quality",
         "SamplingSettings": "protdiff.design.settings",
         "Scaffolding": "protdiff.design.scaffold",
+        "UnindexedScaffolding": "protdiff.design.unindexed",
         "fetch_structures": "protdiff.structure",
+        "list_weights": "protdiff.weights",
         "load": "protdiff.design.loading",
         "measure_quality": "protdiff.evaluation.quality",
         "parse_contig": "protdiff.structure",
+        "parse_filter": "protdiff.design.filter",
         "read_backbone": "protdiff.structure",
         "read_backbones": "protdiff.structure",
         "read_designs": "protdiff.design.design_set",
@@ -96,4 +107,15 @@ __getattr__, __dir__ = make_lazy(
         "write_fasta": "protdiff.structure",
         "write_trajectory": "protdiff.structure",
     },
+    subpackages=(
+        "campaign",
+        "conditioning",
+        "design",
+        "diffusion",
+        "evaluation",
+        "network",
+        "report",
+        "structure",
+        "training",
+    ),
 )

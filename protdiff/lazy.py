@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 __all__ = ["make_lazy"]
 
 
 def make_lazy(
-    package: str, origins: Mapping[str, str]
+    package: str, origins: Mapping[str, str], subpackages: Collection[str] = ()
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return the ``__getattr__`` and ``__dir__`` of a package.
 
@@ -23,14 +23,19 @@ def make_lazy(
         Its name, for the error message.
     origins
         The module of each public name.
+    subpackages
+        Those that are imported by their use too, as ``protdiff.conditioning`` in
+        ``protdiff.conditioning.Contacts``.
     """
 
     def get_attribute(name: str) -> Any:
         if name in origins:
             return getattr(importlib.import_module(origins[name]), name)
+        if name in subpackages:
+            return importlib.import_module(f"{package}.{name}")
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     def list_attributes() -> list[str]:
-        return sorted(origins)
+        return sorted([*origins, *subpackages])
 
     return get_attribute, list_attributes

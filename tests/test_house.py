@@ -246,6 +246,16 @@ def test_every_public_name_is_there(name):
     assert name in dir(protdiff) or name == "__version__"
 
 
+def test_subpackages_are_imported_by_their_use():
+    code = (
+        "import sys, protdiff\n"
+        "assert 'conditioning' in dir(protdiff)\n"
+        "assert not any(name.startswith('protdiff.conditioning') for name in sys.modules)\n"
+        "print(protdiff.conditioning.Contacts.__name__)\n"
+    )
+    assert run_python(code).split() == ["Contacts"]
+
+
 def test_other_names_are_not_there():
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
         protdiff.lode  # noqa: B018

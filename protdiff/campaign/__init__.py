@@ -5,17 +5,16 @@ from typing import TYPE_CHECKING
 from protdiff.lazy import make_lazy
 
 if TYPE_CHECKING:
-    from protdiff.campaign.config import Campaign, Job, load_campaign
+    from protdiff.campaign.config import Campaign, Job, JobFilter, load_campaign
     from protdiff.campaign.ray_engine import run_campaign_with_ray
     from protdiff.campaign.run import run_campaign
     from protdiff.campaign.status import CampaignStatus, JobStatus, read_status
-    from protdiff.design.filter import DesignFilter
 
 __all__ = [
     "Campaign",
     "CampaignStatus",
-    "DesignFilter",
     "Job",
+    "JobFilter",
     "JobStatus",
     "load_campaign",
     "read_status",
@@ -28,8 +27,8 @@ __getattr__, __dir__ = make_lazy(
     {
         "Campaign": "protdiff.campaign.config",
         "CampaignStatus": "protdiff.campaign.status",
-        "DesignFilter": "protdiff.design.filter",
         "Job": "protdiff.campaign.config",
+        "JobFilter": "protdiff.campaign.config",
         "JobStatus": "protdiff.campaign.status",
         "load_campaign": "protdiff.campaign.config",
         "read_status": "protdiff.campaign.status",

@@ -49,7 +49,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from protdiff.design.conditions import ConditionOptions
-from protdiff.design.filter import DesignFilter, has_motif_numbers
+from protdiff.design.filter import DRAWS_PER_DESIGN, DesignFilter, has_motif_numbers
 from protdiff.design.lengths import parse_lengths
 from protdiff.design.samplers import (
     DEFAULT_HOLD,
@@ -68,7 +68,7 @@ from protdiff.toml import read_toml
 if TYPE_CHECKING:
     from protdiff.design.run import OutputSettings
 
-__all__ = ["Campaign", "Job", "load_campaign"]
+__all__ = ["Campaign", "Job", "JobFilter", "load_campaign"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _OF_MOTIF = (
@@ -86,6 +86,41 @@ _CONDITIONS = tuple(entry.name for entry in dataclasses.fields(ConditionOptions)
 _OUTPUT = ("format", "trajectory", "cbeta", "residue_name")
 MOST_DESIGNS = 1_000_000
 MOST_PER_CHUNK = 10_000
+
+
+@dataclass(frozen=True)
+class JobFilter(DesignFilter):
+    """What is asked of the designs of a job, and whether more are made until enough meet it.
+
+    Parameters
+    ----------
+    passing, limits
+        As :class:`~protdiff.design.filter.DesignFilter` has them.
+    until_passing
+        Go on until as many designs as were asked for have passed.
+    max_attempts
+        How many designs of a job are made for that at most; without it
+        :data:`~protdiff.design.filter.DRAWS_PER_DESIGN` times as many as are asked for.
+
+    Raises
+    ------
+    InputError
+        Designs are to be made until they pass, and nothing is asked of them.
+    """
+
+    until_passing: bool = False
+    max_attempts: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.until_passing and not self:
+            raise InputError(
+                "until_passing needs something to pass; give passing = true or a limit such as "
+                'strand = ">=0.2"'
+            )
+        if self.max_attempts is not None and not self.until_passing:
+            raise InputError("max_attempts goes with until_passing = true")
+        if self.max_attempts is not None and self.max_attempts < 1:
+            raise InputError(f"max_attempts is {self.max_attempts}; give at least 1")
 
 
 @dataclass(frozen=True)
@@ -133,7 +168,7 @@ class Job:
     strict: bool = False
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     conditions: ConditionOptions = field(default_factory=ConditionOptions)
-    filter: DesignFilter = field(default_factory=DesignFilter)
+    filter: JobFilter = field(default_factory=JobFilter)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -178,7 +213,7 @@ class Job:
         """How many designs are made at most."""
         if not self.filter.until_passing:
             return self.num
-        return self.filter.max_attempts or min(10 * self.num, MOST_DESIGNS)
+        return self.filter.max_attempts or min(DRAWS_PER_DESIGN * self.num, MOST_DESIGNS)
 
 
 @dataclass(frozen=True)
@@ -318,7 +353,7 @@ def _make_job(
         where,
         sampling=read_dataclass(SamplingSettings, chosen, where),
         conditions=read_dataclass(ConditionOptions, conditions, where),
-        filter=DesignFilter.from_dict(filtered, f"{where} filter"),
+        filter=JobFilter.from_dict(filtered, f"{where} filter"),
     )
 
 

@@ -16,12 +16,12 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from protdiff.errors import InputError
 from protdiff.evaluation.quality import Quality
 from protdiff.evaluation.thresholds import parse_condition
-from protdiff.fields import check_keys, convert
+from protdiff.fields import check_keys, read_dataclass
 from protdiff.names import suggest_name
 
 __all__ = [
@@ -51,7 +51,6 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 NUMBERS = tuple(field.name for field in dataclasses.fields(Quality) if field.name != "finite")
 MOTIF_NUMBERS = ("motif_rmsd_sampled",)
 """Numbers that only designs around a motif have."""
-_OWN_KEYS = ("passing", "until_passing", "max_attempts")
 
 
 @dataclass(frozen=True)
@@ -81,33 +80,10 @@ class DesignFilter:
         Every check of :class:`~protdiff.evaluation.quality.Quality` holds.
     limits
         Further conditions on its numbers; all are to hold.
-    until_passing
-        Go on until as many designs as were asked for have passed.
-    max_attempts
-        How many designs of a job are made for that at most; without it ten times as many as are
-        asked for.
-
-    Raises
-    ------
-    InputError
-        Designs are to be made until they pass, and nothing is asked of them.
     """
 
     passing: bool = False
     limits: tuple[Limit, ...] = ()
-    until_passing: bool = False
-    max_attempts: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.until_passing and not self:
-            raise InputError(
-                "until_passing needs something to pass; give passing = true or a limit such as "
-                'strand = ">=0.2"'
-            )
-        if self.max_attempts is not None and not self.until_passing:
-            raise InputError("max_attempts goes with until_passing = true")
-        if self.max_attempts is not None and self.max_attempts < 1:
-            raise InputError(f"max_attempts is {self.max_attempts}; give at least 1")
 
     def __bool__(self) -> bool:
         """Whether anything is asked."""
@@ -134,31 +110,24 @@ class DesignFilter:
         return faults + [limit.name for limit in self.limits if not limit.holds(quality)]
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any], where: str = "filter") -> DesignFilter:
-        """Make a filter from a table of a configuration.
+    def from_dict(cls, values: Mapping[str, Any], where: str = "filter") -> Self:
+        """Make a filter from a table of a configuration: its fields, and limits by their names.
 
         Raises
         ------
         InputError
             A name or a condition cannot be understood.
         """
-        check_keys(values, [*_OWN_KEYS, *NUMBERS, *MOTIF_NUMBERS], where)
-        hints = {"passing": bool, "until_passing": bool, "max_attempts": int}
-        own = {
-            name: convert(values[name], hint, f"{where}: {name}")
-            for name, hint in hints.items()
-            if name in values
-        }
+        own = [entry.name for entry in dataclasses.fields(cls) if entry.name != "limits"]
+        check_keys(values, [*own, *NUMBERS, *MOTIF_NUMBERS], where)
         limits = [
             _parse_limit(name, condition, where)
             for name, conditions in values.items()
-            if name not in hints
+            if name not in own
             for condition in (conditions if isinstance(conditions, list) else [conditions])
         ]
-        try:
-            return cls(limits=tuple(limits), **own)
-        except InputError as error:
-            raise InputError(f"{where}: {error}") from error
+        rest = {name: value for name, value in values.items() if name in own}
+        return read_dataclass(cls, rest, where, limits=tuple(limits))
 
 
 def _parse_limit(name: str, condition: object, where: str) -> Limit:

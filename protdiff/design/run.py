@@ -174,6 +174,8 @@ def run_designs(
     wanted = range(num) if isinstance(num, int) else num
     if not wanted:
         raise InputError(f"the number of designs is {num}; give at least 1")
+    if until_kept and not isinstance(num, int):
+        raise InputError(f"until_kept draws designs from the first on; give a number, not {num}")
     most = limit_draws(len(wanted), max_draws)
     output = output or OutputSettings()
     check_task(designer.model, task)  # before anything is written

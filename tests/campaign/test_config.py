@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from protdiff.campaign import Campaign, DesignFilter, load_campaign
+from protdiff.campaign import Campaign, JobFilter, load_campaign
 from protdiff.campaign.tasks import make_task
 from protdiff.design.filter import NUMBERS
 from protdiff.design.settings import SamplingSettings
@@ -136,7 +136,7 @@ def test_a_file_that_is_no_toml_is_refused(tmp_path, data):
 )
 @pytest.mark.parametrize("name", ["strand", NUMBERS[-1]])
 def test_a_limit_holds_where_it_says(limit, inside, outside, name):
-    asked = DesignFilter.from_dict({name: limit})
+    asked = JobFilter.from_dict({name: limit})
     assert asked.find_faults({"quality": {name: inside, "failed": ["broken"]}}) == []
     assert asked.find_faults({"quality": {name: outside, "failed": []}}) == [name]
     assert asked.find_faults({"quality": {name: None, "failed": []}}) == [name]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from protdiff.design import Generation, SamplingSettings, parse_filter, read_designs, run_designs
-from protdiff.design.filter import iterate_rounds, limit_draws
+from protdiff.design.filter import DesignFilter, iterate_rounds, limit_draws
 from protdiff.design.run_folder import MANIFEST
 from protdiff.errors import InputError
 
@@ -106,6 +106,13 @@ def test_python_draws_as_a_run_does(designer, compact):
         assert designer.generate(40, 2, **SAMPLING).drawn == 2
 
 
+def test_designs_that_are_named_are_not_drawn_until_enough_pass(designer, tmp_path):
+    asked = {"filter": parse_filter(["pass"]), "until_kept": True}
+    with pytest.raises(InputError, match="give a number, not"):
+        run_designs(designer, TASK, tmp_path / "run", [5, 6], **asked)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -125,8 +132,6 @@ def test_what_is_no_filter_is_refused_in_a_line(text, message):
 
 
 def test_a_filter_is_read_as_a_campaign_reads_it():
-    from protdiff.campaign import DesignFilter
-
     table = {"passing": True, "strand": [">=0.2", "<0.5"], "motif_rmsd_sampled": "<=1"}
     texts = ["pass,strand>=0.2", "strand < .5, motif_rmsd_sampled<=1"]
     assert parse_filter(texts, motif=True) == DesignFilter.from_dict(table)

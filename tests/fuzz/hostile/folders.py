@@ -19,13 +19,12 @@ from hypothesis import strategies as st
 
 from hostile.harness import Target
 from hostile.mutations import json_values, mutated, mutated_json
-from protdiff.campaign.config import Campaign, Job, load_campaign
+from protdiff.campaign.config import Campaign, Job, JobFilter, load_campaign
 from protdiff.campaign.status import read_status
 from protdiff.campaign.tasks import RECORD, make_tasks, open_record
 from protdiff.cli.failure import CONDITION_MET
 from protdiff.cli.main import app
 from protdiff.design import read_designs
-from protdiff.design.filter import DesignFilter
 from protdiff.design.run_folder import MANIFEST, SETTINGS, TRAJECTORIES
 from protdiff.design.settings import SamplingSettings
 from protdiff.errors import InputError
@@ -218,7 +217,7 @@ def _campaign_targets(folder: Path) -> list[Target]:
     jobs = [entry.name for entry in dataclasses.fields(Job)]
     top = [entry.name for entry in dataclasses.fields(Campaign)]
     inner = [entry.name for entry in dataclasses.fields(SamplingSettings)]
-    asked = [entry.name for entry in dataclasses.fields(DesignFilter)]
+    asked = [entry.name for entry in dataclasses.fields(JobFilter)]
     values = st.one_of(
         json_values().map(_to_toml),
         st.sampled_from(("1979-05-27", "2026-99-99", "1e400", "nan", "9" * 5000, "[" * 3000)),
