@@ -31,8 +31,8 @@
     [[job]]
     name = "site"
     num = 500
-    motif = "5TPN.pdb"          # also: model, strict, method, hold, particles, redesignable
-    contig = "10-40/A163-181/10-40"
+    motif = "5TPN.pdb"          # also: model, strict, method, hold, particles, redesignable, groups
+    contig = "10-40/A163-181/10-40"   # or unindexed = "A163-170,A175-181", places to be found
     total_length = "50-75"
     filter = { motif_rmsd_sampled = "<=1" }   # beside what [filter] asks
 
@@ -73,9 +73,11 @@ __all__ = ["Campaign", "Job", "JobFilter", "load_campaign"]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _OF_MOTIF = (
     "contig",
+    "unindexed",
     "total_length",
     "method",
     "redesignable",
+    "groups",
     "hold",
     "particles",
     "model",
@@ -135,9 +137,12 @@ class Job:
         How many designs; with ``until_passing``, how many that pass.
     length
         Residues of designs from nothing, as :class:`~protdiff.design.generate.Generation` has it.
-    motif, contig, total_length, method, redesignable, hold, particles
+    motif, contig, total_length, method, redesignable, groups, hold, particles
         Of designs around a motif, as :class:`~protdiff.design.scaffold.Scaffolding` has them;
         ``motif`` is a file, or several.
+    unindexed
+        In place of ``contig``: segments of the motif whose places are found, as
+        :class:`~protdiff.design.unindexed.UnindexedScaffolding` has them.
     model, strict
         How the motif's file is read.
     sampling
@@ -159,9 +164,11 @@ class Job:
     length: LengthRange | None = None
     motif: str | tuple[str, ...] | None = None
     contig: str | None = None
+    unindexed: str | None = None
     total_length: LengthRange | None = None
     method: str = DEFAULT_METHOD
     redesignable: str | None = None
+    groups: str | None = None
     hold: str = DEFAULT_HOLD
     particles: int = DEFAULT_PARTICLES
     model: int = 1
@@ -186,8 +193,13 @@ class Job:
             parse_lengths(self.length)
         if self.motif is None:
             self._refuse_motif_keys()
-        elif self.contig is None:
-            raise InputError("a motif needs a contig, as 10-40/A163-181/10-40")
+        elif (self.contig is None) == (self.unindexed is None):
+            raise InputError(
+                "a motif needs a contig, as 10-40/A163-181/10-40, or its segments as unindexed; "
+                "give one of them"
+            )
+        if self.unindexed is not None and self.total_length is None:
+            raise InputError("an unindexed motif needs a total_length")
         if self.total_length is not None:
             parse_length(self.total_length)
         check_name("scaffolding method", self.method, METHODS)

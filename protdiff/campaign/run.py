@@ -198,7 +198,8 @@ def explain_campaign(campaign: Campaign) -> dict[str, Any]:
             for chunk in schedule.iterate_asked(job)
             for index in chunk.indices
         ]
-        what = "backbones" if job.motif is None else f"{job.contig} of {', '.join(job.motif_files)}"
+        segments = job.contig or job.unindexed
+        what = "backbones" if job.motif is None else f"{segments} of {', '.join(job.motif_files)}"
         own = {**asdict(state), "shortest": min(lengths), "longest": max(lengths)}
         own["mean_length"] = round(sum(lengths) / len(lengths), 1)
         own["weights"] = weights[job.name]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from protdiff.campaign.config import Campaign, Job
+from protdiff.conditioning import Conditioner
 from protdiff.design.designer import Designer
 from protdiff.design.engine import check_task, get_longest_chain
 from protdiff.design.generate import Generation
 from protdiff.design.run import RunTask, get_common_steps
 from protdiff.design.scaffold import Scaffolding
 from protdiff.design.seeds import derive_seed
+from protdiff.design.unindexed import UnindexedScaffolding
 from protdiff.errors import InputError
 from protdiff.files import write_atomically
 from protdiff.structure import join_backbones, parse_contig, read_backbone
@@ -60,24 +62,42 @@ def make_task(campaign: Campaign, job: Job) -> RunTask:
         conditioners = job.conditions.make()
         if job.motif is None:
             return Generation(job.length, seed, job.sampling, conditioners)
-        assert job.contig is not None
-        sources = [
-            read_backbone(file, model=job.model, strict=job.strict) for file in job.motif_files
-        ]
-        return Scaffolding(
-            join_backbones(sources),
-            parse_contig(job.contig),
-            seed,
-            job.sampling,
-            total_length=job.total_length,
-            method=job.method,
-            redesignable=job.redesignable,
-            conditioners=conditioners,
-            hold=job.hold,
-            particles=job.particles,
-        )
+        return _make_scaffolding(job, seed, conditioners)
     except InputError as error:
         raise InputError(f"job {job.name}: {error}") from error
+
+
+def _make_scaffolding(job: Job, seed: int, conditioners: Sequence[Conditioner]) -> RunTask:
+    files = [read_backbone(file, model=job.model, strict=job.strict) for file in job.motif_files]
+    source = join_backbones(files)
+    if job.unindexed is not None:
+        assert job.total_length is not None
+        return UnindexedScaffolding(
+            source,
+            parse_contig(job.unindexed),
+            job.total_length,
+            seed,
+            job.sampling,
+            method=job.method,
+            hold=job.hold,
+            redesignable=job.redesignable,
+            groups=job.groups,
+            conditioners=conditioners,
+        )
+    assert job.contig is not None
+    return Scaffolding(
+        source,
+        parse_contig(job.contig),
+        seed,
+        job.sampling,
+        total_length=job.total_length,
+        method=job.method,
+        hold=job.hold,
+        redesignable=job.redesignable,
+        groups=job.groups,
+        particles=job.particles,
+        conditioners=conditioners,
+    )
 
 
 def make_tasks(campaign: Campaign) -> dict[str, RunTask]:

@@ -11,6 +11,7 @@ from protdiff.errors import InputError
 from protdiff.structure import Backbone, build_backbone, write_backbone
 
 JOB = {"name": "a", "num": 3, "length": 50}
+MOTIF = {"name": "a", "num": 3, "motif": "x.pdb"}
 
 
 def test_the_documented_file_is_read(tmp_path):
@@ -87,8 +88,12 @@ def test_a_job_overrides_what_holds_for_all():
         ({"job": [{**JOB, "length": [1, 2, 3]}]}, r"length = \[1, 2, 3\]; expected"),
         ({"job": [{"name": "a", "num": 1}]}, "either length, or motif"),
         ({"job": [{**JOB, "motif": "x.pdb", "contig": "5"}]}, "either length, or motif"),
-        ({"job": [{"name": "a", "num": 1, "motif": "x.pdb"}]}, "needs a contig"),
+        ({"job": [MOTIF]}, "needs a contig"),
+        ({"job": [{**MOTIF, "unindexed": "A1-3", "contig": "5/A1-3"}]}, "give one of them"),
+        ({"job": [{**MOTIF, "unindexed": "A1-3"}]}, "needs a total_length"),
         ({"job": [{**JOB, "contig": "5/A1-3"}]}, "contig goes with a motif"),
+        ({"job": [{**JOB, "unindexed": "A1-3"}]}, "unindexed goes with a motif"),
+        ({"job": [{**JOB, "groups": "1"}]}, "groups goes with a motif"),
         ({"job": [{**JOB, "strict": True}]}, "strict goes with a motif"),
         ({"job": [{**JOB, "filter": {"motif_rmsd_sampled": "<1"}}]}, "RMSD of a motif"),
         ({"job": [JOB, JOB]}, "two jobs are called 'a'"),

@@ -358,6 +358,26 @@ def test_a_motif_may_be_of_several_files(read_designs, designer, make, helix_fil
     assert line["motif_map"][-1] == {"from": "other.A9", "to": 32}
 
 
+def test_the_groups_of_a_motif_keep_their_shape_alone(read_designs, designer, make, helix_file):
+    job = {"name": "pair", "num": 1, "motif": str(helix_file), "contig": "8/A5-12/8/A20-27/8"}
+    campaign = make(job=[{**job, "groups": "A5-12;A20-27"}, {**job, "name": "one"}])
+    assert run_campaign(campaign, designer).complete
+    found = read_designs(campaign.path)
+    assert len(found["pair", 0][1]["group_rmsds"]) == 2
+    assert len(found["one", 0][1]["group_rmsds"]) == 1
+
+
+def test_the_place_of_a_motif_may_be_found(read_designs, designer, make, helix_file):
+    job = {"name": "free", "num": 2, "motif": str(helix_file), "unindexed": "A5-10,A20-25"}
+    campaign = make(job=[{**job, "total_length": 40}])
+    assert run_campaign(campaign, designer).complete
+    for _, line, _ in read_designs(campaign.path).values():
+        assert line["length"] == 40
+        assert sorted(pair["from"] for pair in line["motif_map"]) == sorted(
+            f"A{number}" for number in [*range(5, 11), *range(20, 26)]
+        )
+
+
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs to mount")
 def test_a_full_disk_is_reported_and_survived(read_designs, designer, make, whole, tmp_path):
     out = tmp_path / "out"
