@@ -22,10 +22,10 @@ sharpens the conditional law as a whole, likelihoods with it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from protdiff.conditioning.conditioner import Conditioner, Scene
@@ -62,7 +62,7 @@ class Conditions:
         denoiser: Denoiser,
         through_network: LikelihoodTerm | None = None,
         *,
-        max_shift: float = 0.0,
+        max_shift: float | Tensor = 0.0,
     ) -> Denoiser:
         """Return the denoiser guided by all likelihoods that there are.
 
@@ -73,23 +73,24 @@ class Conditions:
         through_network
             A likelihood whose gradient has to pass through the denoiser; the others then do too.
         max_shift
-            The largest norm of its shift.
+            The largest norm of its shift, of all designs or ``(batch,)``.
         """
         made = [one.make_term(self.scene) for one in self.conditioners]
         terms = [term for term in made if term is not None]
-        # Coordinates of the longest design; padding is never moved.
-        size = 3 * len(DIFFUSED_ATOMS) * float(self.scene.residue_mask.sum(dim=1).max())
+        # The root of the number of each design's coordinates: a norm by it is a root mean square.
+        size = (3 * len(DIFFUSED_ATOMS) * self.scene.residue_mask.sum(dim=1).double()).sqrt()
         if through_network is not None:
-            more = _LARGEST_SHIFT * math.sqrt(size) if terms else 0.0
-            whole = SumOfTerms(through_network, *terms) if terms else through_network
-            return Guided(denoiser, whole, max_shift=math.hypot(max_shift, more))
+            if not terms:
+                return Guided(denoiser, through_network, max_shift=max_shift)
+            most = torch.hypot(torch.as_tensor(max_shift).to(size), _LARGEST_SHIFT * size)
+            return Guided(denoiser, SumOfTerms(through_network, *terms), max_shift=most)
         if not terms:
             return denoiser
         return FrozenGuided(
             denoiser,
             SumOfTerms(*terms),
             subspace=self.scene.model.subspace(self.scene.residue_mask),
-            max_deviations=_MOST_DEVIATIONS * math.sqrt(size),
+            max_deviations=_MOST_DEVIATIONS * size,
         )
 
     def wrap(self, denoiser: Denoiser) -> Denoiser:

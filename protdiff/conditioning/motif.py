@@ -225,7 +225,7 @@ def make_motif_conditions(
         conditions = Conditions(Scene(model, residue_mask, index, torch.zeros_like(index)))
     frame = MotifFrame(posed, origin.to(model.device), model.scale)
     conditions = replace(conditions, scene=replace(conditions.scene, motif=frame))
-    coordinates = 9.0 * max(len(motif.source) for motif in motifs)
+    coordinates = torch.tensor([9.0 * len(motif.source) for motif in motifs])
     low, high = _WORTHWHILE if method == "amortized-guidance" else (0.0, math.inf)
     term = MotifTerm(posed).within(max(low, free_below) / model.scale, high / model.scale)
     denoiser = conditions.guide(

@@ -131,7 +131,7 @@ def prepare_sampling(
     like = torch.zeros(*residue_mask.shape, 3, 3, device=model.device)
     # The start is not a step: a temperature scales the noise that is added on the way only.
     elsewhere = conditions.begin(sde, times, noise)
-    start, times = elsewhere or (draw_prior(sde, noise, like), times)
+    start, times = elsewhere or (draw_prior(sde, noise, like, times[0]), times)
     return noise, start, times
 
 

@@ -79,6 +79,22 @@ def check_gaussian(sampler, sde, times):
     torch.testing.assert_close(x.mean(0), mean, rtol=0, atol=4 * (2 / NUMBER) ** 0.5 + 0.01)
 
 
+@pytest.mark.parametrize(
+    "sde",
+    [LinearVPSDE(), VESDE(), BrownianSDE(3.0, 60.0), OrnsteinUhlenbeckSDE(1.0, 30.0, centre=2.0)],
+    ids=name,
+)
+def test_a_grid_may_begin_before_the_end_of_the_process(sde):
+    """The start has the width and the place that the process has there, not those of its end."""
+    times = KarrasGrid(noise_ratio_max=10.0)(sde, 40)
+    denoiser = GaussianDenoiser(sde, torch.zeros(4), torch.eye(4))
+    noise = GaussianNoise(torch.Generator().manual_seed(2))
+    x_T = draw_prior(sde, noise, torch.zeros(5000, 4), times[0])
+    x = HeunODE()(denoiser, x_T, times, noise=noise)
+    assert abs(float(x.std()) - 1) < 4 / 40_000**0.5 + 0.002
+    assert abs(float(x.mean())) < 4 / 20_000**0.5
+
+
 @pytest.mark.statistical
 @pytest.mark.parametrize(("sampler", "grid", "steps"), CASES, ids=name)
 def test_gaussian(sampler, grid, steps):

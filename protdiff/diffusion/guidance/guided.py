@@ -76,13 +76,13 @@ class GuidedDenoiser(Denoiser):
     log_likelihood
         The condition, or a sum of conditions.
     max_shift
-        The largest Euclidean norm of :math:`D' - D` for one sample.
+        The largest Euclidean norm of :math:`D' - D` for one sample, of all or ``(batch,)``.
     """
 
     def __init__(
-        self, denoiser: Denoiser, log_likelihood: LikelihoodTerm, max_shift: float
+        self, denoiser: Denoiser, log_likelihood: LikelihoodTerm, max_shift: float | Tensor
     ) -> None:
-        if not max_shift > 0.0:
+        if not bool((torch.as_tensor(max_shift) > 0.0).all()):
             raise InputError(f"max_shift = {max_shift} must be positive; it is the largest norm")
         self.denoiser = denoiser
         self.sde = denoiser.sde
@@ -136,9 +136,9 @@ class Guided(GuidedDenoiser):
     log_likelihood
         The condition, or a sum of conditions.
     max_shift
-        The largest Euclidean norm of :math:`D' - D` for one sample, in units of the data; infinite
-        by default. A network's Jacobian has errors where :math:`\sigma_t/\alpha_t` is large, which
-        the factor magnifies.
+        The largest Euclidean norm of :math:`D' - D` for one sample, of all or ``(batch,)``, in
+        units of the data; infinite by default. A network's Jacobian has errors where
+        :math:`\sigma_t/\alpha_t` is large, which the factor magnifies.
 
     References
     ----------
@@ -147,7 +147,11 @@ class Guided(GuidedDenoiser):
     """
 
     def __init__(
-        self, denoiser: Denoiser, log_likelihood: LikelihoodTerm, *, max_shift: float = math.inf
+        self,
+        denoiser: Denoiser,
+        log_likelihood: LikelihoodTerm,
+        *,
+        max_shift: float | Tensor = math.inf,
     ) -> None:
         super().__init__(denoiser, log_likelihood, max_shift)
 
@@ -187,7 +191,8 @@ class FrozenGuided(GuidedDenoiser):
         The space in which the data live: the shift is projected onto it. (Guidance through a
         denoiser that ignores what is outside stays inside of itself.) None: the whole space.
     max_shift
-        The largest Euclidean norm of :math:`D' - D` for one sample; infinite by default.
+        The largest Euclidean norm of :math:`D' - D` for one sample, of all or ``(batch,)``;
+        infinite by default.
     max_deviations
         The same in units of the posterior's standard deviation :math:`\sqrt{v_t}`, so that a shift
         shrinks with the noise; infinite by default.
@@ -205,11 +210,11 @@ class FrozenGuided(GuidedDenoiser):
         variance: PosteriorVariance | None = None,
         *,
         subspace: Subspace | None = None,
-        max_shift: float = math.inf,
-        max_deviations: float = math.inf,
+        max_shift: float | Tensor = math.inf,
+        max_deviations: float | Tensor = math.inf,
     ) -> None:
         super().__init__(denoiser, log_likelihood, max_shift)
-        if not max_deviations > 0.0:
+        if not bool((torch.as_tensor(max_deviations) > 0.0).all()):
             raise InputError(f"max_deviations = {max_deviations} must be positive")
         self.variance = IsotropicVariance() if variance is None else variance
         self.subspace = subspace
@@ -234,9 +239,8 @@ class FrozenGuided(GuidedDenoiser):
                 shift = shift + _tweedie_factor(self, x, t) * by_x
                 if self.subspace is not None:
                     shift = self.subspace.project(shift)
-                if not math.isinf(self.max_deviations):
-                    deviation = self.variance(estimate).sqrt()
-                    shift = _limit(shift, (self.max_deviations * deviation).to(shift))
+                deviation = self.variance(estimate).sqrt()
+                shift = _limit(shift, self.max_deviations * deviation)
             shift = _limit(shift, self.max_shift)
             return _detach(GuidedEstimate(mean, mean + shift, log_likelihood))
 
@@ -250,9 +254,10 @@ def _limit(shift: Tensor, max_shift: float | Tensor) -> Tensor:
     """Shorten each sample's shift to at most ``max_shift``, in its own direction."""
     if isinstance(max_shift, float) and math.isinf(max_shift):
         return shift
+    limit = torch.as_tensor(max_shift).to(shift)
     norm = shift.flatten(1).norm(dim=1)
     # The comparison comes before the division, so that no shift at all gives no 0/0.
-    scale = torch.where(norm > max_shift, max_shift / norm.clamp(min=max_shift), 1.0)
+    scale = torch.where(norm > limit, limit / norm.clamp(min=limit), 1.0)
     return expand(scale, shift) * shift
 
 

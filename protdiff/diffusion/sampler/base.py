@@ -229,8 +229,10 @@ class Sampler(ABC):
         return steps
 
 
-def draw_prior(sde: SDE, noise: Noise, like: Tensor) -> Tensor:
-    """Draw x_T from the prior, N(m_1, prior_sigma²) in the subspace of the noise.
+def draw_prior(sde: SDE, noise: Noise, like: Tensor, t: Tensor | None = None) -> Tensor:
+    r"""Draw x_T from the prior, :math:`N(m_t, \alpha_t^2 + \sigma_t^2)` in the noise's subspace.
+
+    It has the first two moments of data of zero mean and unit variance at that time.
 
     Parameters
     ----------
@@ -240,11 +242,14 @@ def draw_prior(sde: SDE, noise: Noise, like: Tensor) -> Tensor:
         Its numbers.
     like
         Any tensor of the shape, place and precision wanted, ``(batch, *event)``.
+    t
+        Where sampling starts, ``()``: the first time of the grid, which may come before the
+        process has ended; None for its end.
 
     Returns
     -------
     Tensor
         x_T, ``(batch, *event)``.
     """
-    t = torch.tensor(sde.t_max, dtype=torch.float64)
-    return sde.shift(t) + sde.prior_sigma * noise(like)
+    t = torch.tensor(sde.t_max, dtype=torch.float64) if t is None else t
+    return sde.shift(t) + float(sde.marginal_sigma(t)) * noise(like)

@@ -33,7 +33,6 @@ differential equations.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -141,8 +140,7 @@ class SDE(ABC):
     @property
     def prior_sigma(self) -> float:
         """The prior's standard deviation: that of x_1 for data of unit variance."""
-        t = torch.tensor(self.t_max, dtype=torch.float64)
-        return math.hypot(float(self.alpha(t)), float(self.sigma(t)))
+        return float(self.marginal_sigma(torch.tensor(self.t_max, dtype=torch.float64)))
 
     def alpha(self, t: Tensor) -> Tensor:
         """Give α_t."""
@@ -151,6 +149,10 @@ class SDE(ABC):
     def sigma(self, t: Tensor) -> Tensor:
         """Give σ_t, the standard deviation of the kernel."""
         return self.alpha(t) * self.noise_ratio(t)
+
+    def marginal_sigma(self, t: Tensor) -> Tensor:
+        """Give √(α_t² + σ_t²), the standard deviation of x_t for data of unit variance."""
+        return torch.hypot(self.alpha(t), self.sigma(t))
 
     def log_snr(self, t: Tensor) -> Tensor:
         """Give the log signal-to-noise ratio, log α²/σ² = -2 log k."""
