@@ -26,7 +26,7 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["AccessibleSurface"]
+__all__ = ["AccessibleSurface", "spread_directions"]
 
 _SAMPLES = 200  # of each sphere: one in 2 Å² where the radius is 6 Å
 _ON_SURFACE = 1e-6  # Å
@@ -46,7 +46,7 @@ class AccessibleSurface:
     def __init__(self, points: Tensor, radius: float) -> None:
         self.points = points
         self.radius = radius
-        directions = _spread_directions(_SAMPLES).to(points) @ _find_axes(points)
+        directions = spread_directions(_SAMPLES).to(points) @ _find_axes(points)
         samples = (points[:, None] + radius * directions).flatten(0, 1)
         nearest = torch.cat(
             [_measure_distances(part, points).amin(1) for part in samples.split(4096)]
@@ -89,7 +89,7 @@ class AccessibleSurface:
         return depth.reshape(positions.shape[:-1])
 
 
-def _spread_directions(count: int) -> Tensor:
+def spread_directions(count: int) -> Tensor:
     """Return unit vectors evenly spread on a sphere, the golden spiral, ``(count, 3)``."""
     rise = (torch.arange(count, dtype=torch.float64) + 0.5) * (2 / count) - 1
     turn = math.pi * (1 + math.sqrt(5)) * torch.arange(count, dtype=torch.float64)

@@ -36,7 +36,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from protdiff.conditioning.accessible_surface import AccessibleSurface
+from protdiff.conditioning.accessible_surface import AccessibleSurface, spread_directions
 from protdiff.conditioning.conditioner import Conditioner, Scene
 from protdiff.conditioning.docking import Docking
 from protdiff.conditioning.held_partner import HeldPartnerTerm
@@ -227,10 +227,7 @@ class Partner(Conditioner):
     def _refuse_buried(self) -> None:
         """Refuse hot spots beside which the partner itself leaves no room."""
         alpha = self.structure.coordinates[:, _CA].astype(float)
-        rise = np.linspace(-1, 1, _PROBES)
-        turn = np.pi * (1 + 5**0.5) * np.arange(_PROBES)
-        flat = np.sqrt(1 - rise**2)
-        directions = np.stack([flat * np.cos(turn), flat * np.sin(turn), rise], axis=-1)
+        directions = spread_directions(_PROBES).numpy()
         for place in self.hot:
             probes = alpha[place] + 0.95 * self.distance * directions
             room = np.linalg.norm(probes[:, None] - alpha, axis=-1).min(axis=1)

@@ -10,7 +10,7 @@ In the eigenbasis of Λ, with eigenvalues λ and the noise ratio k = σ/α, ever
 .. math::  D(x_t) = μ + \frac{λ}{λ + k^2} (y - μ), \qquad
            \mathrm{cov}(x_0 \mid x_t) = \frac{λ k^2}{λ + k^2}, \qquad y = (x_t - m) / α ,
 
-which is exact for λ = 0 too: a component may be a point, or live in a subspace.
+which is exact for λ = 0 too, at all t > 0: a component may be a point, or live in a subspace.
 
 References
 ----------

@@ -8,7 +8,8 @@ The density of a linear SDE evolves as
 It is written as the balance of the currents through the walls of cells. A current is fitted
 exponentially (Scharfetter and Gummel 1969), which is exact for a constant drift, so the density
 stays positive whatever wins, drift or diffusion; what leaves a cell enters its neighbour, so the
-mass is kept to rounding. Time steps are Crank and Nicolson's, of second order.
+mass is kept to rounding. Time steps are Crank and Nicolson's, of second order; a step that is long
+against h²/g² may take a density below zero where it is sharp.
 
 References
 ----------

@@ -1,8 +1,8 @@
 r"""Latent codes: the probability flow as a one-to-one map between data and the prior.
 
 Encoding carries x_0 up the flow to its code x_T, decoding carries a code down again. Codes of data
-are standard normal, so the straight way between two of them leaves the shell where the prior
-has its mass; the great circle does not (White 2016).
+are normal around the shift m_T of the SDE, which is zero of most, so the straight way between two
+of them leaves the shell where the prior has its mass; the great circle does not (White 2016).
 
 References
 ----------
@@ -114,7 +114,7 @@ def measure_round_trip(
     return (back - x_0).flatten(1).square().mean(1).sqrt()
 
 
-def slerp(start: Tensor, end: Tensor, fraction: float) -> Tensor:
+def slerp(start: Tensor, end: Tensor, fraction: float, centre: float | Tensor = 0.0) -> Tensor:
     r"""Go along the great circle between two codes.
 
     .. math::  \frac{\sin((1 - u) Ω)\, a + \sin(u Ω)\, b}{\sin Ω}, \qquad
@@ -126,6 +126,8 @@ def slerp(start: Tensor, end: Tensor, fraction: float) -> Tensor:
         a and b, ``(batch, *event)``.
     fraction
         u, from 0 (a) to 1 (b).
+    centre
+        Of the circle: m_T of an SDE with a shift, ``sde.shift(t)`` at its last time.
 
     Returns
     -------
@@ -142,6 +144,7 @@ def slerp(start: Tensor, end: Tensor, fraction: float) -> Tensor:
     >>> round(float(half_way.norm()), 5)
     1.0
     """
+    start, end = start - centre, end - centre
     a, b = start.flatten(1), end.flatten(1)
     # The half-angle form keeps its precision for nearly parallel codes, where arccos has none.
     a_hat, b_hat = (code / code.norm(dim=1, keepdim=True).clamp(min=1e-30) for code in (a, b))
@@ -153,10 +156,10 @@ def slerp(start: Tensor, end: Tensor, fraction: float) -> Tensor:
     opposite = sine.abs() < 1e-4
     first = torch.where(opposite, 1 - fraction, first)
     last = torch.where(opposite, fraction, last)
-    return expand(first, start) * start + expand(last, end) * end
+    return expand(first, start) * start + expand(last, end) * end + centre
 
 
-def interpolate(start: Tensor, end: Tensor, number: int) -> Tensor:
+def interpolate(start: Tensor, end: Tensor, number: int, centre: float | Tensor = 0.0) -> Tensor:
     """Give evenly spaced codes on the great circle between two, both ends included.
 
     Parameters
@@ -165,6 +168,8 @@ def interpolate(start: Tensor, end: Tensor, number: int) -> Tensor:
         Codes of one element, ``(*event)``.
     number
         How many, at least 2.
+    centre
+        As for :func:`slerp`.
 
     Returns
     -------
@@ -172,4 +177,4 @@ def interpolate(start: Tensor, end: Tensor, number: int) -> Tensor:
         ``(number, *event)``.
     """
     fractions = torch.linspace(0, 1, number).tolist()
-    return torch.cat([slerp(start[None], end[None], fraction) for fraction in fractions])
+    return torch.cat([slerp(start[None], end[None], fraction, centre) for fraction in fractions])

@@ -96,7 +96,8 @@ def compute_log_likelihood(
     noise_ratio_min
         k_min; None takes the SDE's.
     rtol, atol
-        Relative and absolute tolerance of a step of the solver.
+        Relative and absolute tolerance of a step of the solver, by the error over the batch. What
+        it errs is not in the standard error.
 
     Returns
     -------

@@ -67,6 +67,10 @@ class UniformGrid(TimeGrid):
         """Give the times of a run, ``(steps + 1,)``."""
         first = sde.t_max if self.t_max is None else self.t_max
         last = sde.t_min if self.t_min is None else self.t_min
+        if not 0 < last < first:
+            raise InputError(
+                f"times from {first} to {last}; give a last one above 0, below the first"
+            )
         return first + (last - first) * _fractions(steps)
 
 

@@ -109,7 +109,7 @@ class GaussianProbes(TraceEstimator):
         How many; at least 2, for a standard error.
     noise
         Where the numbers come from; with :class:`~protdiff.diffusion.noise.PerSampleNoise` an
-        element's estimate does not depend on its batch.
+        element's numbers do not depend on its batch (the solver's steps do, within its tolerance).
 
     References
     ----------

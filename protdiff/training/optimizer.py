@@ -26,7 +26,8 @@ from protdiff.training.processes import Processes
 
 __all__ = ["MuonWithAdamW", "orthogonalize", "orthogonalize_by_shape"]
 
-# The quintic iteration's coefficients: steepest at zero, all singular values end within 0.7-1.2.
+# The quintic iteration's coefficients: steepest at zero; singular values end near one, within 0.68
+# and 1.14, but for those under a hundredth of the norm, which end lower.
 _A, _B, _C = 3.4445, -4.7750, 2.0315
 
 

@@ -123,7 +123,7 @@ class NoiseLevels:
 
 
 def draw_motif_groups(lengths: Tensor, size: int, generator: torch.Generator) -> Tensor:
-    """Choose motifs to reveal: one to three segments, a tenth to a half of the residues in all.
+    """Choose motifs to reveal: one to three segments, of up to half of the residues in all.
 
     Parameters
     ----------

@@ -7,6 +7,7 @@ import torch
 
 from protdiff.diffusion.analytic import GaussianDenoiser, MixtureDenoiser
 from protdiff.diffusion.denoiser import FunctionDenoiser, score
+from protdiff.diffusion.discrete import NoiseLadder
 from protdiff.diffusion.noise import GaussianNoise
 from protdiff.diffusion.objective import (
     DataWeighting,
@@ -19,7 +20,6 @@ from protdiff.diffusion.objective import (
     UniformTimes,
     UnitWeighting,
     VarianceWeighting,
-    geometric_ladder,
     ncsn_loss,
 )
 from protdiff.diffusion.sde import VESDE, CosineVPSDE, LinearVPSDE
@@ -189,7 +189,7 @@ def test_ncsn_loss_on_gaussian_data():
     """½ Σ λ / (λ + σ²) for the exact score, half the dimension for none, more for a wrong one."""
     variances = torch.tensor([1.0, 0.2])
     x = torch.randn(20000, 2, generator=torch.Generator().manual_seed(0)) * variances.sqrt()
-    sigmas = geometric_ladder(3.0, 0.1, 6)
+    sigmas = NoiseLadder(0.1, 3.0, 6).sigmas.flip(0).float()
     torch.testing.assert_close(sigmas[1:] / sigmas[:-1], torch.full((5,), (0.1 / 3.0) ** 0.2))
 
     def run(scale):
@@ -215,5 +215,3 @@ def test_bad_settings():
         MinSNRWeighting(-1.0)
     with pytest.raises(InputError, match="std"):
         LogNormalTimes(std=0.0)
-    with pytest.raises(InputError, match="ladder"):
-        geometric_ladder(1.0, 2.0, 5)

@@ -261,6 +261,20 @@ def test_interpolation_stays_on_the_shell():
     assert torch.isfinite(moved).all()
 
 
+def test_interpolation_goes_around_the_centre_of_the_codes():
+    """Of an SDE with a shift, whose codes are normal around it."""
+    sde = OrnsteinUhlenbeckSDE(centre=2.0)
+    centre = sde.shift(torch.tensor(sde.t_max, dtype=torch.float64))
+    start, end = centre + torch.randn(
+        2, 400, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
+    path = interpolate(start, end, 3, centre)
+    torch.testing.assert_close(path[[0, 2]], torch.stack([start, end]))
+    # Half-way too a code is as far from the centre as a draw of the prior.
+    assert abs(float((path[1] - centre).square().mean()) - 1) < 4 * (2 / 400) ** 0.5
+    assert float((interpolate(start, end, 3)[1] - centre).square().mean()) < 0.7
+
+
 def test_slerp_of_equal_and_opposite_codes():
     a = torch.tensor([[3.0, 4.0]]).double()
     torch.testing.assert_close(slerp(a, a, 0.3), a)

@@ -64,5 +64,8 @@ def test_constant_grid():
 def test_impossible_grids_are_refused():
     with pytest.raises(InputError, match="at least 1"):
         UniformGrid()(LinearVPSDE(), 0)
+    for times in ({"t_min": 0.0}, {"t_min": 0.5, "t_max": 0.4}):
+        with pytest.raises(InputError, match="above 0"):
+            UniformGrid(**times)(LinearVPSDE(), 5)
     with pytest.raises(InputError, match="smallest"):
         KarrasGrid(noise_ratio_min=3.0, noise_ratio_max=2.0)(LinearVPSDE(), 5)

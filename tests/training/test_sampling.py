@@ -8,7 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from protdiff.diffusion import VESDE, FunctionDenoiser, LinearVPSDE
+from protdiff.diffusion.objective import DenoisingLoss, EDMWeighting, PreconditionedTarget
 from protdiff.errors import InputError
+from protdiff.network import get_preconditioning
 from protdiff.training.average import WeightAverage
 from protdiff.training.dataset import load_dataset
 from protdiff.training.draws import draw_step
@@ -177,6 +180,31 @@ def test_loss_of_the_perfect_and_of_the_ignorant_denoiser():
     guess = (clean + ratio[:, None, None, None] * noise) / (1 + ratio**2)[:, None, None, None]
     losses = batch.get_losses(guess) / batch.coordinates
     assert losses.mean() == pytest.approx(1.0, abs=4 * math.sqrt(2 / (200 * 360)))
+
+
+def test_the_loss_is_that_of_the_theory():
+    """Twice the denoising loss with the weight of EDM, for the same denoiser and noise."""
+    generator = torch.Generator().manual_seed(0)
+    mask = torch.ones(50, 30, dtype=torch.bool)
+    x_0, noise = torch.randn(2, 50, 30, 3, 3, generator=generator).double()
+    sde = LinearVPSDE()
+    terms = DenoisingLoss(EDMWeighting())(
+        FunctionDenoiser(sde, lambda x_t, t: 0.3 * x_t), x_0, noise=lambda like: noise
+    )
+    index = torch.arange(30).expand(50, 30)
+    batch = NoisyBatch(x_0, noise, mask, index, sde.noise_ratio(terms.t))
+    losses = batch.get_losses(0.3 * sde.perturb(x_0, terms.t, noise))
+    torch.testing.assert_close(losses, 2 * terms.loss, rtol=1e-6, atol=0)
+
+
+def test_the_network_is_preconditioned_as_the_theory_says():
+    """Its target has unit variance: the combination of x0 and noise that EDM regresses on."""
+    sde, t = VESDE(), torch.linspace(0.05, 1, 9, dtype=torch.float64)
+    skip, out, _ = get_preconditioning(sde.noise_ratio(t))
+    x_0, noise = torch.randn(2, 9, 4, generator=torch.Generator().manual_seed(0)).double()
+    target = PreconditionedTarget().target(sde, x_0, noise, t)
+    x_t = sde.perturb(x_0, t, noise)
+    torch.testing.assert_close(skip[:, None] * x_t + out[:, None] * target, x_0)
 
 
 @pytest.mark.parametrize("shape", [(12, 40), (40, 12), (24, 24)])

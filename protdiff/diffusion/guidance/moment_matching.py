@@ -7,7 +7,8 @@ be modelled. With the Gaussian of that covariance as the posterior,
 .. math:: D' = D + V_t A^T \, (r^2 I + A V_t A^T)^{-1} \, (y - A D).
 
 The linear system is solved by conjugate gradients, a vector-Jacobian product each. Exact for
-Gaussian data of *any* covariance, with nothing said about that covariance.
+Gaussian data of *any* covariance, with nothing said about that covariance, once there are as many
+iterations as observations; with fewer it is an approximation.
 
 References
 ----------
@@ -104,17 +105,12 @@ class MomentMatching(Denoiser):
                 return factor * product
 
             def covariance(vector: Tensor) -> Tensor:
-                with torch.no_grad():
-                    seen = self.operator(spread_without_graph(vector))
-                return self.noise_std**2 * vector + seen
-
-            def spread_without_graph(vector: Tensor) -> Tensor:
-                with torch.enable_grad():
-                    return spread(vector).detach()
+                """Multiply by r² I + A V Aᵀ."""
+                return self.noise_std**2 * vector + self.operator(spread(vector))
 
             residual = (self.observed.to(denoised) - predicted).detach()
             solved = _conjugate_gradients(covariance, residual, self.iterations)
-            return (denoised + spread_without_graph(solved)).detach()
+            return (denoised + spread(solved)).detach()
 
 
 def _conjugate_gradients(

@@ -7,7 +7,7 @@ from protdiff.diffusion.objective.action_matching import (
 )
 from protdiff.diffusion.objective.denoising import DenoisingLoss, DenoisingTerms
 from protdiff.diffusion.objective.elbo import DiscreteBound, compute_discrete_bound, step_weights
-from protdiff.diffusion.objective.ncsn import geometric_ladder, ncsn_loss
+from protdiff.diffusion.objective.ncsn import ncsn_loss
 from protdiff.diffusion.objective.parametrisation import (
     DataTarget,
     FlowTarget,
@@ -70,7 +70,6 @@ __all__ = [
     "compute_discrete_bound",
     "denoising_score_matching",
     "explicit_score_matching",
-    "geometric_ladder",
     "implicit_score_matching",
     "ncsn_loss",
     "sliced_score_matching",

@@ -22,34 +22,8 @@ from torch import Tensor
 
 from protdiff.diffusion.broadcasting import expand
 from protdiff.diffusion.noise import Noise
-from protdiff.errors import InputError
 
-__all__ = ["geometric_ladder", "ncsn_loss"]
-
-
-def geometric_ladder(sigma_max: float, sigma_min: float, rungs: int) -> Tensor:
-    """Give noise levels in geometric progression, decreasing, ``(rung,)``.
-
-    Parameters
-    ----------
-    sigma_max, sigma_min
-        The ends, in units of the data's standard deviation.
-    rungs
-        K, at least 2.
-
-    Examples
-    --------
-    >>> geometric_ladder(4.0, 1.0, 3)
-    tensor([4., 2., 1.])
-    """
-    if not 0.0 < sigma_min < sigma_max or rungs < 2:
-        raise InputError(
-            f"A ladder of {rungs} rungs from {sigma_max} to {sigma_min} cannot be made; give "
-            "0 < sigma_min < sigma_max and at least 2 rungs."
-        )
-    ends = torch.tensor([sigma_max, sigma_min], dtype=torch.float64).log()
-    fractions = torch.linspace(0, 1, rungs, dtype=torch.float64)
-    return (ends[0] + (ends[1] - ends[0]) * fractions).exp().float()
+__all__ = ["ncsn_loss"]
 
 
 def ncsn_loss(
@@ -70,7 +44,7 @@ def ncsn_loss(
     x
         Data, ``(batch, *event)``.
     sigmas
-        The ladder, ``(rung,)``.
+        The ladder, ``(rung,)``; see :class:`~protdiff.diffusion.discrete.NoiseLadder`.
     noise
         Gives :math:`\epsilon`.
     generator

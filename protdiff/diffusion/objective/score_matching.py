@@ -20,7 +20,7 @@ References
 Hyvärinen, "Estimation of non-normalized statistical models by score matching", 2005. Vincent, "A
 connection between score matching and denoising autoencoders", 2011. Song, Garg, Shi, Ermon, "Sliced
 score matching: a scalable approach to density and score estimation", 2019. Hutchinson, "A
-stochastic estimator of the trace of the influence matrix", 1990.
+stochastic estimator of the trace of the influence matrix", 1989.
 """
 
 from __future__ import annotations

@@ -111,9 +111,9 @@ class Sampler(ABC):
         Whether the sampler chooses its steps by an error that it judges over the whole batch. It
         may then go back, so its denoiser must have no memory.
     pull
-        The power c of k_s / k_t that a step leaves of y - D while D stands still: 1 + η², so 2 of
-        the reverse SDE and 1 of the ODE; 0 of a sampler that does not go from time to time of its
-        grid.
+        The power c of k_s / k_t that an exact step leaves of y - D while D stands still: 1 + η²,
+        so 2 of the reverse SDE and 1 of the ODE; 0 of a sampler that does not go from time to time
+        of its grid. Euler's steps in t leave less.
 
     References
     ----------

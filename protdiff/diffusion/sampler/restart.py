@@ -11,6 +11,9 @@ steps were long, the network erred or a condition held only at the end, part of 
 forgotten with what the noise covers. That contraction is what stochastic samplers gain over solvers
 of the ODE; a restart gains it in one piece, where it is wanted.
 
+Of a denoiser with a memory, as a self-conditioned network has, the steps below begin with what it
+remembers of the end.
+
 What is noised is the posterior mean at the last time and not the state there: a last step may
 overshoot, of a sharpened score above all, and what it adds would be taken along.
 
