@@ -17,6 +17,7 @@ PACKAGE = Path(protdiff.__file__).parent
 FLOORS = {
     "errors": -1,  # everything may raise
     "files": 0,
+    "handedness": 0,
     "lazy": 0,
     "lock": 0,
     "memory": 0,

@@ -108,7 +108,7 @@ def test_d_designs_have_the_other_hand(designer):
     designs = designer.generate(length=64, num=2, seed=1, handedness="D", steps=40)
     for design in designs:
         as_l = measure_quality(design.coordinates)
-        as_d = measure_quality(design.coordinates, handedness=-1)
+        as_d = measure_quality(design.coordinates, handedness="D")
         assert as_d.ramachandran > 0.8
         # Not the boxes for L: the one of left-handed residues holds D-helices.
         assert as_d.phi_positive < 0.2 < 0.8 < as_l.phi_positive

@@ -11,6 +11,7 @@ import typer
 
 from protdiff.cli.display import Bar, show_bar
 from protdiff.errors import InputError
+from protdiff.handedness import Handedness, get_sign
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +46,7 @@ class Source:
     """A structure file, and what the manifest of its run says of it."""
 
     path: Path
-    hand: str = "L"
+    handedness: Handedness = "L"
     record: dict[str, Any] = field(default_factory=dict)
 
 
@@ -64,8 +65,7 @@ class Evaluated:
     def judged(self) -> NDArray[np.float32]:
         """(residue, 4, xyz) in Å, of a D-protein the mirror image: as compared with nature."""
         x = self.backbone.coordinates.copy()
-        if self.source.hand == "D":
-            x[..., 0] = -x[..., 0]
+        x[..., 0] *= get_sign(self.source.handedness)
         return x
 
 
@@ -101,7 +101,7 @@ class Evaluation:
         return [one for one in self.designs if one.quality.finite and can_align(one.judged)]
 
 
-def find_sources(paths: Sequence[Path], hand: str | None) -> list[Source]:
+def find_sources(paths: Sequence[Path], handedness: Handedness | None) -> list[Source]:
     """List the structures; a run's own manifest says which files are designs, and of which hand."""
     from protdiff.design.run_folder import MANIFEST, read_manifest
     from protdiff.structure import find_structure_files
@@ -109,11 +109,11 @@ def find_sources(paths: Sequence[Path], hand: str | None) -> list[Source]:
     found: list[Source] = []
     for path in paths:
         if not (path / MANIFEST).is_file():
-            found += [Source(file, hand or "L") for file in find_structure_files(path)]
+            found += [Source(file, handedness or "L") for file in find_structure_files(path)]
             continue
         records = read_manifest(path / MANIFEST).records
         designs = [
-            Source(path / record["file"], hand or str(record.get("handedness", "L")), record)
+            Source(path / record["file"], handedness or record.get("handedness", "L"), record)
             for _, record in sorted(records.items())
             if record["file"] is not None
         ]
@@ -136,13 +136,12 @@ def measure_all(sources: Sequence[Source], *, quiet: bool) -> Evaluation:
         for source in sources:
             try:
                 backbone = read_backbone(source.path)
+                quality = measure_backbone(backbone, handedness=source.handedness)
             except InputError as error:
                 if len(sources) == 1:
                     raise
                 found.unreadable.append((source.path, str(error)))
             else:
-                sign = -1 if source.hand == "D" else 1
-                quality = measure_backbone(backbone, handedness=sign)
                 native_like = bands.is_native_like(quality)
                 found.designs.append(
                     Evaluated(source, backbone, quality, bands.check(quality), native_like)
@@ -296,9 +295,10 @@ def add_likelihood(found: Evaluation, weights: str, device: str, *, quiet: bool)
     with show_bar("integrating", quiet=quiet, unit="structures") as bar:
         bar.set_total(len(found.designs))
         for one in found.designs:
-            sign = -1 if one.source.hand == "D" else 1
             try:
-                value = measure_likelihood(model, one.backbone, settings, handedness=sign)
+                value = measure_likelihood(
+                    model, one.backbone, settings, handedness=one.source.handedness
+                )
             except ProtdiffError as error:
                 one.extra["likelihood"] = {"problem": str(error)}
                 found.notes.append(f"likelihood: {error}")

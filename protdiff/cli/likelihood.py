@@ -88,12 +88,11 @@ def likelihood(
     for backbone in backbones:
         check_backbone(backbone, exact=exact)
     model = load(weights, device).model
-    sign = -1 if handedness is options.Hand.D else 1
     found = []
     with show_bar("integrating", quiet=quiet, unit="structures") as bar:
         bar.set_total(len(paths))
         for path, backbone in zip(paths, backbones, strict=True):
-            found.append(measure_likelihood(model, backbone, settings, handedness=sign))
+            found.append(measure_likelihood(model, backbone, settings, handedness=handedness.value))
             bar.advance()
             if json:
                 print_json_line(_describe(path, found[-1]))

@@ -27,11 +27,11 @@ from protdiff.design.run_folder import (
     read_settings,
     to_line,
 )
-from protdiff.design.settings import get_sign
 from protdiff.design.table import format_html, format_text, is_missing
 from protdiff.errors import InputError
 from protdiff.evaluation import Quality, measure_backbone
 from protdiff.files import make_folder_atomically, write_atomically
+from protdiff.handedness import get_sign
 from protdiff.structure import Backbone, read_backbone, write_backbone
 from protdiff.structure.protein_mpnn import (
     DesignedSequence,
@@ -246,7 +246,7 @@ class DesignSet(Sequence[Backbone]):
                         design.backbone,
                         cbeta=cbeta,
                         motif_map=record.get("motif_map"),
-                        handedness=get_sign(record.get("handedness", "L")),
+                        handedness=record.get("handedness", "L"),
                     )
                 measured = record.get("quality")
                 quality = (measured if isinstance(measured, dict) else {}) | (
@@ -381,7 +381,8 @@ def read_designs(folder: str | Path) -> DesignSet:
 def _read_design(path: Path, index: int, record: Mapping[str, Any]) -> Design:
     backbone = read_backbone(path)
     try:
-        sign = get_sign(record.get("handedness", "L"))
+        handedness = record.get("handedness", "L")
+        get_sign(handedness)
         given = [int(pair["to"]) for pair in record.get("motif_map", ())]
         _ = [int(number) for number in record.get("redesignable", ())]
         seconds = float(record.get("seconds", 0.0))
@@ -389,7 +390,7 @@ def _read_design(path: Path, index: int, record: Mapping[str, Any]) -> Design:
         raise InputError(f"the manifest's line for {path} is damaged; make it again") from error
     if given:
         backbone = replace(backbone, motif_mask=np.isin(backbone.residue_number, given))
-    return Design(index, backbone, measure_backbone(backbone, handedness=sign), seconds, {})
+    return Design(index, backbone, measure_backbone(backbone, handedness=handedness), seconds, {})
 
 
 def _is_symmetric(run: Mapping[str, Any]) -> bool:

@@ -18,9 +18,10 @@ from protdiff.design.generate import Generation
 from protdiff.design.run import RunTask
 from protdiff.design.samplers import DEFAULT_HOLD, DEFAULT_METHOD, DEFAULT_PARTICLES
 from protdiff.design.scaffold import Scaffolding
-from protdiff.design.settings import Handedness, SamplingSettings, get_sign, make_settings
+from protdiff.design.settings import SamplingSettings, make_settings
 from protdiff.design.unindexed import UnindexedScaffolding
 from protdiff.errors import InputError
+from protdiff.handedness import Handedness
 from protdiff.structure import (
     Backbone,
     Contig,
@@ -286,7 +287,7 @@ class Designer:
             self.model,
             _read(backbone),
             make_settings(LikelihoodSettings, settings),
-            handedness=get_sign(handedness),
+            handedness=handedness,
         )
 
     def encode(
@@ -308,7 +309,7 @@ class Designer:
             self.model,
             _read(backbone),
             make_settings(LikelihoodSettings, settings),
-            handedness=get_sign(handedness),
+            handedness=handedness,
         )
 
     def decode(
@@ -337,7 +338,7 @@ class Designer:
             code,
             make_settings(LikelihoodSettings, settings),
             residue_index=residue_index,
-            handedness=get_sign(handedness),
+            handedness=handedness,
         )
 
     def make(

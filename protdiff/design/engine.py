@@ -287,7 +287,7 @@ def _make_batch(
         for conditioner in task.conditioners:
             extra = {**extra, **conditioner.measure(backbone)}
         quality = measure_quality(
-            backbone.coordinates, backbone.residue_index, handedness=task.settings.sign
+            backbone.coordinates, backbone.residue_index, handedness=task.settings.handedness
         )
         kept = None if trajectory is None else _take_frames(model, trajectory, place, plan)
         yield Design(plan.index, backbone, quality, seconds, extra, kept)

@@ -299,7 +299,7 @@ def _write_design(
         "cbeta": output.cbeta,
         "designed_name": output.residue_name,
         "motif_map": design.extra.get("motif_map"),
-        "handedness": task.settings.sign,
+        "handedness": task.settings.handedness,
     }
     if design.frames is not None:
         for kind in ("noisy", "denoised"):

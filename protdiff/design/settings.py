@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from protdiff.design.samplers import (
     GRID_NAMES,
@@ -20,6 +20,7 @@ from protdiff.design.secondary_structure import (
     parse_secondary_structure,
 )
 from protdiff.errors import InputError
+from protdiff.handedness import Handedness, get_sign
 from protdiff.names import check_name
 
 __all__ = [
@@ -32,8 +33,6 @@ __all__ = [
 ]
 
 Settings = TypeVar("Settings")
-
-Handedness = Literal["L", "D"]
 
 DEFAULT_SAMPLER = "sde-dpm++2m"
 DEFAULT_STEPS = 33
@@ -149,19 +148,6 @@ class SamplingSettings:
     def self_conditioned(self) -> bool:
         """Whether to self-condition: not where a solver calls its denoiser out of order."""
         return self.self_condition and not is_adaptive(self.sampler)
-
-
-def get_sign(handedness: Handedness) -> int:
-    """Return the handedness as the network takes it, +1 for L and −1 for D.
-
-    Raises
-    ------
-    InputError
-        It is neither.
-    """
-    if handedness not in ("L", "D"):
-        raise InputError(f"handedness is {handedness!r}; give L or D")
-    return 1 if handedness == "L" else -1
 
 
 def make_settings(kind: type[Settings], values: Mapping[str, Any]) -> Settings:

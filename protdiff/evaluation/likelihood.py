@@ -36,6 +36,7 @@ from protdiff.diffusion import decode as carry_down
 from protdiff.diffusion import encode as carry_up
 from protdiff.diffusion.trace import TraceEstimator
 from protdiff.errors import InputError, ProtdiffError
+from protdiff.handedness import Handedness, get_sign
 from protdiff.model import DIFFUSED_ATOMS, LENGTH_RANGE, BackboneDenoiser, BackboneModel
 from protdiff.structure import Backbone
 
@@ -69,7 +70,8 @@ class LikelihoodSettings:
         Of the probes. The same for two structures of one length gives them the same probes, so
         that the error of their difference is smaller than their own.
     rtol, atol
-        Relative and absolute tolerance of a step of the solver, the latter in model units.
+        Relative and absolute tolerance of a step of the solver, the latter in model units. What the
+        solver errs, a nat or two by default, is not in the standard error.
     noise_floor
         The noise that the measured density allows for, in Å per coordinate.
 
@@ -147,7 +149,7 @@ def measure_likelihood(
     backbone: Backbone,
     settings: LikelihoodSettings | None = None,
     *,
-    handedness: int = 1,
+    handedness: Handedness = "L",
 ) -> Likelihood:
     """Measure how likely a backbone is under a model.
 
@@ -160,7 +162,7 @@ def measure_likelihood(
     settings
         See :class:`LikelihoodSettings`.
     handedness
-        +1, as an L-protein; -1, as a D-protein.
+        Take it for an L- or a D-protein.
 
     Returns
     -------
@@ -169,7 +171,7 @@ def measure_likelihood(
     Raises
     ------
     InputError
-        The backbone is too short, too long or not finite.
+        The backbone is too short, too long or not finite; the handedness is neither L nor D.
     ProtdiffError
         The flow could not be solved.
     """
@@ -200,7 +202,7 @@ def encode_backbone(
     backbone: Backbone,
     settings: LikelihoodSettings | None = None,
     *,
-    handedness: int = 1,
+    handedness: Handedness = "L",
 ) -> Tensor:
     """Carry a backbone up the probability flow to its latent code.
 
@@ -230,7 +232,7 @@ def decode_backbone(
     settings: LikelihoodSettings | None = None,
     *,
     residue_index: ArrayLike | None = None,
-    handedness: int = 1,
+    handedness: Handedness = "L",
     name: str = "decoded",
 ) -> Backbone:
     """Carry a latent code down the probability flow: the inverse of :func:`encode_backbone`.
@@ -313,11 +315,11 @@ def _to_model(model: BackboneModel, backbone: Backbone) -> Tensor:
 
 
 def _make_denoiser(
-    model: BackboneModel, length: int, residue_index: ArrayLike, handedness: int
+    model: BackboneModel, length: int, residue_index: ArrayLike, handedness: Handedness
 ) -> BackboneDenoiser:
     return model.denoiser(
         torch.ones(1, length, dtype=torch.bool),
         residue_index=torch.as_tensor(np.asarray(residue_index, dtype=np.int64))[None],
-        handedness=handedness,
+        handedness=get_sign(handedness),
         self_condition=False,
     )

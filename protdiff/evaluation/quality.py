@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from protdiff.errors import InputError
 from protdiff.evaluation.clashes import count_clashes
 from protdiff.evaluation.secondary_structure import (
     assign_secondary_structure,
     find_helices,
     get_runs,
 )
+from protdiff.handedness import Handedness, get_sign
 from protdiff.structure.backbone import CHAIN_JUMP, Backbone, index_steps
 from protdiff.structure.geometry import (
     backbone_dihedrals,
@@ -195,7 +197,7 @@ def measure_quality(
     coordinates: NDArray[np.floating],
     residue_index: NDArray[np.integer] | None = None,
     *,
-    handedness: int = 1,
+    handedness: Handedness = "L",
 ) -> Quality:
     """Measure a backbone.
 
@@ -208,24 +210,28 @@ def measure_quality(
         (residue,) positions along the chain. Neighbours whose positions differ by one are linked;
         a jump is a known chain break and no fault. Default: one unbroken chain.
     handedness
-        +1 for natural L-proteins. −1 judges a D-protein: its mirror image is measured, so that the
-        same native values and checks apply.
+        ``"D"`` judges a D-protein: its mirror image is measured, so that the same native values
+        and checks apply.
 
     Returns
     -------
     Quality
+
+    Raises
+    ------
+    InputError
+        The coordinates or the index have another shape, or the handedness is neither L nor D.
     """
     xyz = np.array(coordinates, dtype=np.float64)
     if xyz.ndim != 3 or xyz.shape[1] not in (3, 4) or xyz.shape[2] != 3:
-        raise ValueError(f"coordinates have shape {xyz.shape}; expected (residue, 3 or 4, 3)")
+        raise InputError(f"coordinates have shape {xyz.shape}; expected (residue, 3 or 4, 3)")
     length = len(xyz)
     index = np.arange(length) if residue_index is None else np.asarray(residue_index, np.int64)
     if index.shape != (length,):
-        raise ValueError(f"residue_index has shape {index.shape}; expected ({length},)")
+        raise InputError(f"residue_index has shape {index.shape}; expected ({length},)")
+    xyz[..., 0] *= get_sign(handedness)
     if length == 0 or not (np.abs(xyz) <= LARGEST_COORDINATE).all():
         return _nothing_measured(length)
-    if handedness < 0:
-        xyz[..., 0] = -xyz[..., 0]
     if xyz.shape[1] == 3:
         xyz = np.concatenate([xyz, place_oxygen(xyz, index)[:, None]], axis=1)
     numbers: dict[str, Any] = {"length": length, "finite": True}
@@ -234,7 +240,7 @@ def measure_quality(
     return Quality(**numbers)
 
 
-def measure_backbone(backbone: Backbone, *, handedness: int = 1) -> Quality:
+def measure_backbone(backbone: Backbone, *, handedness: Handedness = "L") -> Quality:
     """Measure a backbone that was read from a file.
 
     Reading finds chain breaks by geometry, so a design that is broken by mistake would look like

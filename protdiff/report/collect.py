@@ -25,6 +25,7 @@ from protdiff.design.run_folder import (
 )
 from protdiff.errors import InputError
 from protdiff.evaluation import Quality, assign_secondary_structure, measure_backbone
+from protdiff.handedness import get_sign
 from protdiff.structure import (
     CHAIN_JUMP,
     Backbone,
@@ -219,16 +220,17 @@ def _read_settings(run: Path, problems: list[str]) -> Mapping[str, Any]:
 
 
 def _read_design(found: _Found, problems: list[str]) -> ReportDesign | None:
+    handedness = found.record.get("handedness", "L")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", StructureWarning)
         try:
             backbone = read_backbone(found.path)
+            sign = get_sign(handedness)
         except InputError as error:
             problems.append(f"{found.name}: {error}")
             return None
     problems += [f"{found.name}: {warning.message}" for warning in caught]
-    sign = -1 if found.record.get("handedness") == "D" else 1
-    quality = measure_backbone(backbone, handedness=sign)
+    quality = measure_backbone(backbone, handedness=handedness)
     if not quality.finite:
         problems.append(f"{found.name}: coordinates too large to be measured")
         return None

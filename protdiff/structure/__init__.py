@@ -3,6 +3,7 @@
 The only part of the package that touches Biotite, and only when a file is read or written.
 """
 
+from protdiff.handedness import Handedness
 from protdiff.structure.backbone import ATOM_NAMES, CHAIN_JUMP, Backbone
 from protdiff.structure.contig import Contig, ContigError
 from protdiff.structure.contig_language import parse_contig
@@ -62,6 +63,7 @@ __all__ = [
     "Contig",
     "ContigError",
     "DesignedSequence",
+    "Handedness",
     "Layout",
     "Motif",
     "MotifProblem",

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from protdiff.errors import InputError
+from protdiff.handedness import Handedness
 from protdiff.structure.foreign import import_biotite
 from protdiff.structure.geometry import place_cbeta, place_oxygen
 
@@ -211,7 +212,7 @@ class Backbone:
 
         return assemble_backbone(atoms, name=name, strict=strict)
 
-    def to_atom_array(self, *, cbeta: bool = False, handedness: int = 1) -> Any:
+    def to_atom_array(self, *, cbeta: bool = False, handedness: Handedness = "L") -> Any:
         """Return a Biotite ``AtomArray`` of N, CA, C, O (and CB).
 
         Its B-factors are 100 for residues of the motif and 0 for designed ones.
@@ -221,7 +222,12 @@ class Backbone:
         cbeta
             Add an idealised CB to every residue but glycines.
         handedness
-            +1 or −1, the hand of those CB.
+            Whether those CB are of an L- or of a D-protein.
+
+        Raises
+        ------
+        InputError
+            The handedness is neither L nor D.
         """
         structure = import_biotite("structure")
         length = len(self)

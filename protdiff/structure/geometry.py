@@ -22,6 +22,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from protdiff.handedness import Handedness, get_sign
+
 __all__ = [
     "MAX_CA_DISTANCE",
     "MAX_PEPTIDE_BOND",
@@ -234,23 +236,28 @@ def place_oxygen(coordinates: ArrayLike, residue_index: ArrayLike | None = None)
     return place_atom(n, ca, c, C_O, CA_C_O, torsion)
 
 
-def place_cbeta(coordinates: ArrayLike, *, handedness: int = 1) -> FloatArray:
+def place_cbeta(coordinates: ArrayLike, *, handedness: Handedness = "L") -> FloatArray:
     """Place idealised beta carbons.
 
     CB stands 1.53 Å from CA, 110.5° from N and 110.1° from C, on the side that makes the residue
-    an L- (``handedness=1``) or a D-amino acid (``handedness=-1``).
+    an L- or a D-amino acid.
 
     Parameters
     ----------
     coordinates
         (..., residue, 3 or more, xyz), N, CA, C first; Å.
     handedness
-        +1 for natural, −1 for mirror-image proteins.
+        ``"L"`` for natural, ``"D"`` for mirror-image proteins.
 
     Returns
     -------
     numpy.ndarray
         (..., residue, xyz), Å.
+
+    Raises
+    ------
+    InputError
+        The handedness is neither L nor D.
     """
     x = np.asarray(coordinates, dtype=float)
     ca = x[..., 1, :]
@@ -261,8 +268,9 @@ def place_cbeta(coordinates: ArrayLike, *, handedness: int = 1) -> FloatArray:
     along_n = (to_n - to_c * cosine) / (1.0 - cosine**2)
     along_c = (to_c - to_n * cosine) / (1.0 - cosine**2)
     in_plane = along_n * n + along_c * c
-    out = np.sqrt(np.clip(1.0 - (in_plane**2).sum(-1, keepdims=True), 0.0, None))
-    return np.asarray(ca + CA_CB * _unit(in_plane + handedness * out * _unit(np.cross(n, c))))
+    rest = 1.0 - (in_plane**2).sum(-1, keepdims=True)
+    out = get_sign(handedness) * np.sqrt(np.clip(rest, 0.0, None))
+    return np.asarray(ca + CA_CB * _unit(in_plane + out * _unit(np.cross(n, c))))
 
 
 def bond_lengths(

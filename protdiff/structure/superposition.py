@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from protdiff.errors import InputError
+
 __all__ = ["Superposition", "rmsd", "superimpose"]
 
 FloatArray = NDArray[np.floating]
@@ -54,6 +56,11 @@ def superimpose(mobile: ArrayLike, target: ArrayLike) -> Superposition:
     Superposition
         The motion of ``mobile`` and the RMSD after it.
 
+    Raises
+    ------
+    InputError
+        They are not of as many points, or there is none.
+
     Examples
     --------
     >>> from protdiff.structure import build_backbone
@@ -64,7 +71,7 @@ def superimpose(mobile: ArrayLike, target: ArrayLike) -> Superposition:
     x = np.asarray(mobile, dtype=float).reshape(-1, 3)
     y = np.asarray(target, dtype=float).reshape(-1, 3)
     if x.shape != y.shape or not len(x):
-        raise ValueError(
+        raise InputError(
             f"cannot superimpose {len(x)} points on {len(y)}; give as many, at least 1"
         )
     centre_x, centre_y = x.mean(0), y.mean(0)

@@ -17,6 +17,7 @@ import numpy as np
 
 from protdiff.errors import InputError
 from protdiff.files import write_atomically
+from protdiff.handedness import Handedness
 from protdiff.structure.backbone import Backbone
 from protdiff.structure.foreign import import_biotite
 
@@ -41,7 +42,7 @@ def write_backbone(
     format: str | None = None,
     designed_name: str | None = None,
     motif_map: MotifMap | None = None,
-    handedness: int = 1,
+    handedness: Handedness = "L",
 ) -> None:
     """Write one backbone.
 
@@ -64,13 +65,13 @@ def write_backbone(
     motif_map
         Pairs such as ``{"from": "A163", "to": 17}`` to be kept in the file.
     handedness
-        +1 or −1, the hand of the CB.
+        Whether the CB are of an L- or of a D-protein.
 
     Raises
     ------
     InputError
-        The file exists; the format is unknown; a coordinate is not finite, or something does not
-        fit the columns of a PDB file.
+        The file exists; the format is unknown; the handedness is neither L nor D; a coordinate is
+        not finite, or something does not fit the columns of a PDB file.
     """
     write_trajectory(
         path,
@@ -93,7 +94,7 @@ def write_trajectory(
     format: str | None = None,
     designed_name: str | None = None,
     motif_map: MotifMap | None = None,
-    handedness: int = 1,
+    handedness: Handedness = "L",
 ) -> None:
     """Write several states of the same residues as the models of one file.
 

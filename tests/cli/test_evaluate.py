@@ -59,6 +59,16 @@ def test_of_a_run_the_designs_are_measured_and_not_the_trajectories(run, tiny_we
             assert abs(design[name] - line["quality"][name]) < 2e-3, name
 
 
+def test_a_manifest_of_no_known_hand_is_refused_unless_told(run, helix_file, tmp_path):
+    (tmp_path / "design_0000.pdb").write_bytes(helix_file.read_bytes())
+    line = {"index": 0, "file": "design_0000.pdb", "handedness": "X"}
+    (tmp_path / "manifest.jsonl").write_text(json.dumps(line))
+    result = run("evaluate", tmp_path)
+    assert result.exit_code == 2
+    assert "handedness is 'X'; give L or D" in result.stderr
+    assert run("evaluate", tmp_path, "--handedness", "L").exit_code == 0
+
+
 def test_nothing_to_measure_is_an_error(run, tmp_path):
     assert run("evaluate", tmp_path).exit_code == 2
     (tmp_path / "manifest.jsonl").write_text("")

@@ -103,7 +103,7 @@ def test_a_mirror_image_is_outside_by_its_hand_alone(chain):
     assert {"phi_positive", "helix_left"} <= set(bands.check(mirrored).outside)
     assert not bands.is_native_like(mirrored)
     judged_as_d = measure_quality(
-        chain.coordinates * [-1, 1, 1], chain.residue_index, handedness=-1
+        chain.coordinates * [-1, 1, 1], chain.residue_index, handedness="D"
     )
     assert bands.check(judged_as_d) == natural
 

@@ -71,14 +71,14 @@ def turn_probes(monkeypatch):
     return turn
 
 
-@pytest.mark.parametrize("determinant", [1, -1])
+@pytest.mark.parametrize(("determinant", "handedness"), [(1, "L"), (-1, "D")])
 def test_neither_place_nor_hand_with_the_mirror_matter(
-    model, backbone, reference, turn_probes, determinant
+    model, backbone, reference, turn_probes, determinant, handedness
 ):
     matrix = determinant * TURN
     moved = move(backbone, matrix, shift=400.0)
     turn_probes(matrix)
-    found = measure_likelihood(model, moved, SETTINGS, handedness=determinant)
+    found = measure_likelihood(model, moved, SETTINGS, handedness=handedness)
     assert abs(found.nats - reference.nats) < ROUNDING
     assert abs(found.standard_error - reference.standard_error) < ROUNDING
 

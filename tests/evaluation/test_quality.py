@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pytest
 
+from protdiff.errors import InputError
 from protdiff.evaluation import NATIVE, Quality, measure_backbone, measure_quality
 from protdiff.evaluation.quality import is_favoured
 from protdiff.structure import Backbone, build_backbone, read_backbone, write_backbone
@@ -52,7 +53,7 @@ def test_the_mirror_image_of_a_helix_fails_on_its_hand_only(helix):
 
 def test_a_d_protein_is_judged_by_its_mirror_image(helix):
     natural = measure_quality(helix)
-    d_protein = measure_quality(mirror(helix), handedness=-1)
+    d_protein = measure_quality(mirror(helix), handedness="D")
     for field in dataclasses.fields(Quality):
         assert getattr(d_protein, field.name) == pytest.approx(getattr(natural, field.name))
 
@@ -235,10 +236,18 @@ def test_every_native_value_names_a_quantity():
 
 
 def test_wrong_shapes_are_refused(helix):
-    with pytest.raises(ValueError, match="expected \\(residue, 3 or 4, 3\\)"):
+    with pytest.raises(InputError, match="expected \\(residue, 3 or 4, 3\\)"):
         measure_quality(helix[0])
-    with pytest.raises(ValueError, match="residue_index has shape"):
+    with pytest.raises(InputError, match="residue_index has shape"):
         measure_quality(helix, np.arange(3))
+
+
+@pytest.mark.parametrize("handedness", ["X", "l", -1, 1, None])
+def test_a_wrong_hand_is_refused(helix, handedness):
+    with pytest.raises(InputError, match=f"^handedness is {handedness!r}; give L or D$"):
+        measure_quality(helix, handedness=handedness)
+    with pytest.raises(InputError, match="give L or D"):
+        measure_quality(np.zeros((0, 3, 3)), handedness=handedness)
 
 
 def test_contact_order_is_the_mean_separation_of_contacts_over_the_length():

@@ -180,6 +180,16 @@ def test_missing_files_and_damaged_lines_are_survived_and_said(run_folder):
         assert part in (run_folder / "report.html").read_text(encoding="utf-8")
 
 
+def test_a_design_of_no_known_hand_is_left_out_and_said(run_folder):
+    manifest = run_folder / "manifest.jsonl"
+    first, *others = manifest.read_text().splitlines()
+    odd = json.dumps(json.loads(first) | {"handedness": "X"})
+    manifest.write_text("\n".join([odd, *others]) + "\n")
+    collection = collect_designs(run_folder)
+    assert "design_0000: handedness is 'X'; give L or D" in collection.problems
+    assert len(collection.designs) == 3
+
+
 def test_a_report_replaces_a_report_and_nothing_else(run_folder):
     write_report(run_folder)
     write_report(run_folder)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from protdiff.errors import InputError
 from protdiff.structure import (
     backbone_dihedrals,
     bond_angles,
@@ -112,14 +113,14 @@ def test_cbeta_of_real_proteins(real):
     assert len(beta) > 2000
     # Real CB scatter by about 0.1 Å about the ideal place; the other hand is 2.4 Å away.
     assert np.median(distance) < 0.12
-    assert np.median(np.linalg.norm(place_cbeta(backbone, handedness=-1) - beta, axis=-1)) > 2.0
+    assert np.median(np.linalg.norm(place_cbeta(backbone, handedness="D") - beta, axis=-1)) > 2.0
 
 
 def test_cbeta_is_equivariant_with_its_hand(helix, rng):
     x = helix.coordinates[:, :3].astype(float)
     turn, mirror = random_rotation(rng), np.array([1.0, -1.0, 1.0])
     np.testing.assert_allclose(place_cbeta(x @ turn), place_cbeta(x) @ turn, atol=1e-6)
-    flipped = place_cbeta(x * mirror, handedness=-1)
+    flipped = place_cbeta(x * mirror, handedness="D")
     np.testing.assert_allclose(flipped, place_cbeta(x) * mirror, atol=1e-6)
 
 
@@ -179,7 +180,7 @@ def test_superposition_of_flat_and_single_points():
     line = np.outer(np.arange(5.0), [1.0, 2.0, 3.0])
     assert superimpose(line, line + 1.0).rmsd < 1e-6
     assert superimpose([[1.0, 2.0, 3.0]], [[0.0, 0.0, 0.0]]).rmsd < 1e-9
-    with pytest.raises(ValueError, match="superimpose 5 points on 4"):
+    with pytest.raises(InputError, match="superimpose 5 points on 4"):
         superimpose(line, line[:4])
 
 

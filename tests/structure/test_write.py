@@ -125,6 +125,23 @@ def test_names_of_designed_residues(design, tmp_path):
         write_backbone(tmp_path / "b.pdb", design, designed_name="ALANINE")
 
 
+def test_the_mirror_image_of_a_protein_is_written_as_of_the_other_hand(helix, tmp_path):
+    mirrored = helix.with_coordinates(helix.coordinates * [-1, 1, 1])
+    write_backbone(tmp_path / "l.pdb", helix, cbeta=True)
+    write_backbone(tmp_path / "d.pdb", mirrored, cbeta=True, handedness="D")
+    (_, natural), (_, other) = (read_by_gemmi(tmp_path / name) for name in ("l.pdb", "d.pdb"))
+    assert [row[2] for row in other].count("CB") == 18
+    for one, two in zip(natural, other, strict=True):
+        np.testing.assert_allclose(two[3], one[3] * np.array([-1, 1, 1]), atol=2e-3)
+
+
+@pytest.mark.parametrize("handedness", ["X", -1])
+def test_a_wrong_hand_is_refused_and_nothing_is_written(helix, tmp_path, handedness):
+    with pytest.raises(InputError, match=f"handedness is {handedness!r}; give L or D"):
+        write_backbone(tmp_path / "a.pdb", helix, handedness=handedness)
+    assert not list(tmp_path.iterdir())
+
+
 def test_nothing_is_overwritten_and_nothing_is_left_half(helix, tmp_path):
     path = tmp_path / "a.pdb"
     write_backbone(path, helix)
