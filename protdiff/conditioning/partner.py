@@ -29,6 +29,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ from protdiff.conditioning.mean_size import LARGEST_NOISE, LOCAL_SHARE, restore_
 from protdiff.conditioning.motif_frame import MotifFrame
 from protdiff.diffusion.guidance import Estimate, LikelihoodTerm
 from protdiff.errors import InputError
-from protdiff.structure import Backbone, Motif
+from protdiff.structure import Backbone, Motif, read_backbone
 from protdiff.structure.selection import parse_selection, select_residues
 
 __all__ = ["Partner", "PartnerTerm"]
@@ -61,7 +62,7 @@ class Partner(Conditioner):
     Parameters
     ----------
     structure
-        The partner, which stays as it is.
+        The partner, or its file; it stays as it is.
     hotspots
         Its residues that the design is to touch, by the author's names: ``"A45,A48"``, or a list.
         Beside a motif there need be none: the motif says where the partner is.
@@ -82,7 +83,7 @@ class Partner(Conditioner):
 
     def __init__(
         self,
-        structure: Backbone,
+        structure: str | Path | Backbone,
         hotspots: str | Sequence[str] | None = None,
         *,
         distance: float = 8.0,
@@ -95,9 +96,9 @@ class Partner(Conditioner):
                 f"tolerance of {tolerance} Å cannot be; give 0 < clearance < distance, at most "
                 "20 Å, and a tolerance above 0"
             )
-        self.structure = structure
+        self.structure = structure if isinstance(structure, Backbone) else read_backbone(structure)
         named = [] if hotspots is None else parse_selection(hotspots)
-        self.hot = select_residues(structure, named)
+        self.hot = select_residues(self.structure, named)
         self.distance = distance
         self.clearance = clearance
         self.tolerance = tolerance

@@ -7,7 +7,7 @@ import torch
 from protdiff.conditioning import Partner
 from protdiff.conditioning.docking import Docking
 from protdiff.errors import InputError
-from protdiff.structure import Backbone, build_backbone
+from protdiff.structure import Backbone, build_backbone, write_backbone
 
 
 def make_helix(count):
@@ -38,6 +38,14 @@ def pick_hot(partner, count=3):
 @pytest.fixture(scope="module")
 def conditioner(partner):
     return Partner(partner, pick_hot(partner))
+
+
+def test_a_partner_may_be_a_file(partner, conditioner, tmp_path):
+    path = tmp_path / f"{partner.name}.cif"
+    write_backbone(path, partner)
+    asked = Partner(path, pick_hot(partner)).describe()
+    assert asked["hotspots"] == conditioner.describe()["hotspots"]
+    assert asked["structure"] == partner.name
 
 
 def test_docking_finds_the_hole_for_a_knob(laws):
