@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from protdiff.cli.display import Bar, show_bar
 from protdiff.errors import InputError
 from protdiff.handedness import Handedness, get_sign
@@ -340,7 +338,7 @@ def add_self_consistency(
                 [dataclasses.replace(one.backbone, coordinates=one.judged) for one in chosen],
                 designer,
                 folder,
-                fixed=[_find_fixed(one) for one in chosen],
+                fixed=[_find_fixed(one, found.notes) for one in chosen],
                 aligner=aligner,
                 on_progress=_describe_last(bar, len(chosen), folder),
             )
@@ -378,23 +376,19 @@ def _describe_last(bar: Bar, total: int, folder: Folder | None) -> Callable[[flo
     return count
 
 
-def _find_fixed(one: Evaluated) -> NDArray[np.bool_] | None:
-    """Return which residues came from a motif, by the manifest; unknown amino acids are free."""
+def _find_fixed(one: Evaluated, notes: list[str]) -> NDArray[np.bool_] | None:
+    """Return the residues of a motif that keep their amino acid, by the manifest; UNK is free."""
     import numpy as np
 
+    from protdiff.design.recorded_motif import read_motif
+    from protdiff.design.run_folder import MANIFEST
     from protdiff.structure.backbone import AMINO_ACIDS
 
-    places = one.source.record.get("motif_map")
-    if not isinstance(places, list) or not places:
-        return None
+    path = one.source.path
     try:
-        numbers = [int(pair["to"]) for pair in places]
-    except (TypeError, KeyError, ValueError):
-        typer.echo(
-            f"protdiff: warning: the motif of {one.source.path.name} cannot be read from the "
-            "manifest, so no residue of it is kept",
-            err=True,
-        )
+        motif = read_motif(one.source.record, one.backbone, manifest=path.parent / MANIFEST)
+    except InputError as error:
+        notes.append(f"self-consistency: no residue of {path.name} is kept: {error}")
         return None
-    fixed = np.isin(one.backbone.residue_number, numbers)
-    return fixed & np.isin(one.backbone.residue_name, list(AMINO_ACIDS))
+    kept = motif.motif_mask & ~motif.redesignable_mask
+    return kept & np.isin(one.backbone.residue_name, list(AMINO_ACIDS))

@@ -15,9 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, overload
 
-import numpy as np
-
 from protdiff.design.engine import Design
+from protdiff.design.recorded_motif import read_motif
 from protdiff.design.run import OutputSettings
 from protdiff.design.run_folder import (
     MANIFEST,
@@ -274,8 +273,8 @@ class DesignSet(Sequence[Backbone]):
             The folder exists or cannot be written; there is no design.
         """
         free = {
-            design.backbone.name: record.get("redesignable", ())
-            for design, record in zip(self._designs, self._records, strict=True)
+            backbone.name: backbone.residue_number[read_motif(record, backbone).redesignable_mask]
+            for backbone, record in zip(self, self._records, strict=True)
         }
         kept = self.filter(lambda design: design.quality.finite)
         with make_folder_atomically(folder) as temporary:
@@ -353,7 +352,7 @@ def read_designs(folder: str | Path) -> DesignSet:
     Raises
     ------
     InputError
-        There is no manifest, or a structure that it names cannot be read.
+        There is no manifest, a line of it is damaged, or a structure that it names cannot be read.
     """
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():
@@ -380,16 +379,14 @@ def read_designs(folder: str | Path) -> DesignSet:
 
 def _read_design(path: Path, index: int, record: Mapping[str, Any]) -> Design:
     backbone = read_backbone(path)
+    motif = read_motif(record, backbone, manifest=path.parent / MANIFEST)
     try:
         handedness = record.get("handedness", "L")
         get_sign(handedness)
-        given = [int(pair["to"]) for pair in record.get("motif_map", ())]
-        _ = [int(number) for number in record.get("redesignable", ())]
         seconds = float(record.get("seconds", 0.0))
-    except (KeyError, TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"the manifest's line for {path} is damaged; make it again") from error
-    if given:
-        backbone = replace(backbone, motif_mask=np.isin(backbone.residue_number, given))
+    backbone = replace(backbone, motif_mask=motif.motif_mask)
     return Design(index, backbone, measure_backbone(backbone, handedness=handedness), seconds, {})
 
 

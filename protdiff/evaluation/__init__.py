@@ -4,7 +4,13 @@ from protdiff.evaluation.bands import NativeBands, load_native_bands, summarise_
 from protdiff.evaluation.diversity import Diversity, measure_diversity
 from protdiff.evaluation.novelty import Novelty, Reference, measure_novelty
 from protdiff.evaluation.panel import summarise_quality
-from protdiff.evaluation.quality import NATIVE, Quality, measure_backbone, measure_quality
+from protdiff.evaluation.quality import (
+    NATIVE,
+    Quality,
+    index_by_number,
+    measure_backbone,
+    measure_quality,
+)
 from protdiff.evaluation.secondary_structure import assign_secondary_structure
 
 __all__ = [
@@ -15,6 +21,7 @@ __all__ = [
     "Quality",
     "Reference",
     "assign_secondary_structure",
+    "index_by_number",
     "load_native_bands",
     "measure_backbone",
     "measure_diversity",

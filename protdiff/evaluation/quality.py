@@ -36,7 +36,7 @@ from protdiff.structure.geometry import (
 )
 from protdiff.structure.size import expect_radius
 
-__all__ = ["NATIVE", "Quality", "measure_backbone", "measure_quality"]
+__all__ = ["NATIVE", "Quality", "index_by_number", "measure_backbone", "measure_quality"]
 
 Array = NDArray[np.floating]
 
@@ -243,8 +243,7 @@ def measure_quality(
 def measure_backbone(backbone: Backbone, *, handedness: Handedness = "L") -> Quality:
     """Measure a backbone that was read from a file.
 
-    Reading finds chain breaks by geometry, so a design that is broken by mistake would look like
-    one with a known break. Here residues are linked if the file numbers them one after the other.
+    Its residues are linked by :func:`index_by_number`.
 
     Parameters
     ----------
@@ -253,11 +252,21 @@ def measure_backbone(backbone: Backbone, *, handedness: Handedness = "L") -> Qua
     handedness
         As in :func:`measure_quality`.
     """
+    index = index_by_number(backbone)
+    return measure_quality(backbone.coordinates, index, handedness=handedness)
+
+
+def index_by_number(backbone: Backbone) -> NDArray[np.int64]:
+    """Return (residue,) positions along the chain of a backbone that was read from a file.
+
+    Reading finds chain breaks by geometry, so a design that is broken by mistake would look like
+    one with a known break. Here residues are linked if the file numbers them one after the other.
+    """
     step = np.diff(backbone.residue_number)
     # Insertion codes repeat a number, and a chain that is numbered backwards is odd, not broken.
     step = np.where(step < 1, 1, step)
     step = np.where(backbone.chain_id[1:] == backbone.chain_id[:-1], step, CHAIN_JUMP)
-    return measure_quality(backbone.coordinates, index_steps(step), handedness=handedness)
+    return index_steps(step)
 
 
 def _measure_bonds(xyz: Array, index: NDArray[np.int64]) -> dict[str, float]:

@@ -3,7 +3,7 @@
 Needs the optional packages of ``protdiff[report]``.
 """
 
-from protdiff.report.collect import Collection, ReportDesign, collect_designs
+from protdiff.report.collect import Collection, ReportDesign, gather_designs
 from protdiff.report.write import ReportSettings, WrittenReport, write_report
 
 __all__ = [
@@ -11,6 +11,6 @@ __all__ = [
     "ReportDesign",
     "ReportSettings",
     "WrittenReport",
-    "collect_designs",
+    "gather_designs",
     "write_report",
 ]

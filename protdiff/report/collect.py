@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from protdiff.design.recorded_motif import read_motif
 from protdiff.design.run_folder import (
     MANIFEST,
     SETTINGS,
@@ -24,10 +25,14 @@ from protdiff.design.run_folder import (
     read_settings,
 )
 from protdiff.errors import InputError
-from protdiff.evaluation import Quality, assign_secondary_structure, measure_backbone
+from protdiff.evaluation import (
+    Quality,
+    assign_secondary_structure,
+    index_by_number,
+    measure_backbone,
+)
 from protdiff.handedness import get_sign
 from protdiff.structure import (
-    CHAIN_JUMP,
     Backbone,
     StructureWarning,
     backbone_dihedrals,
@@ -36,7 +41,7 @@ from protdiff.structure import (
     read_trajectory,
 )
 
-__all__ = ["Collection", "ReportDesign", "Trajectory", "collect_designs"]
+__all__ = ["Collection", "ReportDesign", "Trajectory", "gather_designs"]
 
 MOST_FRAMES = 40
 """A trajectory on the page has at most so many frames; longer ones are thinned evenly."""
@@ -119,7 +124,7 @@ class _Found:
     record: Mapping[str, Any]
 
 
-def collect_designs(
+def gather_designs(
     sources: Path | Sequence[Path],
     *,
     max_designs: int = 500,
@@ -234,11 +239,11 @@ def _read_design(found: _Found, problems: list[str]) -> ReportDesign | None:
     if not quality.finite:
         problems.append(f"{found.name}: coordinates too large to be measured")
         return None
-    phi, psi, _ = backbone_dihedrals(backbone.coordinates, _number_links(backbone))
+    phi, psi, _ = backbone_dihedrals(backbone.coordinates, index_by_number(backbone))
     return ReportDesign(
         name=found.name,
         file=found.path.name if found.record else found.name,
-        backbone=dataclasses.replace(backbone, motif_mask=_find_motif(found.record, backbone)),
+        backbone=_mark_motif(found, backbone, problems),
         quality=quality,
         secondary_structure="".join(assign_secondary_structure(backbone.coordinates)),
         phi=sign * phi,
@@ -247,23 +252,14 @@ def _read_design(found: _Found, problems: list[str]) -> ReportDesign | None:
     )
 
 
-def _number_links(backbone: Backbone) -> NDArray[np.int64]:
-    """Link residues as :func:`protdiff.evaluation.measure_backbone` does: by their numbers."""
-    step = np.diff(backbone.residue_number)
-    step = np.where(step < 1, 1, step)
-    step = np.where(backbone.chain_id[1:] == backbone.chain_id[:-1], step, CHAIN_JUMP)
-    return np.concatenate([[0], np.cumsum(step)])
-
-
-def _find_motif(record: Mapping[str, Any], backbone: Backbone) -> NDArray[np.bool_]:
-    """Return (residue,) True for the motif; a manifest may say anything at all."""
-    mask = np.zeros(len(backbone), dtype=bool)
-    pairs = record.get("motif_map")
-    for pair in pairs if isinstance(pairs, list) else []:
-        place = pair.get("to") if isinstance(pair, dict) else None
-        if type(place) is int and 1 <= place <= len(mask):
-            mask[place - 1] = True
-    return mask
+def _mark_motif(found: _Found, backbone: Backbone, problems: list[str]) -> Backbone:
+    """Return the backbone with the motif that the manifest names, or none if that is damaged."""
+    try:
+        motif = read_motif(found.record, backbone)
+    except InputError as error:
+        problems.append(f"{found.name}: shown without its motif: {error}")
+        return backbone
+    return dataclasses.replace(backbone, motif_mask=motif.motif_mask)
 
 
 def _add_trajectories(run: Path | None, designs: list[ReportDesign], problems: list[str]) -> None:

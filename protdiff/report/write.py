@@ -13,7 +13,7 @@ from pathlib import Path
 
 from protdiff.errors import InputError
 from protdiff.files import write_atomically
-from protdiff.report.collect import Collection, collect_designs
+from protdiff.report.collect import Collection, gather_designs
 from protdiff.report.foreign import require_report_packages
 
 __all__ = ["ReportSettings", "WrittenReport", "write_report"]
@@ -74,7 +74,7 @@ def write_report(
     settings
         See :class:`ReportSettings`.
     on_start, on_design
-        As in :func:`protdiff.report.collect_designs`.
+        As in :func:`protdiff.report.gather_designs`.
 
     Returns
     -------
@@ -100,7 +100,7 @@ def write_report(
     if not settings.overwrite:
         for path in planned:
             _refuse_foreign(path, GENERATOR)
-    collection = collect_designs(
+    collection = gather_designs(
         paths, max_designs=settings.max_designs, on_start=on_start, on_design=on_design
     )
     page = build_page(collection, settings.title or collection.source)

@@ -322,6 +322,17 @@ def test_the_residues_of_a_motif_are_kept(run, folder, programs):
     for one in design["self_consistency"]["sequences"]:
         assert one["sequence"][4:6] == "WW"
         assert one["sequence"].count("W") == 2
+    (folder / "manifest.jsonl").write_text(json.dumps(line | {"redesignable": [6]}) + "\n")
+    found = evaluate(run, folder, "--refold", "--num-sequences", 1)
+    (one,) = found["designs"][0]["self_consistency"]["sequences"]
+    assert (one["sequence"][4], one["sequence"].count("W")) == ("W", 1)
+    (folder / "manifest.jsonl").write_text(json.dumps(line | {"motif_map": [{"to": 5}]}) + "\n")
+    found = evaluate(run, folder, "--refold", "--num-sequences", 1)
+    (note,) = (note for note in found["notes"] if "motif_map" in note)
+    assert note.startswith("self-consistency: no residue of design_0000.pdb is kept: ")
+    assert str(folder / "manifest.jsonl") in note
+    (one,) = found["designs"][0]["self_consistency"]["sequences"]
+    assert "WW" not in one["sequence"]
 
 
 def test_novelty_against_a_prepared_file(run, folder, tmp_path):

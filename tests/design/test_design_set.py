@@ -207,14 +207,17 @@ def test_what_is_no_run_is_refused(designs, tmp_path):
         {"handedness": 3},
         {"motif_map": [{}]},
         {"motif_map": 7},
+        {"motif_map": [{"to": 5}]},
+        {"redesignable": ["5"]},
         {"seconds": ""},
+        {"seconds": 10**400},
     ],
 )
 def test_a_damaged_line_is_refused_in_words(designs, tmp_path, change):
     folder = designs[:1].write(tmp_path / "run")
     record = json.loads((folder / "manifest.jsonl").read_text())
     (folder / "manifest.jsonl").write_text(json.dumps(record | change))
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=r"manifest.*\bdesign[ _]0"):
         read_designs(folder)
 
 

@@ -14,7 +14,7 @@ import pytest
 from protdiff.errors import DependencyError, InputError
 from protdiff.evaluation import measure_backbone
 from protdiff.evaluation.bands import BANDED, load_native_bands
-from protdiff.report import ReportSettings, collect_designs, write_report
+from protdiff.report import ReportSettings, gather_designs, write_report
 from protdiff.report.diversity import embed_distances, make_diversity_map
 from protdiff.report.embed import find_principal_axes, pack, unpack
 from protdiff.report.native import get_native_band
@@ -163,7 +163,7 @@ def test_the_trajectory_is_embedded(run_folder):
 
 
 def test_counts_are_those_of_the_manifest(run_folder):
-    collection = collect_designs(run_folder, max_designs=2)
+    collection = gather_designs(run_folder, max_designs=2)
     assert (collection.made, collection.passing, len(collection.designs)) == (4, 1, 2)
 
 
@@ -185,9 +185,23 @@ def test_a_design_of_no_known_hand_is_left_out_and_said(run_folder):
     first, *others = manifest.read_text().splitlines()
     odd = json.dumps(json.loads(first) | {"handedness": "X"})
     manifest.write_text("\n".join([odd, *others]) + "\n")
-    collection = collect_designs(run_folder)
+    collection = gather_designs(run_folder)
     assert "design_0000: handedness is 'X'; give L or D" in collection.problems
     assert len(collection.designs) == 3
+
+
+@pytest.mark.parametrize("damaged", [7, [{"from": "A1", "to": 4}, {"from": "A2"}]])
+def test_a_design_of_a_damaged_motif_is_shown_without_one_and_said(run_folder, damaged):
+    manifest = run_folder / "manifest.jsonl"
+    first, second, *others = map(json.loads, manifest.read_text().splitlines())
+    first["motif_map"] = damaged
+    second["motif_map"] = [{"from": "A1", "to": 4}]
+    manifest.write_text("\n".join(map(json.dumps, [first, second, *others])) + "\n")
+    collection = gather_designs(run_folder)
+    (problem,) = collection.problems
+    assert problem.startswith("design_0000: shown without its motif: manifest.jsonl: ")
+    motifs = [np.flatnonzero(d.backbone.motif_mask).tolist() for d in collection.designs]
+    assert motifs == [[], [3], [], []]
 
 
 def test_a_report_replaces_a_report_and_nothing_else(run_folder):
@@ -221,7 +235,7 @@ def test_a_missing_package_is_named_with_its_extra(run_folder, monkeypatch, modu
 
 
 def test_the_boxes_drawn_hold_the_share_that_is_reported(run_folder):
-    for design in collect_designs(run_folder).designs:
+    for design in gather_designs(run_folder).designs:
         both = np.isfinite(design.phi) & np.isfinite(design.psi)
         phi, psi = design.phi[both], design.psi[both]
         inside = np.zeros(len(phi), dtype=bool)
@@ -247,7 +261,7 @@ def test_a_map_of_few_designs(num):
 
 
 def test_views_are_rotations(run_folder):
-    for design in collect_designs(run_folder).designs:
+    for design in gather_designs(run_folder).designs:
         axes = find_principal_axes(design.backbone)
         assert np.allclose(axes @ axes.T, np.eye(3))
         assert np.linalg.det(axes) == pytest.approx(1.0)

@@ -29,7 +29,7 @@ from protdiff.design.run_folder import MANIFEST, SETTINGS, TRAJECTORIES
 from protdiff.design.settings import SamplingSettings
 from protdiff.errors import InputError
 from protdiff.evaluation import measure_quality
-from protdiff.report import ReportSettings, collect_designs, page, write_report
+from protdiff.report import ReportSettings, gather_designs, page, write_report
 from protdiff.structure import (
     Backbone,
     build_backbone,
@@ -193,7 +193,7 @@ def _read_designs(files: Folder, place: Path) -> None:
 
 
 def _collect(files: Folder, place: Path) -> None:
-    collection = collect_designs(_write(files, place))
+    collection = gather_designs(_write(files, place))
     assert all(np.isfinite(design.backbone.coordinates).all() for design in collection.designs)
 
 
