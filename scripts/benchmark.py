@@ -78,11 +78,11 @@ from protdiff.checkpoint import load_checkpoint
 from protdiff.conditioning.compose import Conditions
 from protdiff.design.batching import make_scene
 from protdiff.design.engine import Plan
-from protdiff.design.loading import resolve_device
 from protdiff.design.sample import make_denoiser, sample_coordinates
 from protdiff.design.samplers import make_sampler
 from protdiff.design.seeds import make_generator
 from protdiff.design.settings import SamplingSettings
+from protdiff.device import find_device
 from protdiff.errors import ProtdiffError
 from protdiff.memory import reuse_memory
 from protdiff.model import BackboneModel
@@ -537,7 +537,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def measure_training(options: argparse.Namespace) -> None:
-    device = resolve_device(options.device)
+    device = find_device(options.device)
     if not options.json:
         print(
             f"training, {get_name(device)}, {torch.get_num_threads()} threads, "
@@ -566,7 +566,7 @@ def get_name(device: torch.device) -> str:
 
 
 def measure(options: argparse.Namespace) -> None:
-    device = resolve_device(options.device)
+    device = find_device(options.device)
     model = load_checkpoint(find_weights(options.weights), device=device)
     settings = SamplingSettings()
     lines = []
@@ -644,7 +644,7 @@ def main(arguments: list[str] | None = None) -> int:
             measure_training(options)
         else:
             # Within it the network keeps geometry in single precision.
-            device = resolve_device(options.device).type
+            device = find_device(options.device).type
             with torch.autocast(device, torch.bfloat16, enabled=options.precision == "bfloat16"):
                 measure(options)
     except ProtdiffError as error:

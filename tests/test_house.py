@@ -25,6 +25,7 @@ FLOORS = {
     "names": 0,
     "toml": 0,
     "version": 0,
+    "device": 1,
     "fields": 1,
     "structure": 1,
     "diffusion": 1,

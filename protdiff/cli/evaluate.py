@@ -176,6 +176,7 @@ def evaluate(
         find_foldseek,
         parse_thresholds,
     )
+    from protdiff.evaluation.thresholds import find_met
     from protdiff.evaluation.tm_score import get_aligner
 
     # Whatever can be wrong with the options shows before anything is measured.
@@ -242,7 +243,7 @@ def evaluate(
         for note in found.notes:
             typer.echo(note, err=True)
     _report_failures(found)
-    met = [threshold for threshold in thresholds if threshold.is_met(found.summary)]
+    met = find_met(thresholds, found.summary)
     for threshold in met:
         value = found.summary.get(threshold.name, float("nan"))
         typer.echo(f"protdiff: condition met: {threshold}; it is {value:.4g}", err=True)

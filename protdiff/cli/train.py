@@ -46,7 +46,10 @@ def train(
         typer.Option(min=0.0, help="Stop, resumable, after this time.", show_default="the run's"),
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="auto, cpu or cuda.", show_default="the run's")
+        str | None,
+        typer.Option(
+            help="auto, cpu or cuda; for one process also cuda:N or mps.", show_default="the run's"
+        ),
     ] = None,
     devices: Annotated[
         int | None,

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from protdiff.errors import InputError
 from protdiff.evaluation.quality import Quality
-from protdiff.evaluation.thresholds import parse_condition
+from protdiff.evaluation.thresholds import Threshold, parse_condition
 from protdiff.fields import check_keys, read_dataclass
 from protdiff.names import suggest_name
 
@@ -29,7 +28,6 @@ __all__ = [
     "MOTIF_NUMBERS",
     "PASSING",
     "DesignFilter",
-    "Limit",
     "as_filter",
     "iterate_rounds",
     "limit_draws",
@@ -42,32 +40,9 @@ DRAWS_PER_DESIGN = 10
 PASSING = "pass"
 """What asks for the quick checks, where conditions are given as text."""
 
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    ">": operator.gt,
-    "<": operator.lt,
-}
 NUMBERS = tuple(field.name for field in dataclasses.fields(Quality) if field.name != "finite")
 MOTIF_NUMBERS = ("motif_rmsd_sampled",)
 """Numbers that only designs around a motif have."""
-
-
-@dataclass(frozen=True)
-class Limit:
-    """One condition on one number, as ``strand >= 0.2``."""
-
-    name: str
-    sign: str
-    value: float
-
-    def holds(self, quality: Mapping[str, Any]) -> bool:
-        """Whether a design is within it; one on which the number is not defined is not."""
-        number = quality.get(self.name)
-        return number is not None and _COMPARE[self.sign](number, self.value)
-
-    def __str__(self) -> str:
-        return f"{self.sign}{self.value:g}"
 
 
 @dataclass(frozen=True)
@@ -83,7 +58,7 @@ class DesignFilter:
     """
 
     passing: bool = False
-    limits: tuple[Limit, ...] = ()
+    limits: tuple[Threshold, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether anything is asked."""
@@ -93,7 +68,7 @@ class DesignFilter:
         """Return what is asked, as JSON knows it and as the configuration has it."""
         limits: dict[str, list[str]] = {}
         for limit in self.limits:
-            limits.setdefault(limit.name, []).append(str(limit))
+            limits.setdefault(limit.name, []).append(limit.bound)
         return ({"passing": True} if self.passing else {}) | limits
 
     def find_faults(self, record: Mapping[str, Any]) -> list[str]:
@@ -130,12 +105,12 @@ class DesignFilter:
         return read_dataclass(cls, rest, where, limits=tuple(limits))
 
 
-def _parse_limit(name: str, condition: object, where: str) -> Limit:
+def _parse_limit(name: str, condition: object, where: str) -> Threshold:
     try:
-        found = parse_condition(f"{name}{condition if isinstance(condition, str) else ''}")
+        limit = parse_condition(f"{name}{condition if isinstance(condition, str) else ''}")
         # A condition that carries on the name is none.
-        if found[0] == name and math.isfinite(found[2]):
-            return Limit(*found)
+        if limit.name == name and math.isfinite(limit.value):
+            return limit
     except InputError:
         pass
     raise InputError(
@@ -169,14 +144,17 @@ def parse_filter(texts: Sequence[str], *, motif: bool = False) -> DesignFilter:
         if part == PASSING:
             passing = True
             continue
-        name, sign, value = parse_condition(part, example=f"strand>=0.2, or {PASSING}")
-        known = [PASSING, *NUMBERS, *(MOTIF_NUMBERS if motif else ())]
-        if name not in known:
-            hint = suggest_name(name, known) or "a manifest has all under quality"
-            raise InputError(f"designs have no number {name!r} to filter by; {hint}")
-        if not math.isfinite(value):
-            raise InputError(f"{part!r} has no limit; give a number, such as {name}{sign}0.2")
-        limits.append(Limit(name, sign, value))
+        limit = parse_condition(part, example=f"strand>=0.2, or {PASSING}")
+        if limit.name == PASSING:
+            raise InputError(f"{part!r} is no condition; {PASSING} stands alone, without a limit")
+        known = [*NUMBERS, *(MOTIF_NUMBERS if motif else ())]
+        if limit.name not in known:
+            hint = suggest_name(limit.name, [PASSING, *known]) or "a manifest has all under quality"
+            raise InputError(f"designs have no number {limit.name!r} to filter by; {hint}")
+        if not math.isfinite(limit.value):
+            example = f"{limit.name}{limit.sign}0.2"
+            raise InputError(f"{part!r} has no limit; give a number, such as {example}")
+        limits.append(limit)
     return DesignFilter(passing, tuple(limits))
 
 
@@ -219,6 +197,6 @@ def iterate_rounds(num: int, most: int, count_kept: Callable[[int], int]) -> Ite
         yield range(begin, drawn)
 
 
-def has_motif_numbers(limits: Iterable[Limit]) -> bool:
+def has_motif_numbers(limits: Iterable[Threshold]) -> bool:
     """Whether a condition is on something that only designs around a motif have."""
     return any(limit.name in MOTIF_NUMBERS for limit in limits)

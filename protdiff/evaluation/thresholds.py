@@ -1,17 +1,22 @@
-"""Conditions on which a pipeline is to stop, such as ``passing<0.9``."""
+"""Conditions on numbers, such as ``passing<0.9``.
+
+A filter of designs keeps those of which its conditions hold; a pipeline stops where one holds of a
+summary.
+"""
 
 from __future__ import annotations
 
 import math
 import operator
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from protdiff.errors import InputError
 from protdiff.names import suggest_name
 
-__all__ = ["Threshold", "parse_condition", "parse_threshold"]
+__all__ = ["Threshold", "find_met", "parse_condition", "parse_threshold"]
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -24,25 +29,48 @@ _SYNTAX = re.compile(r"\s*([A-Za-z_]\w*)\s*(<=|>=|<|>)\s*(\S+)\s*")
 
 @dataclass(frozen=True)
 class Threshold:
-    """A condition on a summary quantity under which to fail."""
+    """One condition on one number, as ``strand >= 0.2``."""
 
     name: str
-    operator: str
+    sign: str
     value: float
 
-    def is_met(self, summary: Mapping[str, float]) -> bool:
-        """Whether to fail. What could not be measured (NaN) fails: nobody can say it is fine."""
-        found = summary.get(self.name, math.nan)
-        return math.isnan(found) or _OPERATORS[self.operator](found, self.value)
+    @property
+    def bound(self) -> str:
+        """The condition without its name, as ``>=0.2``."""
+        return f"{self.sign}{self.value:g}"
+
+    def holds(self, numbers: Mapping[str, Any]) -> bool:
+        """Whether the number is as asked; one that is absent, None or NaN is not."""
+        number = numbers.get(self.name)
+        return number is not None and _OPERATORS[self.sign](number, self.value)
 
     def __str__(self) -> str:
-        return f"{self.name}{self.operator}{self.value:g}"
+        return f"{self.name}{self.bound}"
+
+
+def find_met(thresholds: Iterable[Threshold], summary: Mapping[str, float]) -> list[Threshold]:
+    """Return the conditions on which to fail.
+
+    What could not be measured (NaN) fails: nobody can say it is fine.
+
+    Examples
+    --------
+    >>> asked = [parse_condition("passing<0.9"), parse_condition("clashes>1")]
+    >>> [str(met) for met in find_met(asked, {"passing": 0.95, "clashes": math.nan})]
+    ['clashes>1']
+    """
+    return [
+        threshold
+        for threshold in thresholds
+        if math.isnan(summary.get(threshold.name, math.nan)) or threshold.holds(summary)
+    ]
 
 
 def parse_threshold(
     text: str, known: Collection[str], unmeasured: Mapping[str, str] | None = None
 ) -> Threshold:
-    """Read a condition.
+    """Read a condition on a summary, on which to fail.
 
     Parameters
     ----------
@@ -63,9 +91,10 @@ def parse_threshold(
     >>> print(parse_threshold("passing < 0.9", ["passing"]))
     passing<0.9
     """
-    name, sign, value = parse_condition(text)
+    threshold = parse_condition(text)
+    name = threshold.name
     if name in known:
-        return Threshold(name, sign, value)
+        return threshold
     if unmeasured and name in unmeasured:
         raise InputError(f"{text!r} needs {unmeasured[name]}, without which {name} is not measured")
     near = suggest_name(name, [*known, *(unmeasured or ())])
@@ -73,8 +102,8 @@ def parse_threshold(
     raise InputError(f"there is no quantity {name!r} to fail on; {hint}")
 
 
-def parse_condition(text: str, *, example: str = "passing<0.9") -> tuple[str, str, float]:
-    """Return the quantity, the operator and the number of a condition.
+def parse_condition(text: str, *, example: str = "passing<0.9") -> Threshold:
+    """Read a condition on a number of any name.
 
     Raises
     ------
@@ -84,7 +113,7 @@ def parse_condition(text: str, *, example: str = "passing<0.9") -> tuple[str, st
     Examples
     --------
     >>> parse_condition("strand >= 0.2")
-    ('strand', '>=', 0.2)
+    Threshold(name='strand', sign='>=', value=0.2)
     """
     found = _SYNTAX.fullmatch(text)
     try:
@@ -96,4 +125,4 @@ def parse_condition(text: str, *, example: str = "passing<0.9") -> tuple[str, st
             f"{text!r} is no condition; give a quantity, one of < <= > >= and a number, such as "
             f"{example}"
         )
-    return found[1], found[2], value
+    return Threshold(found[1], found[2], value)

@@ -8,7 +8,7 @@ from typing import Any
 from protdiff.files import check_writable
 from protdiff.training.config import TrainingConfig
 from protdiff.training.dataset import load_dataset
-from protdiff.training.processes import get_device
+from protdiff.training.processes import find_place
 from protdiff.training.state import read_progress
 from protdiff.training.trainer import STATE, check_continues
 
@@ -25,7 +25,7 @@ def plan_training(config: TrainingConfig) -> dict[str, Any]:
     """
     out = Path(config.out)
     check_writable(out)
-    device = get_device(config.device)
+    device = find_place(config.device, config.devices, config.nodes)
     train_set, held_out_set = load_dataset(config.data, config.lengths)
     step = 0
     if (out / STATE).exists():

@@ -15,9 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from protdiff.device import find_device
 from protdiff.errors import DependencyError, InputError
 
-__all__ = ["Processes", "get_device", "start_processes"]
+__all__ = ["Processes", "find_place", "start_processes"]
 
 
 class Processes:
@@ -68,7 +69,7 @@ def start_processes(device: str, devices: int, nodes: int) -> Processes:
     Parameters
     ----------
     device
-        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        As :func:`find_place` takes it.
     devices
         Processes on each node, each with a GPU of its own; or just processes, on CPUs.
     nodes
@@ -79,15 +80,11 @@ def start_processes(device: str, devices: int, nodes: int) -> Processes:
     DependencyError
         There shall be several processes and Lightning Fabric is not installed.
     InputError
-        There are fewer GPUs than asked for.
+        The device is not there, or there are not as many as processes.
     """
-    place = get_device(device)
+    place = find_place(device, devices, nodes)
     if devices * nodes == 1:
         return Processes(place)
-    if place.type == "cuda" and devices > torch.cuda.device_count():
-        raise InputError(
-            f"devices = {devices}, and torch sees {torch.cuda.device_count()} CUDA devices here"
-        )
     try:
         from lightning_fabric import Fabric
     except ImportError as error:
@@ -101,12 +98,33 @@ def start_processes(device: str, devices: int, nodes: int) -> Processes:
     return Processes(fabric.device, fabric)
 
 
-def get_device(name: str) -> torch.device:
-    """Return the device of a name, ``"auto"``, ``"cpu"`` or ``"cuda"``, or refuse it."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("device cuda was asked for and torch sees no CUDA device; use cpu or auto")
-    if name not in ("cpu", "cuda"):
-        raise InputError(f"device {name!r} is unknown; expected auto, cpu or cuda")
-    return torch.device(name)
+def find_place(device: str, devices: int, nodes: int) -> torch.device:
+    """Return where a run computes: the device of its one process, or the kind of all of them.
+
+    Parameters
+    ----------
+    device
+        ``"auto"``, ``"cpu"`` or ``"cuda"``; or, for one process, ``"cuda:1"`` or ``"mps"``.
+    devices, nodes
+        Processes on each node; nodes.
+
+    Raises
+    ------
+    InputError
+        The device is not there, or there are not as many as processes.
+    """
+    place = find_device(device)
+    count = devices * nodes
+    if count == 1:
+        return place
+    if place.index is not None or place.type == "mps":
+        raise InputError(
+            f"device {device!r} serves one process, and {count} share this run (devices = "
+            f"{devices}, nodes = {nodes}); give cuda, with a GPU for each, cpu or auto"
+        )
+    if place.type == "cuda" and devices > torch.cuda.device_count():
+        raise InputError(
+            f"devices = {devices}, and torch sees {torch.cuda.device_count()} CUDA devices here; "
+            "give no more than there are"
+        )
+    return place

@@ -23,6 +23,7 @@ from typing import Any, Protocol
 import torch
 
 from protdiff.checkpoint import load_checkpoint, save_checkpoint
+from protdiff.device import find_device
 from protdiff.errors import InputError, ProtdiffError
 from protdiff.files import write_atomically
 from protdiff.model import BackboneModel
@@ -40,7 +41,7 @@ from protdiff.training.machine import compile_network, use_cpu
 from protdiff.training.objective import get_denoising_losses
 from protdiff.training.optimizer import MuonWithAdamW
 from protdiff.training.panel import PANEL_COLUMNS, measure_panel
-from protdiff.training.processes import Processes, get_device, start_processes
+from protdiff.training.processes import Processes, start_processes
 from protdiff.training.sampling import BatchSampler
 from protdiff.training.schedule import get_learning_rate, set_end
 from protdiff.training.state import Progress, load_state, save_state
@@ -101,7 +102,7 @@ class Trainer:
 
     def __init__(self, config: TrainingConfig, processes: Processes | None = None) -> None:
         self.config = config
-        self.processes = processes or Processes(get_device(config.device))
+        self.processes = processes or Processes(find_device(config.device))
         self.out = Path(config.out)
         self.device = self.processes.device
         self.train_set, self.held_out_set = load_dataset(config.data, config.lengths)

@@ -120,6 +120,7 @@ def test_designs_that_are_named_are_not_drawn_until_enough_pass(designer, tmp_pa
         ("pass,", "'' is no condition"),
         ("passing", "strand>=0.2, or pass"),
         ("stand>0.2", "did you mean 'strand'"),
+        ("pass<1", "pass stands alone"),
         ("pas<1", "did you mean 'pass'"),
         ("strand<inf", "give a number, such as strand<0.2"),
         ("motif_rmsd_sampled<1", "no number 'motif_rmsd_sampled'"),

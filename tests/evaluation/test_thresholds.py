@@ -3,7 +3,7 @@ import math
 import pytest
 
 from protdiff.errors import InputError
-from protdiff.evaluation.thresholds import parse_threshold
+from protdiff.evaluation.thresholds import Threshold, find_met, parse_threshold
 
 KNOWN = ["passing", "clashes", "in_bands"]
 
@@ -21,12 +21,23 @@ KNOWN = ["passing", "clashes", "in_bands"]
 )
 def test_a_condition_is_met_as_it_reads(text, value, met):
     threshold = parse_threshold(text, KNOWN)
-    assert threshold.is_met({threshold.name: value}) is met
+    assert threshold.holds({threshold.name: value}) is met
+    assert find_met([threshold], {threshold.name: value}) == [threshold] * met
 
 
 def test_what_could_not_be_measured_is_not_fine():
-    assert parse_threshold("passing<0.9", KNOWN).is_met({"passing": math.nan})
-    assert parse_threshold("passing>0.9", KNOWN).is_met({})
+    asked = [parse_threshold(text, KNOWN) for text in ("passing<0.9", "passing>0.9")]
+    for summary in ({"passing": math.nan}, {}):
+        assert find_met(asked, summary) == asked
+        assert not any(threshold.holds(summary) for threshold in asked)
+    assert not asked[0].holds({"passing": None})
+
+
+def test_a_condition_is_written_as_it_is_read():
+    threshold = parse_threshold("clashes >= 1e-3", KNOWN)
+    assert threshold == Threshold("clashes", ">=", 0.001)
+    assert (str(threshold), threshold.bound) == ("clashes>=0.001", ">=0.001")
+    assert parse_threshold(str(threshold), KNOWN) == threshold
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 from protdiff.errors import DependencyError, InputError
 from protdiff.training import Trainer, train
 from protdiff.training.draws import draw_step
-from protdiff.training.processes import Processes, start_processes
+from protdiff.training.plan import plan_training
+from protdiff.training.processes import Processes, find_place, start_processes
 
 NEAR = 2e-5  # sums of float32 in another order, over eight steps of an optimiser
 
@@ -104,8 +105,26 @@ def test_without_fabric_there_is_one_process(monkeypatch):
     assert start_processes("cpu", 1, 1).count == 1
     with pytest.raises(DependencyError, match=r"protdiff\[distributed\]"):
         start_processes("cpu", 2, 1)
-    with pytest.raises(InputError, match="device 'tpu' is unknown"):
+    with pytest.raises(InputError, match="device 'tpu' is not there"):
         start_processes("tpu", 2, 1)
+
+
+def test_each_process_has_a_gpu_of_its_own(config, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    for device in ("cpu", "cuda", "cuda:1", "mps"):
+        assert start_processes(device, 1, 1).device == find_place(device, 1, 1)
+        assert str(find_place(device, 1, 1)) == device
+    assert str(find_place("auto", 2, 3)) == str(find_place("cuda", 2, 3)) == "cuda"
+    assert str(find_place("cpu", 9, 1)) == "cpu"
+    with pytest.raises(InputError, match="devices = 3, and torch sees 2 CUDA devices"):
+        find_place("auto", 3, 1)
+    for device, devices, nodes in (("cuda:1", 2, 1), ("cuda:0", 1, 2), ("mps", 2, 1)):
+        with pytest.raises(InputError, match=f"'{device}' serves one process, and 2 share"):
+            find_place(device, devices, nodes)
+    with pytest.raises(InputError, match="'cuda:1' serves one process"):
+        plan_training(dataclasses.replace(config, device="cuda:1", devices=2))
 
 
 def test_one_process_alone_adds_up_nothing():

@@ -230,7 +230,7 @@ def test_bad_values_are_refused(config):
         ({"steps": 0}, "steps = 0"),
         ({"motif": 1.5}, "share from 0 to 1"),
         ({"lengths": (50, 40)}, r"lengths = \[50, 40\]"),
-        ({"device": "tpu"}, "device 'tpu' is unknown"),
+        ({"device": "tpu"}, "device 'tpu' is not there"),
         ({"data": "nowhere.safetensors"}, "no prepared data"),
         ({"lengths": (300, 400)}, "no training chain of 300 to 400"),
     ):

@@ -80,7 +80,7 @@ class ESMFold(Folder):
             return str(self._model.infer_pdb(sequence))
 
     def _load(self) -> Any:
-        import torch
+        from protdiff.device import find_device
 
         try:
             if importlib.util.find_spec("transformers") is not None:
@@ -91,5 +91,4 @@ class ESMFold(Folder):
         except Exception as error:  # whatever a download or an old version may raise
             reason = " ".join(str(error).split())[:200]
             raise ExternalError(f"{self.name} cannot be loaded: {reason}") from error
-        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
-        return model.eval().to(device)
+        return model.eval().to(find_device(self.device or "auto"))

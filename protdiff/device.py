@@ -1,0 +1,44 @@
+"""Where torch computes: a name becomes a device that is there."""
+
+from __future__ import annotations
+
+import torch
+
+from protdiff.errors import InputError
+
+__all__ = ["find_device", "list_devices"]
+
+
+def find_device(name: str | torch.device) -> torch.device:
+    """Return a device of this machine; torch says whether it is there, and nothing is put on it.
+
+    Parameters
+    ----------
+    name
+        ``"auto"`` takes a CUDA device if there is one, else the CPU; or ``"cpu"``, ``"cuda"``,
+        ``"cuda:1"``, ``"mps"``; or a device of torch.
+
+    Raises
+    ------
+    InputError
+        It is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    there = list_devices()
+    if str(name) not in there:
+        raise InputError(
+            f"device {str(name)!r} is not there; torch sees {', '.join(there)} here: give one of "
+            "these or auto (a GPU needs a torch built for it)"
+        )
+    return torch.device(name)
+
+
+def list_devices() -> list[str]:
+    """Return the names of this machine's devices, those of CUDA with and without a number."""
+    devices = ["cpu"]
+    if torch.cuda.is_available():
+        devices += ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    return devices
