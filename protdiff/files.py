@@ -17,6 +17,7 @@ from pathlib import Path
 from protdiff.errors import InputError
 
 __all__ = [
+    "check_free",
     "check_plain_name",
     "check_writable",
     "hash_file",
@@ -44,7 +45,7 @@ def write_atomically(path: str | Path, *, overwrite: bool = False) -> Iterator[P
     Raises
     ------
     InputError
-        ``path`` exists and ``overwrite`` is false, or its folder cannot be written.
+        ``path`` is a folder, or exists and ``overwrite`` is false, or its folder cannot be written.
 
     Examples
     --------
@@ -56,8 +57,7 @@ def write_atomically(path: str | Path, *, overwrite: bool = False) -> Iterator[P
     'whole'
     """
     path = Path(path)
-    if path.exists() and not overwrite:
-        raise InputError(f"{path} exists already; choose another name or allow overwriting")
+    check_free(path, overwrite=overwrite)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
@@ -124,6 +124,21 @@ def make_folder_atomically(path: str | Path) -> Iterator[Path]:
             raise InputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_free(path: str | Path, *, overwrite: bool = False) -> None:
+    """Refuse a file that could not be written without losing something, before work is done for it.
+
+    Raises
+    ------
+    InputError
+        It is a folder, or is there and may not be replaced.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the name of a file")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} exists already; choose another name or allow --overwrite")
 
 
 def _get_umask() -> int:

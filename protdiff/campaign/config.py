@@ -211,7 +211,7 @@ class Job:
             if entry.name in _OF_MOTIF and getattr(self, entry.name) != entry.default:
                 raise InputError(f"{entry.name} goes with a motif, and there is none")
         if has_motif_numbers(self.filter.limits):
-            raise InputError("the filter asks for the RMSD of a motif, and there is none")
+            raise InputError("the filter asks for a number of a motif, and there is none")
 
     @property
     def motif_files(self) -> tuple[str, ...]:

@@ -254,12 +254,12 @@ def _make_row(job: JobStatus) -> list[str]:
 
 
 def _word_state(status: CampaignStatus) -> str:
-    made = f"{status.made_now} designs made"
+    made = f"{status.made_now} designs made now, " if status.made_now else ""
     if status.complete:
-        return f"{made}, all done"
+        return f"{made}all done"
     if status.busy:
-        return f"{made}; another protdiff is making {status.busy} chunks"
-    return f"{made}, not all done; the same command, or the other shards, make the rest"
+        return f"{made}not all done; another protdiff is making {status.busy} chunks"
+    return f"{made}not all done; the same command, or the other shards, make the rest"
 
 
 def _format_time(seconds: float | None) -> str:

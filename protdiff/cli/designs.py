@@ -82,7 +82,8 @@ def run_and_report(
         total += missing
         bar.set_total(total)
         if present and not (begun or quiet or json):
-            typer.echo(f"{out} holds {present} of {num} designs; making the rest", err=True)
+            rest = "making the rest" if missing else "nothing is left to make"
+            typer.echo(f"{out} holds {present} of {num} designs; {rest}", err=True)
         begun = True
 
     def count(record: Mapping[str, Any]) -> None:

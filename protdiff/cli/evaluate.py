@@ -11,6 +11,7 @@ from protdiff.cli import options
 from protdiff.cli.display import print_json
 from protdiff.cli.failure import CONDITION_MET, explain_failures
 from protdiff.errors import InputError, ProtdiffError
+from protdiff.files import check_free, check_writable
 from protdiff.weights import DEFAULT_WEIGHTS, find_weights
 
 if TYPE_CHECKING:
@@ -181,8 +182,9 @@ def evaluate(
 
     # Whatever can be wrong with the options shows before anything is measured.
     chosen_aligner = get_aligner(aligner)
-    if csv is not None and csv.exists() and not overwrite:
-        raise InputError(f"{csv} exists already; choose another name or give --overwrite")
+    if csv is not None:
+        check_free(csv, overwrite=overwrite)
+        check_writable(csv.parent)
     if likelihood:
         find_weights(weights)
     skipped: list[str] = []
@@ -233,12 +235,12 @@ def evaluate(
     if designer is not None:
         steps.add_self_consistency(found, designer, folding, chosen_aligner, quiet=quiet)
 
-    if csv is not None:
-        write_csv(csv, found, overwrite=overwrite)
     if json:
         print_json(to_json(found))
     elif not quiet:
         print_evaluation(found)
+    if csv is not None:
+        write_csv(csv, found, overwrite=overwrite)
     if not quiet:
         for note in found.notes:
             typer.echo(note, err=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 from protdiff.design.engine import Design
+from protdiff.design.filter import DesignFilter, as_filter
 from protdiff.design.recorded_motif import read_motif
 from protdiff.design.run import OutputSettings
 from protdiff.design.run_folder import (
@@ -133,24 +134,37 @@ class DesignSet(Sequence[Backbone]):
         )
 
     def filter(
-        self, predicate: Callable[[Design], bool] | None = None, *, passing: bool | None = None
+        self,
+        asked: Callable[[Design], bool] | DesignFilter | str | Sequence[str] | None = None,
+        *,
+        passing: bool | None = None,
     ) -> DesignSet:
         """Return the designs that are wanted.
 
         Parameters
         ----------
-        predicate
-            Of a :class:`~protdiff.design.engine.Design`: ``design.quality.strand > 0.2``,
-            ``len(design.backbone) < 90``.
+        asked
+            A function of a :class:`~protdiff.design.engine.Design`, such as ``lambda design:
+            len(design.backbone) < 90``; or what ``generate`` takes as ``filter``, such as
+            ``"pass, strand>=0.2"``.
         passing
             True: only those that fail no quick check; False: only those that fail one.
         """
+        predicate = asked if callable(asked) else None
+        limits = None if callable(asked) else as_filter(asked, motif=True)
         return self._take(
             place
             for place, design in enumerate(self._designs)
             if (passing is None or design.quality.passes == passing)
             and (predicate is None or predicate(design))
+            and (limits is None or not limits.find_faults({"quality": self._get_quality(place)}))
         )
+
+    def _get_quality(self, place: int) -> dict[str, Any]:
+        """Return all numbers of a design: what was measured now, and what its line has beside."""
+        recorded = self._records[place].get("quality")
+        measured = self._designs[place].quality.to_dict()
+        return (recorded if isinstance(recorded, dict) else {}) | measured
 
     def sort(
         self, key: str | Callable[[Design], Any] = "ramachandran", *, reverse: bool = False
@@ -236,8 +250,8 @@ class DesignSet(Sequence[Backbone]):
             raise InputError(f"two designs for {folder} have one index; write them separately")
         with make_folder_atomically(folder) as temporary:
             lines = []
-            for design, record in zip(self._designs, self._records, strict=True):
-                file = None
+            for place, design in enumerate(self._designs):
+                record, file = self._records[place], None
                 if design.quality.finite:
                     file = name_design(design.index, output.format)
                     write_backbone(
@@ -247,10 +261,7 @@ class DesignSet(Sequence[Backbone]):
                         motif_map=record.get("motif_map"),
                         handedness=record.get("handedness", "L"),
                     )
-                measured = record.get("quality")
-                quality = (measured if isinstance(measured, dict) else {}) | (
-                    design.quality.to_dict()
-                )
+                quality = self._get_quality(place)
                 lines.append(to_line(record | {"file": file, "quality": quality}))
             with write_atomically(temporary / SETTINGS) as path:
                 settings = self._run | {"format": format, "trajectory": False, "cbeta": cbeta}

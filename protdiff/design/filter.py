@@ -19,6 +19,7 @@ from typing import Any, Self
 
 from protdiff.errors import InputError
 from protdiff.evaluation.quality import Quality
+from protdiff.evaluation.seams import Seams
 from protdiff.evaluation.thresholds import Threshold, parse_condition
 from protdiff.fields import check_keys, read_dataclass
 from protdiff.names import suggest_name
@@ -41,7 +42,11 @@ PASSING = "pass"
 """What asks for the quick checks, where conditions are given as text."""
 
 NUMBERS = tuple(field.name for field in dataclasses.fields(Quality) if field.name != "finite")
-MOTIF_NUMBERS = ("motif_rmsd_sampled",)
+MOTIF_NUMBERS = (
+    "motif_rmsd_sampled",
+    "relaxed_by",
+    *(field.name for field in dataclasses.fields(Seams)),
+)
 """Numbers that only designs around a motif have."""
 
 

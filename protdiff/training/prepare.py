@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protdiff.errors import InputError, ProtdiffError
-from protdiff.files import check_plain_name, check_writable
+from protdiff.files import check_free, check_plain_name, check_writable
 from protdiff.structure import Backbone, find_structure_files, get_structure_name
 from protdiff.structure.screen import ChainFilter, ScreenedFile, screen_file
 
@@ -182,9 +182,8 @@ def prepare_dataset(
         )
     if workers is not None and workers < 1:
         raise InputError(f"the number of workers is at least 1; got {workers}")
-    if out.exists() and not overwrite:
-        # Said before an hour of parsing, not after.
-        raise InputError(f"{out} exists already; choose another name or allow overwriting")
+    # Said before an hour of parsing, not after.
+    check_free(out, overwrite=overwrite)
     check_writable(out.parent)
     paths = [Path(source) for source in _as_list(sources)]
     files = find_structure_files(paths)

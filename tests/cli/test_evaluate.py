@@ -149,6 +149,10 @@ def test_csv_and_json_tell_the_same(run, folder, tmp_path):
             assert float(row[name]) == design[name], name
         assert (row["contact_order"] == "") == (design["contact_order"] is None)
     before = path.read_text()
+    for place, message in ((tmp_path, "is a folder"), (path / "x.csv", "is a file")):
+        result = run("evaluate", folder, "--csv", place, "--overwrite")
+        assert (result.exit_code, result.stdout) == (2, "")  # before anything is measured
+        assert message in result.stderr
     refused = run("evaluate", folder, "--csv", path)
     assert refused.exit_code == 2
     assert "--overwrite" in refused.stderr

@@ -62,6 +62,11 @@ def test_filtering_keeps_what_is_wanted_and_its_order(designs):
     )
     assert [d.index for d in some.filter(lambda d: d.quality.strand > 0.2).designs] == [0, 2]
     assert [d.index for d in some.filter(lambda d: len(d.backbone) > 99).designs] == []
+    assert [d.index for d in some.filter("strand>0.2").designs] == [0, 2]
+    assert [d.index for d in some.filter(["strand>0.2", "strand<=0.2"]).designs] == []
+    assert some.filter("pass").qualities == some.filter(passing=True).qualities
+    with pytest.raises(InputError, match="did you mean 'strand'"):
+        some.filter("stand>0.2")
     passing, failing = some.filter(passing=True), some.filter(passing=False)
     assert len(passing) + len(failing) == 4
     assert all(quality.passes for quality in passing.qualities)

@@ -134,5 +134,8 @@ def test_what_is_no_filter_is_refused_in_a_line(text, message):
 
 def test_a_filter_is_read_as_a_campaign_reads_it():
     table = {"passing": True, "strand": [">=0.2", "<0.5"], "motif_rmsd_sampled": "<=1"}
+    assert parse_filter(["sound_seams>=2, motif_clashes<1"], motif=True).find_faults(
+        {"quality": {"failed": [], "sound_seams": 1, "motif_clashes": 0}}
+    ) == ["sound_seams"]
     texts = ["pass,strand>=0.2", "strand < .5, motif_rmsd_sampled<=1"]
     assert parse_filter(texts, motif=True) == DesignFilter.from_dict(table)
