@@ -69,8 +69,8 @@ def import_object(kind: str, place: str, asked: str) -> Any:
     # A module's name that is empty is a ValueError, and one that begins with a dot a TypeError.
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise InputError(
-            f"there is no {kind} {place!r} ({error}); give the module as Python imports it, a "
-            f"colon, and {asked} in it"
+            f"there is no {kind} {place!r} ({error}); give the module as Python imports it (of "
+            f"this folder with PYTHONPATH=.), a colon, and {asked} in it"
         ) from error
 
 

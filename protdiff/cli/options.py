@@ -76,7 +76,7 @@ class Hand(StrEnum):
 
 CONDITIONS, SAMPLING, OUTPUT, GENERAL = "Conditions", "Sampling", "Output", "General"
 
-Num = Annotated[int, typer.Option("--num", "-n", min=1, help="How many designs.")]
+Num = Annotated[int, typer.Option("--num", "-n", min=1, max=1_000_000, help="How many designs.")]
 Seed = Annotated[
     int,
     typer.Option(help="Design k of a seed is always the same, whatever is made beside it."),
