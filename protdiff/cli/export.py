@@ -21,7 +21,8 @@ __all__ = ["export"]
 @explain_failures
 def export(
     runs: Annotated[
-        list[Path], typer.Argument(help="Folders of runs, with manifest.jsonl.", metavar="RUN...")
+        list[Path],
+        typer.Argument(help="Folders of runs, or of a campaign's jobs.", metavar="RUN..."),
     ],
     protein_mpnn: Annotated[
         Path | None,

@@ -345,7 +345,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def read_designs(folder: str | Path) -> DesignSet:
-    """Read a run folder, as the commands and :meth:`DesignSet.write` make them.
+    """Read the folder of a run, as commands and :meth:`DesignSet.write` make it, or of a job.
 
     Quality is measured on the files. A design without a file is left out: it is not finite, or a
     filter kept it out.
@@ -353,7 +353,8 @@ def read_designs(folder: str | Path) -> DesignSet:
     Parameters
     ----------
     folder
-        With a ``manifest.jsonl``.
+        With a ``manifest.jsonl``; or a folder of such folders that are parts of one run, as the
+        chunks of a job are.
 
     Returns
     -------
@@ -363,29 +364,46 @@ def read_designs(folder: str | Path) -> DesignSet:
     Raises
     ------
     InputError
-        There is no manifest, a line of it is damaged, or a structure that it names cannot be read.
+        There is no manifest, a line of it is damaged, or a structure that it names cannot be read;
+        or the folder holds several runs.
     """
-    folder = Path(folder)
-    if not (folder / MANIFEST).is_file():
-        raise InputError(
-            f"{folder} holds no {MANIFEST}; give the folder of a run, or read structures with "
-            "read_backbones"
-        )
-    manifest = read_manifest(folder / MANIFEST)
-    if manifest.damaged:
-        warnings.warn(
-            f"{manifest.damaged} damaged lines of {folder / MANIFEST} were passed over",
-            stacklevel=2,
-        )
-    designs, records = [], []
-    for index, record in sorted(manifest.records.items()):
-        if record["file"] is None:
-            continue
-        designs.append(_read_design(folder / record["file"], index, record))
-        records.append(record)
+    parts = _find_parts(Path(folder))
     # Without them the designs are as good, and a run that is to go on here will say what it lacks.
-    run = read_settings(folder / SETTINGS) or {}
-    return DesignSet(designs, records, run, drawn=len(manifest.records))
+    runs = [read_settings(part / SETTINGS) or {} for part in parts]
+    found: dict[int, tuple[Design, dict[str, Any]]] = {}
+    drawn = 0
+    for part, run in zip(parts, runs, strict=True):
+        manifest = read_manifest(part / MANIFEST)
+        if manifest.damaged:
+            warnings.warn(
+                f"{manifest.damaged} damaged lines of {part / MANIFEST} were passed over",
+                stacklevel=2,
+            )
+        if run != runs[0] or found.keys() & manifest.records.keys():
+            raise InputError(
+                f"{folder} holds several runs, such as {parts[0].name} and {part.name}; read them "
+                "one by one, of a campaign each job"
+            )
+        drawn += len(manifest.records)
+        for index, record in manifest.records.items():
+            if record["file"] is not None:
+                found[index] = _read_design(part / record["file"], index, record), record
+    pairs = [found[index] for index in sorted(found)]
+    designs, records = [design for design, _ in pairs], [record for _, record in pairs]
+    return DesignSet(designs, records, runs[0], drawn=drawn)
+
+
+def _find_parts(folder: Path) -> list[Path]:
+    """List the folders with a manifest that a run lies in: one, or a job's chunks."""
+    if (folder / MANIFEST).is_file():
+        return [folder]
+    parts = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
+    if not parts:
+        raise InputError(
+            f"{folder} holds no {MANIFEST}; give the folder of a run, of a campaign that of a job, "
+            "or read structures with read_backbones"
+        )
+    return parts
 
 
 def _read_design(path: Path, index: int, record: Mapping[str, Any]) -> Design:

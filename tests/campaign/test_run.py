@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import protdiff
 from protdiff.campaign import read_status, run_campaign
 from protdiff.campaign.schedule import Schedule
 from protdiff.campaign.tasks import derive_job_seed, make_task
@@ -356,6 +357,25 @@ def test_a_motif_may_be_of_several_files(read_designs, designer, make, helix_fil
     ((_, line, _),) = read_designs(campaign.path).values()
     assert len(line["group_rmsds"]) == 2
     assert line["motif_map"][-1] == {"from": "other.A9", "to": 32}
+
+
+def test_a_job_is_read_as_the_run_that_it_is(whole, tmp_path):
+    """Its chunks together, by index; a campaign is several runs."""
+    folder = whole / "mixed"
+    designs = protdiff.read_designs(folder)
+    chunks = [protdiff.read_designs(chunk) for chunk in sorted(folder.glob("chunk-*"))]
+    assert [design.index for design in designs.designs] == list(range(len(designs)))
+    assert len(designs) == sum(map(len, chunks))
+    assert designs.drawn == sum(chunk.drawn for chunk in chunks)
+    designs.write_protein_mpnn(tmp_path / "mpnn")
+    names = json.loads((tmp_path / "mpnn" / "chain_ids.jsonl").read_text())
+    assert list(names) == [backbone.name for backbone in designs]
+    with pytest.raises(InputError, match="of a campaign that of a job"):
+        protdiff.read_designs(whole)
+    for name in "ab":
+        shutil.copytree(folder / "chunk-0000", tmp_path / "two" / name)
+    with pytest.raises(InputError, match="several runs"):
+        protdiff.read_designs(tmp_path / "two")
 
 
 def test_the_groups_of_a_motif_keep_their_shape_alone(read_designs, designer, make, helix_file):
