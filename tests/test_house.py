@@ -23,6 +23,7 @@ FLOORS = {
     "memory": 0,
     "motif_methods": 0,
     "names": 0,
+    "plain": 0,
     "toml": 0,
     "version": 0,
     "device": 1,

@@ -164,7 +164,7 @@ def begin_campaign(
     InputError
         Something is wrong; nothing has been sampled.
     """
-    check_campaign(designers, tasks)
+    check_campaign(campaign, designers, tasks)
     if overwrite:
         if shard != (0, 1):
             raise InputError("a shard cannot start again for all; remove the folder yourself")
@@ -188,7 +188,7 @@ def explain_campaign(campaign: Campaign) -> dict[str, Any]:
     tasks = make_tasks(campaign)
     weights = choose_job_weights(campaign, tasks)
     designers = load_designers(weights, "cpu")
-    check_campaign(designers, tasks)
+    check_campaign(campaign, designers, tasks)
     open_record(campaign, tasks, _get_hashes(designers), write=False)
     schedule = Schedule(campaign, tasks)
     jobs = []

@@ -13,7 +13,8 @@ from protdiff.conditioning import Conditioner
 from protdiff.design.designer import Designer
 from protdiff.design.engine import check_task, get_longest_chain
 from protdiff.design.generate import Generation
-from protdiff.design.run import RunTask, get_common_steps
+from protdiff.design.run import RunTask, check_output, get_common_steps
+from protdiff.design.run_folder import is_unused
 from protdiff.design.scaffold import Scaffolding
 from protdiff.design.seeds import derive_seed
 from protdiff.design.unindexed import UnindexedScaffolding
@@ -118,11 +119,15 @@ def choose_job_weights(campaign: Campaign, tasks: Mapping[str, RunTask]) -> dict
     return {name: choose_weights(get_longest_chain(task)) for name, task in tasks.items()}
 
 
-def check_campaign(designers: Mapping[str, Designer], tasks: Mapping[str, RunTask]) -> None:
-    """Refuse lengths that the network cannot make, and warn of those it was not trained on.
+def check_campaign(
+    campaign: Campaign, designers: Mapping[str, Designer], tasks: Mapping[str, RunTask]
+) -> None:
+    """Refuse designs that cannot be made or written, and warn of lengths not trained on.
 
     Parameters
     ----------
+    campaign
+        Whose jobs they are.
     designers, tasks
         Of each job, by its name.
 
@@ -134,6 +139,7 @@ def check_campaign(designers: Mapping[str, Designer], tasks: Mapping[str, RunTas
     for name, task in tasks.items():
         try:
             check_task(designers[name].model, task)
+            check_output(task, campaign.output)
         except InputError as error:
             raise InputError(f"job {name}: {error}") from error
 
@@ -147,8 +153,8 @@ def open_record(
 ) -> None:
     """Write into the campaign's folder what its designs depend on, or compare with what is there.
 
-    The number of designs may differ from what it was, and there may be more jobs. Without
-    ``write`` there is only the comparison.
+    The number of designs may differ from what it was, and there may be more jobs; a folder without
+    any design takes whatever comes. Without ``write`` there is only the comparison.
 
     Raises
     ------
@@ -222,12 +228,18 @@ def _describe_campaign(
 
 def _compare(folder: Path, existing: Mapping[str, Any], record: Mapping[str, Any]) -> None:
     differing = list(_find_differences(existing, record))
-    if differing:
+    # Other keys are not ours, or those of another version.
+    if differing and not (existing.keys() == record.keys() and _is_unused(folder)):
         more = f" and {len(differing) - MOST_NAMED} more" if len(differing) > MOST_NAMED else ""
         raise InputError(
             f"{folder} holds another campaign ({'; '.join(differing[:MOST_NAMED])}{more}); choose "
             "another out, restore the configuration, or start again with --overwrite"
         )
+
+
+def _is_unused(folder: Path) -> bool:
+    """Whether no chunk of a campaign has a design, nor anybody who is making one."""
+    return all(map(is_unused, folder.glob("*/chunk-*")))
 
 
 def _find_differences(existing: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[str]:

@@ -101,6 +101,15 @@ class Conditioner(ABC):
             What is asked for cannot be; said before any sampling.
         """
 
+    def check_chains(self, chains: ChainLayout) -> None:  # noqa: B027
+        """Refuse the chains of a design as short as any, where it cannot meet the condition.
+
+        Raises
+        ------
+        InputError
+            What is asked for cannot be; said before any sampling.
+        """
+
     def check_motif(self, motif: Motif | None) -> None:  # noqa: B027
         """Refuse the motif that a design is to hold, or that there is none.
 

@@ -13,7 +13,8 @@ variance of one atom; the tilde means the mean at the size of a sample
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ from protdiff.conditioning.conditioner import Conditioner, Scene
 from protdiff.conditioning.mean_size import LARGEST_NOISE, LOCAL_SHARE, restore_size
 from protdiff.diffusion.guidance import Estimate, LikelihoodTerm
 from protdiff.errors import InputError
+from protdiff.structure.chain_layout import ChainLayout
 from protdiff.structure.contact import Contact, DesignResidue, parse_contact, parse_contacts
 from protdiff.structure.motif import name_chain
 
@@ -84,6 +86,13 @@ class Contacts(Conditioner):
         for contact in self.contacts:
             contact.check(length)
 
+    def check_chains(self, chains: ChainLayout) -> None:
+        """Refuse chains that lack a residue, or of which one is not there."""
+        sizes = _name_chains(Counter(chains.chain_index.tolist()))
+        for contact in self.contacts:
+            for residue in (contact.first, contact.second):
+                _check_residue(residue, contact, sizes)
+
     def make_term(self, scene: Scene) -> LikelihoodTerm:
         """Return the likelihood of the contacts.
 
@@ -122,24 +131,33 @@ def _understand(contact: _Given) -> Contact:
     return parse_contact(":".join([f"{first}-{second}", *(str(float(d)) for d in distance)]))
 
 
+def _name_chains(sizes: Mapping[int, int]) -> dict[str, int]:
+    """Return the residues of each chain by its name, of those by its number."""
+    return {name_chain(number): sizes[number] for number in sorted(sizes)}
+
+
+def _check_residue(residue: DesignResidue, contact: Contact, sizes: Mapping[str, int]) -> None:
+    """Refuse a residue that a design of such chains has not."""
+    if residue.chain is not None and residue.chain not in sizes:
+        raise InputError(
+            f"contact {contact}: the design has no chain {residue.chain}; it has {', '.join(sizes)}"
+        )
+    most = sum(sizes.values()) if residue.chain is None else sizes[residue.chain]
+    if residue.number > most:
+        where = f"chain {residue.chain}" if residue.chain else "the design"
+        raise InputError(
+            f"contact {contact}: there is no residue {residue}; {where} has {most} residues"
+        )
+
+
 def _locate(residue: DesignResidue, contact: Contact, scene: Scene, row: int) -> int:
     """Return the place of a residue in one design of the batch."""
     here = scene.residue_mask[row]
+    sizes = _name_chains(Counter(scene.chain_index[row, here].tolist()))
+    _check_residue(residue, contact, sizes)
     if residue.chain is not None:
-        chains = [name_chain(int(number)) for number in scene.chain_index[row, here].unique()]
-        if residue.chain not in chains:
-            raise InputError(
-                f"contact {contact}: the design has no chain {residue.chain}; it has "
-                f"{', '.join(chains)}"
-            )
-        here = here & (scene.chain_index[row] == chains.index(residue.chain))
-    places = here.nonzero()[:, 0]
-    if residue.number > len(places):
-        where = f"chain {residue.chain}" if residue.chain else "the design"
-        raise InputError(
-            f"contact {contact}: there is no residue {residue}; {where} has {len(places)} residues"
-        )
-    return int(places[residue.number - 1])
+        here = here & (scene.chain_index[row] == list(sizes).index(residue.chain))
+    return int(here.nonzero()[residue.number - 1, 0])
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from protdiff.conditioning.conditioner import Conditioner, Scene
@@ -67,6 +68,12 @@ class Symmetry(Conditioner):
                 f"divide by {self.group.order}; give the length of one chain, or one that divides"
             )
 
+    def check_chains(self, chains: ChainLayout) -> None:
+        """Refuse other chains than the group makes, as those of a structure to start from."""
+        order = self.group.order
+        if (chains.chain_index != np.arange(len(chains)) * order // len(chains)).any():
+            raise self._explain_chains()
+
     def lay_out(self, chains: ChainLayout) -> ChainLayout:
         """Repeat the chain, once for each element of the group."""
         return chains.repeat(self.group.order)
@@ -93,8 +100,11 @@ class Symmetry(Conditioner):
         expected = torch.arange(count, device=scene.chain_index.device)
         expected = expected // (count // self.group.order)
         if not bool((scene.chain_index == expected).all() and scene.residue_mask.all()):
-            raise InputError(
-                f"{self.group} has {self.group.order} equal chains, and this design has others"
-            )
+            raise self._explain_chains()
         rotations = torch.from_numpy(self.group.rotations).to(scene.residue_mask.device)
         return SymmetricSubspace(rotations, (batch, count, len(DIFFUSED_ATOMS), 3))
+
+    def _explain_chains(self) -> InputError:
+        return InputError(
+            f"{self.group} has {self.group.order} equal chains, and this design has others"
+        )

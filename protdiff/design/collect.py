@@ -11,6 +11,8 @@ from protdiff.design.engine import Design, OnProgress
 from protdiff.design.filter import DesignFilter, iterate_rounds, limit_draws
 from protdiff.design.progress import show_progress
 from protdiff.design.run import OutputSettings, RunTask, describe_run, make_record
+from protdiff.errors import InputError
+from protdiff.plain import take_integer
 
 if TYPE_CHECKING:
     from protdiff.design.designer import Designer
@@ -41,6 +43,9 @@ def collect_designs(
     Interrupted
         The user interrupted it; what was kept until then is in the exception.
     """
+    num = take_integer("the number of designs", num)
+    if num < 0:
+        raise InputError(f"the number of designs is {num}; give 0 or more")
     found: dict[int, tuple[Design, dict[str, Any]]] = {}
     kept: set[int] = set()
 

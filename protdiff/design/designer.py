@@ -22,6 +22,7 @@ from protdiff.design.settings import SamplingSettings, make_settings
 from protdiff.design.unindexed import UnindexedScaffolding
 from protdiff.errors import InputError
 from protdiff.handedness import Handedness
+from protdiff.plain import take_integer
 from protdiff.structure import (
     Backbone,
     Contig,
@@ -379,9 +380,11 @@ class Designer:
         Raises
         ------
         InputError
-            It is under 1.
+            It is under 1, or no whole number.
         """
-        size = self.default_batch_size if batch_size is None else batch_size
+        if batch_size is None:
+            return self.default_batch_size
+        size = take_integer("batch size", batch_size)
         if size < 1:
             raise InputError(f"batch size is {size}; give at least 1")
         return size

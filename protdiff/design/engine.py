@@ -113,6 +113,10 @@ class DesignTask(Protocol):
         """The numbers of residues, all chains together, that a design may have."""
 
     @property
+    def shortest_chains(self) -> ChainLayout:
+        """The chains of a design that is as short as any; all designs have chains so called."""
+
+    @property
     def conditioners(self) -> Sequence[Conditioner]:
         """What is asked of the designs."""
 
@@ -245,6 +249,9 @@ def check_task(model: BackboneModel, task: DesignTask) -> None:
         for length in task.lengths:
             for conditioner in task.conditioners:
                 conditioner.check(length)
+        chains = task.shortest_chains
+        for conditioner in task.conditioners:
+            conditioner.check_chains(chains)
     low, high = model.trained_lengths
     if shortest < low or longest > high:
         chain = get_longest_chain(task)

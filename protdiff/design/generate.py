@@ -23,6 +23,7 @@ from protdiff.design.secondary_structure import SecondaryStructureRequest
 from protdiff.design.seeds import make_layout_generator
 from protdiff.design.settings import SamplingSettings
 from protdiff.diffusion import Denoiser
+from protdiff.plain import take_integer
 from protdiff.structure import Backbone
 from protdiff.structure.chain_layout import ChainLayout
 from protdiff.structure.lengths import LengthRange
@@ -53,7 +54,8 @@ class Generation:
     Raises
     ------
     InputError
-        The length is none of these, or the secondary structure asked for has another.
+        The length is none of these, the secondary structure asked for has another, or the seed is
+        no whole number.
     """
 
     length: LengthRange | None = None
@@ -62,6 +64,7 @@ class Generation:
     conditioners: Sequence[Conditioner] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "seed", take_integer("seed", self.seed))
         self.secondary_structure  # noqa: B018 - asked for twice, it is refused
         for one in self.conditioners:
             one.check_motif(None)
@@ -97,6 +100,11 @@ class Generation:
         """The numbers of residues, all chains together, that a design may have."""
         shortest, longest = self.chain_length_range
         return range(shortest * self.copies, longest * self.copies + 1, self.copies)
+
+    @property
+    def shortest_chains(self) -> ChainLayout:
+        """The chains of the shortest design."""
+        return lay_out_chains(self.chain_length_range[0], self.conditioners)
 
     @property
     def secondary_structure(self) -> SecondaryStructureRequest:

@@ -8,7 +8,7 @@ from typing import Any
 
 from protdiff.design.designer import Designer
 from protdiff.design.engine import check_task
-from protdiff.design.run import Filter, OutputSettings, RunTask, describe_run
+from protdiff.design.run import Filter, OutputSettings, RunTask, check_output, describe_run
 from protdiff.design.run_folder import check_folder
 
 __all__ = ["RunPlan", "plan_designs"]
@@ -48,8 +48,10 @@ def plan_designs(
     overwrite: bool = False,
 ) -> RunPlan:
     """Check a run and say what it would do; parameters and errors are those of ``run_designs``."""
+    output = output or OutputSettings()
     check_task(designer.model, task)
-    settings = describe_run(designer.model, task, output or OutputSettings(), filter)
+    check_output(task, output)
+    settings = describe_run(designer.model, task, output, filter)
     records = check_folder(folder, settings, overwrite=overwrite)
     missing = [index for index in range(num) if index not in records]
     lengths = {index: task.plan(index).length for index in missing}

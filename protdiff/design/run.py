@@ -14,7 +14,9 @@ from protdiff.design.filter import iterate_rounds, limit_draws
 from protdiff.design.run_folder import TRAJECTORIES, RunFolder, explain_write_error, name_design
 from protdiff.errors import InputError
 from protdiff.evaluation.quality import LARGEST_COORDINATE
+from protdiff.plain import take_integer
 from protdiff.structure import write_backbone, write_trajectory
+from protdiff.structure.write import check_labels
 from protdiff.version import get_version
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ __all__ = [
     "OutputSettings",
     "RunResult",
     "RunTask",
+    "check_output",
     "describe_run",
     "get_common_steps",
     "make_record",
@@ -111,6 +114,19 @@ def is_kept(record: Mapping[str, Any]) -> bool:
     return not record.get("rejected")
 
 
+def check_output(task: DesignTask, output: OutputSettings) -> None:
+    """Refuse a format that cannot name the residues of a task's designs.
+
+    Raises
+    ------
+    InputError
+        Chains or residues that a start gives to designs do not fit the columns of a PDB file.
+    """
+    if output.format == "pdb":
+        chains = task.shortest_chains
+        check_labels(name_design(0, "pdb"), chains.chain_id, chains.residue_number)
+
+
 def run_designs(
     designer: Designer,
     task: RunTask,
@@ -171,14 +187,13 @@ def run_designs(
     InputError
         The folder holds another run or cannot be written; an argument is out of its range.
     """
-    wanted = range(num) if isinstance(num, int) else num
-    if not wanted:
-        raise InputError(f"the number of designs is {num}; give at least 1")
-    if until_kept and not isinstance(num, int):
+    wanted = _choose_designs(num)
+    if until_kept and not isinstance(wanted, range):
         raise InputError(f"until_kept draws designs from the first on; give a number, not {num}")
     most = limit_draws(len(wanted), max_draws)
     output = output or OutputSettings()
     check_task(designer.model, task)  # before anything is written
+    check_output(task, output)
     settings = describe_run(designer.model, task, output, filter)
     with RunFolder.open(folder, settings, overwrite=overwrite) as run:
 
@@ -216,6 +231,18 @@ def run_designs(
         there = {record["index"]: record for record in run.records}
         records = [there[index] for index in drawn]
         return RunResult(run.path, records, made=made, damaged=run.damaged)
+
+
+def _choose_designs(num: int | Sequence[int]) -> Sequence[int]:
+    """Return the indices of the designs that are asked for: a range where it is by their number."""
+    wanted = (
+        [take_integer("the index of a design", index) for index in num]
+        if isinstance(num, Sequence)
+        else range(take_integer("the number of designs", num))
+    )
+    if not wanted:
+        raise InputError(f"the number of designs is {num}; give at least 1")
+    return wanted
 
 
 def describe_run(

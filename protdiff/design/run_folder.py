@@ -3,7 +3,8 @@
 ``run.json`` says with which settings the folder was made; ``manifest.jsonl`` has one line a
 finished design. A design is finished when its structure file is in place and then its line is on
 the disk, in this order: whatever happens in between, the next run sees a design without a line
-and makes it again, the same, for its random numbers depend on its index only.
+and makes it again, the same, for its random numbers depend on its index only. A folder that has no
+design yet binds nobody to its settings: the next run may be the corrected command.
 
 A line that cannot be read, such as the torn last line of a killed process, counts as not written.
 What a killed process had half written lies under a temporary name, and the next run removes it.
@@ -20,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from protdiff.errors import InputError
+from protdiff.errors import FolderInUseError, InputError
 from protdiff.files import check_writable, write_atomically
 from protdiff.lock import lock
 
@@ -32,6 +33,7 @@ __all__ = [
     "check_folder",
     "clear_run",
     "explain_write_error",
+    "is_unused",
     "name_design",
     "read_finished",
     "read_manifest",
@@ -43,6 +45,8 @@ MANIFEST = "manifest.jsonl"
 SETTINGS = "run.json"
 TRAJECTORIES = "trajectories"
 
+# What every run.json of ours names; one without them may be somebody else's.
+_OWN_SETTINGS = frozenset({"sampler", "seed", "weights_sha256"})
 _DESIGN_FILE = re.compile(r"design_\d{4,}\.(pdb|cif)")
 _TRAJECTORY_FILE = re.compile(r"design_\d{4,}_(noisy|denoised)\.(pdb|cif)")
 _TEMPORARY_FILE = re.compile(
@@ -134,6 +138,16 @@ def read_settings(path: str | Path) -> dict[str, Any] | None:
     return settings if isinstance(settings, dict) else None
 
 
+def is_unused(path: str | Path) -> bool:
+    """Whether a folder holds no design of a run, and no process is making one."""
+    path = Path(path)
+    try:
+        with _lock(path):
+            return _holds_nothing(path)
+    except FolderInUseError:
+        return False
+
+
 def clear_run(path: str | Path) -> None:
     """Remove a run's own files from a folder, and the folder if nothing else is in it.
 
@@ -181,7 +195,7 @@ class RunFolder:
             The folder; made if there is none.
         settings
             What the designs depend on, as JSON knows it. A folder that holds designs of other
-            settings is refused.
+            settings is refused; one that holds none takes these.
         overwrite
             Remove the designs of an earlier run, whatever its settings, and start again.
 
@@ -207,8 +221,7 @@ class RunFolder:
     @classmethod
     def _continue(cls, path: Path, settings: dict[str, Any]) -> RunFolder:
         manifest = read_finished(path)
-        _check_settings(path, settings)
-        if not (path / SETTINGS).exists():
+        if _check_settings(path, settings):
             _write(path / SETTINGS, f"{json.dumps(settings, indent=2)}\n".encode())
         lines = _to_lines(manifest.records.values())
         # Damaged, torn and doubled lines go, and those of designs whose file has gone.
@@ -271,21 +284,30 @@ def check_folder(
     return read_finished(path).records
 
 
-def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
-    """Refuse a folder whose designs were made with other settings, or nobody knows with which."""
-    if (path / SETTINGS).exists():
-        existing = read_settings(path / SETTINGS)
-        if existing is None:
+def _check_settings(path: Path, settings: Mapping[str, Any]) -> bool:
+    """Refuse a folder whose designs were made with other settings, or nobody knows with which.
+
+    Returns whether the settings are still to be written there.
+    """
+    if not (path / SETTINGS).exists():
+        if any(_find_files(path)):
             raise InputError(
-                f"{path / SETTINGS} is damaged; choose another folder or start again with "
-                "--overwrite"
+                f"{path} holds designs but no {SETTINGS} that says how they were made; "
+                "choose another folder or start again with --overwrite"
             )
-        _compare(path, existing, settings)
-    elif any(_find_files(path)):
+        return True
+    existing = read_settings(path / SETTINGS)
+    if existing is None:
         raise InputError(
-            f"{path} holds designs but no {SETTINGS} that says how they were made; "
+            f"{path / SETTINGS} is damaged; choose another folder or start again with --overwrite"
+        )
+    differing = _find_differences(existing, settings)
+    if differing and not (existing.keys() >= _OWN_SETTINGS and _holds_nothing(path)):
+        raise InputError(
+            f"{path} holds a run with other settings ({'; '.join(differing)}); "
             "choose another folder or start again with --overwrite"
         )
+    return bool(differing)
 
 
 def to_line(record: Mapping[str, Any]) -> str:
@@ -319,17 +341,12 @@ def _write(path: Path, data: bytes) -> None:
         raise explain_write_error(path, error) from error
 
 
-def _compare(path: Path, existing: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    differing = [
+def _find_differences(existing: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
+    return [
         f"{key} {json.dumps(existing.get(key))}, now {json.dumps(settings.get(key))}"
         for key in dict.fromkeys([*existing, *settings])
         if existing.get(key) != settings.get(key)
     ]
-    if differing:
-        raise InputError(
-            f"{path} holds a run with other settings ({'; '.join(differing)}); "
-            "choose another folder or start again with --overwrite"
-        )
 
 
 def _find_files(path: Path) -> Iterator[Path]:
@@ -343,6 +360,11 @@ def _find_files(path: Path) -> Iterator[Path]:
         for file in (path / TRAJECTORIES).iterdir():
             if _TRAJECTORY_FILE.fullmatch(file.name):
                 yield file
+
+
+def _holds_nothing(path: Path) -> bool:
+    """Whether a run has left neither a line nor a file of a design."""
+    return all(file.name == SETTINGS or not file.stat().st_size for file in _find_files(path))
 
 
 def _clear(path: Path) -> None:

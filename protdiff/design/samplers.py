@@ -111,7 +111,8 @@ def make_grid(name: str, length: int = LONG) -> TimeGrid:
         One of :data:`GRID_NAMES`, or the place of another, ``"module:object"``.
     length
         Residues of a design, all chains together, with padding or without. Where it is above 128,
-        ``karras`` and ``coarse`` begin at more noise, as much more as the protein is larger.
+        ``karras`` and ``coarse`` begin at more noise, by the square of how much larger the protein
+        is.
     """
     from protdiff.diffusion import CosineGrid, KarrasGrid, LogSNRGrid, TimeGrid, UniformGrid
     from protdiff.structure.size import expect_radius
@@ -120,7 +121,7 @@ def make_grid(name: str, length: int = LONG) -> TimeGrid:
         found: TimeGrid = find_object("time grid", name, TimeGrid)
         return found
     check_name("time grid", name, GRID_NAMES)
-    larger = expect_radius(LONG + RUNG * count_rungs(length)) / expect_radius(LONG)
+    larger = (expect_radius(LONG + RUNG * count_rungs(length)) / expect_radius(LONG)) ** 2
     grids: dict[str, TimeGrid] = {
         # At 80 Å of noise little of a protein is left: its radius of gyration is 10 to 20 Å.
         "karras": KarrasGrid(noise_ratio_max=10.0 * larger),

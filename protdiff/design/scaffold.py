@@ -49,6 +49,7 @@ from protdiff.design.symmetric_scaffold import (
 from protdiff.diffusion import Denoiser, StepInfo
 from protdiff.errors import InputError
 from protdiff.names import check_name
+from protdiff.plain import take_integer
 from protdiff.structure import Backbone, Contig, Motif, group_segments
 from protdiff.structure.chain_layout import ChainLayout
 from protdiff.structure.lengths import LengthRange, parse_length
@@ -122,6 +123,8 @@ class Scaffolding:
     particles: int = DEFAULT_PARTICLES
 
     def __post_init__(self) -> None:
+        for name in ("seed", "particles"):
+            object.__setattr__(self, name, take_integer(name, getattr(self, name)))
         check_symmetry(self.conditioners, self.contig, self.method)
         rest = leave_symmetry_out(self.conditioners)
         check_motif_choices(self.method, self.hold, self.settings, rest)
@@ -153,6 +156,13 @@ class Scaffolding:
         """The numbers of residues, all chains together, that a design may have."""
         shortest, longest = self.length_range
         return range(shortest, longest + 1, self.copies)
+
+    @property
+    def shortest_chains(self) -> ChainLayout:
+        """The chains of a design that is as short as any."""
+        shortest, _ = self.contig.limit_lengths(self.total_length)
+        layout = self.contig.sample_layout(make_layout_generator(self.seed, 0), shortest)
+        return ChainLayout.of_layout(repeat_layout(layout, self.copies))
 
     @property
     def secondary_structure(self) -> SecondaryStructureRequest:

@@ -13,6 +13,8 @@ import hashlib
 import numpy as np
 import torch
 
+from protdiff.plain import take_integer
+
 __all__ = ["derive_seed", "make_generator", "make_layout_generator"]
 
 
@@ -28,6 +30,11 @@ def derive_seed(seed: int, index: int, purpose: str = "noise") -> int:
     purpose
         What the numbers are for; streams of different purposes are independent.
 
+    Raises
+    ------
+    InputError
+        The seed is no whole number: None would be one seed, and 3.0 another than 3.
+
     Examples
     --------
     >>> derive_seed(0, 1) == derive_seed(1, 0)
@@ -35,6 +42,7 @@ def derive_seed(seed: int, index: int, purpose: str = "noise") -> int:
     >>> derive_seed(7, 3) == derive_seed(7, 3)
     True
     """
+    seed = take_integer("seed", seed)
     digest = hashlib.sha256(f"protdiff:{purpose}:{seed}:{index}".encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
 

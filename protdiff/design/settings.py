@@ -22,6 +22,7 @@ from protdiff.design.secondary_structure import (
 from protdiff.errors import InputError
 from protdiff.handedness import Handedness, get_sign
 from protdiff.names import check_name
+from protdiff.plain import take_integer, take_number
 
 __all__ = [
     "DEFAULT_STEPS",
@@ -105,6 +106,12 @@ class SamplingSettings:
             make_grid(self.grid)
         else:
             check_name("time grid", self.grid, GRID_NAMES)
+        for name in ("steps", "restarts"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, take_integer(name, getattr(self, name)))
+        for name in ("temperature", "step_scale"):
+            value = take_number(name.replace("_", " "), getattr(self, name))
+            object.__setattr__(self, name, value)
         if self.steps is not None and not 1 <= self.steps <= MOST_STEPS:
             raise InputError(f"steps is {self.steps}; give 1 to {MOST_STEPS}")
         if not (math.isfinite(self.temperature) and 0.0 <= self.temperature <= 10.0):

@@ -46,7 +46,9 @@ from protdiff.design.settings import SamplingSettings
 from protdiff.design.symmetric_scaffold import find_symmetry
 from protdiff.diffusion import Denoiser
 from protdiff.errors import InputError
+from protdiff.plain import take_integer
 from protdiff.structure import Backbone, Contig, Motif, parse_length
+from protdiff.structure.chain_layout import ChainLayout
 from protdiff.structure.lengths import LengthRange
 from protdiff.structure.placement import MotifPlacer
 
@@ -91,6 +93,8 @@ class UnindexedScaffolding:
     conditioners: Sequence[Conditioner] = ()
 
     def __post_init__(self) -> None:
+        for name in ("seed", "spacing"):
+            object.__setattr__(self, name, take_integer(name, getattr(self, name)))
         if find_symmetry(self.conditioners) is not None:
             raise InputError(
                 "the places of an unindexed motif are found in one chain, and a symmetry makes "
@@ -143,6 +147,11 @@ class UnindexedScaffolding:
         """The numbers of residues that a design may have."""
         shortest, longest = self.length_range
         return range(shortest, longest + 1)
+
+    @property
+    def shortest_chains(self) -> ChainLayout:
+        """The one chain of the shortest design."""
+        return ChainLayout.of_one_chain(self.length_range[0])
 
     @property
     def secondary_structure(self) -> SecondaryStructureRequest:

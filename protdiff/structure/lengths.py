@@ -19,6 +19,7 @@ from itertools import accumulate
 import numpy as np
 
 from protdiff.errors import InputError, shorten
+from protdiff.plain import take_integer
 
 __all__ = ["LengthRange", "count_sums", "draw_lengths", "parse_length"]
 
@@ -49,9 +50,9 @@ def parse_length(length: LengthRange) -> tuple[int, int]:
     elif isinstance(length, tuple):
         if len(length) != 2:
             raise InputError(f"a range of lengths is (low, high); got {length!r}")
-        low, high = int(length[0]), int(length[1])
+        low, high = (take_integer("an end of a range of lengths", end) for end in length)
     else:
-        low = high = int(length)
+        low = high = take_integer("a length", length)
     if max(low, high) >= 10**9:
         raise InputError("a length has at most nine digits; the one given has more")
     if low < 1:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from protdiff.errors import InputError
 from protdiff.files import write_atomically
@@ -21,7 +22,7 @@ from protdiff.handedness import Handedness
 from protdiff.structure.backbone import Backbone
 from protdiff.structure.foreign import import_biotite
 
-__all__ = ["detect_format", "format_pdb", "write_backbone", "write_trajectory"]
+__all__ = ["check_labels", "detect_format", "format_pdb", "write_backbone", "write_trajectory"]
 
 #: What the columns of a PDB file hold.
 _PDB_COORDINATES = (-999.999, 9999.999)
@@ -195,21 +196,48 @@ def _check_columns(path: Path, array: Any) -> None:
             f"coordinates from {array.coord.min():.1f} to {array.coord.max():.1f} Å, "
             f"and the columns hold {low} to {high}"
         )
-    elif max(map(len, array.chain_id.tolist())) > 1:
-        longest = max(array.chain_id.tolist(), key=len)
-        what = f"the chain id {longest}, and the column holds one letter"
     elif max(map(len, array.res_name.tolist())) > 3:
         what = f"the residue name {max(array.res_name.tolist(), key=len)}, longer than 3 letters"
-    elif array.res_id.min() < _PDB_NUMBERS[0] or array.res_id.max() > _PDB_NUMBERS[1]:
-        what = (
-            f"residue numbers from {array.res_id.min()} to {array.res_id.max()}, and the columns "
-            f"hold {_PDB_NUMBERS[0]} to {_PDB_NUMBERS[1]}"
-        )
     elif len(array) > _PDB_ATOMS:
         what = f"{len(array)} atoms, and the columns count to {_PDB_ATOMS}"
     else:
+        check_labels(path, array.chain_id, array.res_id)
         return
-    raise InputError(f"cannot write {path} as PDB: it has {what}; write mmCIF instead")
+    raise _explain_misfit(path, what)
+
+
+def check_labels(
+    path: str | Path, chain_id: NDArray[np.str_], residue_number: NDArray[np.int64]
+) -> None:
+    """Refuse names of residues that the fixed columns of a PDB file cannot hold.
+
+    Parameters
+    ----------
+    path
+        The file, for the message.
+    chain_id, residue_number
+        (residue,) or (atom,).
+
+    Raises
+    ------
+    InputError
+        A chain id has several letters, or a number too many digits.
+    """
+    longest = max(chain_id.tolist(), key=len)
+    if len(longest) > 1:
+        what = f"the chain id {longest}, and the column holds one letter"
+        raise _explain_misfit(path, what)
+    lowest, highest = residue_number.min(), residue_number.max()
+    if lowest < _PDB_NUMBERS[0] or highest > _PDB_NUMBERS[1]:
+        what = (
+            f"residue numbers from {lowest} to {highest}, and the columns hold {_PDB_NUMBERS[0]} "
+            f"to {_PDB_NUMBERS[1]}"
+        )
+        raise _explain_misfit(path, what)
+
+
+def _explain_misfit(path: str | Path, what: str) -> InputError:
+    return InputError(f"cannot write {path} as PDB: it has {what}; write mmCIF instead")
 
 
 def _format_pdb(array: Any, _name: str, motif_map: MotifMap) -> str:

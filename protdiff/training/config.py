@@ -10,6 +10,7 @@ from typing import Any
 
 from protdiff.errors import InputError
 from protdiff.fields import read_dataclass
+from protdiff.model import LENGTH_RANGE
 from protdiff.network import NetworkConfig
 from protdiff.toml import read_toml
 from protdiff.training.preset import find_preset, list_presets
@@ -160,6 +161,12 @@ class TrainingConfig:
         shortest, longest = self.lengths
         if not 1 <= shortest <= longest:
             raise InputError(f"lengths = {list(self.lengths)}; expected [shortest, longest]")
+        fewest, most = LENGTH_RANGE
+        if self.panel_designs > 0 and not fewest <= self.panel_length <= most:
+            raise InputError(
+                f"panel_length = {self.panel_length}; expected {fewest} to {most} residues, or "
+                "panel_designs = 0 for no panel"
+            )
         not_negative = ("warmup_steps", "decay_steps", "minutes", "total_minutes")
         for name in (*not_negative, "panel_designs", "threads", "seed"):
             if getattr(self, name) < 0:

@@ -18,7 +18,7 @@ from protdiff.design import run_designs
 from protdiff.design import run_folder as run_folder_module
 from protdiff.design.run_folder import MANIFEST
 from protdiff.errors import InputError
-from protdiff.structure import read_backbone
+from protdiff.structure import Backbone, read_backbone, write_backbone
 
 NUM = 11
 
@@ -198,6 +198,26 @@ def test_another_campaign_is_refused_by_name(
         run_campaign(make(), other)
 
 
+def test_a_campaign_without_designs_takes_other_settings(designer, make, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("protdiff.design.run.make_batches", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run_campaign(make(), designer)
+    record = make().path / "campaign.json"
+    before = record.read_bytes()
+    other = make(seed=8, job=[{"name": "mixed", "num": 1, "length": 30}])
+    at_it_again = run_folder_module._lock(make().path / "mixed" / "chunk-0000")
+    with at_it_again, pytest.raises(InputError, match="seed 7, now 8"):
+        run_campaign(other, designer)
+    assert record.read_bytes() == before
+    assert run_campaign(other, designer).complete
+    with pytest.raises(InputError, match="seed 8, now 7"):
+        run_campaign(make(), designer)
+
+
 def test_a_campaign_of_an_earlier_version_goes_on(designer, make, whole, tmp_path):
     """Its record says once what the weights of all jobs are."""
     shutil.copytree(whole, tmp_path / "out")
@@ -315,17 +335,24 @@ def test_a_job_that_never_passes_ends(designer, make):
 def test_what_is_wrong_shows_before_anything_is_made(designer, make, tmp_path, helix_file):
     good = {"name": "good", "num": 1, "length": 30}
     motif = {"name": "bad", "num": 1, "motif": str(helix_file), "contig": "5/A1-99/5"}
+    many = tmp_path / "many.cif"
+    helix = read_backbone(helix_file)
+    write_backbone(
+        many, Backbone.from_coordinates(helix.coordinates, chain_id=np.full(len(helix), "AA"))
+    )
     for bad, message in (
         ({"name": "bad", "num": 1, "length": 20}, "job bad: designs of 20 residues"),
         (motif, "job bad: "),
         ({**motif, "motif": "nowhere.pdb"}, "job bad: .*nowhere.pdb"),
+        ({**good, "name": "bad", "contacts": "A5-B9"}, "job bad: .* has no chain B"),
+        ({"name": "bad", "num": 1, "start": str(many)}, "job bad: .* the chain id AA"),
     ):
         with pytest.raises(InputError, match=message):
             run_campaign(make(job=[good, bad]), designer)
     (tmp_path / "out").write_text("a file")
     with pytest.raises(InputError, match="cannot write to"):
         run_campaign(make(job=[good]), designer)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["many.cif", "out"]
 
 
 def test_a_motif_is_scaffolded(read_designs, designer, make, helix_file):

@@ -159,6 +159,11 @@ def test_what_is_no_ring_of_scaffolds_is_one_line(
         (["--rg", "60", "--length", "40"], "cannot have a radius of gyration of 60"),
         (["--contacts", "12"], "12"),
         (["--contacts", "12-90", "--length", "40"], "90"),
+        (["--contacts", "A5-B9", "--length", "40"], "no chain B; it has A"),
+        (["--contacts", "A5-C9", "--length", "20", "--symmetry", "C2"], "no chain C; it has A, B"),
+        (["--contacts", "A5-B25", "--length", "20-30", "--symmetry", "C2"], "no residue B25"),
+        (["--contacts", "A5-B9", "--from", "HELIX"], "no chain B; it has A"),
+        (["--symmetry", "C2", "--length", "20", "--from", "HELIX"], "this design has others"),
         (["--potential", "own:nothing"], "no potential 'own:nothing'"),
         (["--potential", "own:Silent"], "potential own:Silent"),
         (["--conditioner", "own:far"], "is no conditioner"),
@@ -176,6 +181,36 @@ def test_mistakes_are_one_line_before_anything_is_made(
     assert line.startswith("protdiff: error: ")
     assert message in line
     assert not (tmp_path / "out").exists()
+
+
+def test_chains_that_pdb_cannot_name_go_to_mmcif(generate, helix_file, tmp_path):
+    helix, start = read_backbone(helix_file), tmp_path / "many.cif"
+    names = np.full(len(helix), "AA")
+    write_backbone(start, Backbone.from_coordinates(helix.coordinates, chain_id=names))
+    for dry in (["--dry-run"], []):
+        result = generate("--from", start, *dry)
+        assert result.exit_code == 2
+        assert "the chain id AA" in result.stderr
+        assert not (tmp_path / "out").exists()
+    result = generate("--from", start, "--format", "cif")
+    assert result.exit_code == 0, result.output
+    assert read_backbone(tmp_path / "out" / "design_0000.cif").chains == ("AA",)
+
+
+def test_a_chain_that_a_scaffold_has_not_is_refused(run, tiny_weights, helix_file, tmp_path):
+    common = ("--weights", tiny_weights, "--steps", 2, "--step-scale", 1, "--out", tmp_path / "s")
+    contig = ("--contig", "10-20/A5-14/0 10-30", "--num", 1)
+    refused = {
+        "A5-C9": "no chain C; it has A, B",
+        "A5-B11": "no residue B11; chain B has 10 residues",
+    }
+    for contacts, message in refused.items():
+        result = run("scaffold", helix_file, *contig, *common, "--contacts", contacts)
+        assert result.exit_code == 2
+        assert message in result.stderr
+        assert not (tmp_path / "s").exists()
+    result = run("scaffold", helix_file, *contig, *common, "--contacts", "A5-B9")
+    assert result.exit_code == 0, result.output
 
 
 def test_a_wrong_symmetry_needs_no_torch():

@@ -189,3 +189,27 @@ def test_lengths_outside_of_training_are_warned_of(designer):
         short.generate(length=36, steps=2)
     with pytest.warns(UserWarning, match="outside, or take protdiff-base for them$"):
         short.generate(length=70, steps=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"seed": None}, "seed is None; give a whole number"),
+        ({"seed": 3.0}, "seed is 3.0; give a whole number"),
+        ({"length": 40.7}, "a length is 40.7; give a whole number"),
+        ({"length": (40, 44.5)}, "range of lengths is 44.5; give a whole number"),
+        ({"num": -1}, "number of designs is -1; give 0 or more"),
+        ({"num": 1.0}, "number of designs is 1.0; give a whole number"),
+        ({"batch_size": 2.0}, "batch size is 2.0; give a whole number"),
+    ],
+)
+def test_what_only_looks_like_a_number_is_refused(designer, arguments, message):
+    with pytest.raises(InputError, match=message):
+        designer.generate(**{"length": 40, "steps": 2} | arguments)
+
+
+def test_a_set_of_a_seed_of_numpy_is_written(designer, tmp_path):
+    designs = designer.generate(np.int64(40), np.int64(1), np.int64(3), steps=2, step_scale=1)
+    designs.write(tmp_path / "set")
+    plain = designer.generate(40, 1, 3, steps=2, step_scale=1)
+    assert np.array_equal(designs[0].coordinates, plain[0].coordinates)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from protdiff.conditioning import Contacts, PartialDiffusion, Symmetry
 from protdiff.design import (
     Designer,
     Generation,
@@ -15,7 +16,7 @@ from protdiff.design import (
 )
 from protdiff.design.run_folder import MANIFEST
 from protdiff.errors import InputError
-from protdiff.structure import read_backbone, read_models
+from protdiff.structure import Backbone, build_backbone, read_backbone, read_models
 
 TASK = Generation((40, 42), 3, SamplingSettings(steps=3, step_scale=1.0))
 KEYS = (
@@ -130,6 +131,62 @@ def test_a_run_with_other_settings_is_refused(designer, whole, change):
     assert read_lines(whole) == before
 
 
+def test_an_interrupt_before_the_first_design_binds_nobody(designer, tmp_path):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_designs(designer, TASK, tmp_path, 1, on_start=interrupt)
+    other = dataclasses.replace(TASK, seed=9)
+    run_designs(designer, other, tmp_path, 1)
+    assert json.loads((tmp_path / "run.json").read_text())["seed"] == 9
+    with pytest.raises(InputError, match="seed 9, now 3"):
+        run_designs(designer, TASK, tmp_path, 1)
+
+
+@pytest.mark.parametrize(
+    ("names", "first", "message"),
+    [("AA", 1, "the chain id AA"), ("A", 9990, "residue numbers from 9990 to 10029")],
+)
+def test_what_pdb_cannot_name_is_refused_before_anything_is_written(
+    designer, tmp_path, names, first, message
+):
+    start = Backbone.from_coordinates(
+        build_backbone(np.full(40, -60.0), -45.0),
+        chain_id=np.full(40, names),
+        residue_number=np.arange(40) + first,
+    )
+    task = dataclasses.replace(TASK, length=None, conditioners=(PartialDiffusion(start),))
+    with pytest.raises(InputError, match=f"{message}.*; write mmCIF instead"):
+        run_designs(designer, task, tmp_path / "out", 1)
+    assert not (tmp_path / "out").exists()
+    run_designs(designer, task, tmp_path / "out", 1, output=OutputSettings(format="cif"))
+    assert read_backbone(tmp_path / "out" / "design_0000.cif").labels == start.labels
+
+
+def test_a_ring_of_many_chains_is_refused_as_pdb(designer, tmp_path):
+    task = dataclasses.replace(TASK, length=4, conditioners=(Symmetry("C27"),))
+    with pytest.raises(InputError, match="the chain id AA"):
+        run_designs(designer, task, tmp_path / "out", 1)
+    contacts = dataclasses.replace(task, conditioners=(*task.conditioners, Contacts("A1-AB2")))
+    with pytest.raises(InputError, match="no chain AB"):
+        run_designs(designer, contacts, tmp_path / "out", 1)
+
+
+def test_numbers_of_numpy_are_taken(designer, tmp_path):
+    settings = SamplingSettings(
+        steps=np.int64(3), step_scale=np.float32(1), temperature=np.float32(0.5)
+    )
+    task = Generation(np.int64(40), np.int64(3), settings)
+    run_designs(designer, task, tmp_path / "numpy", np.int64(1))
+    plain = Generation(40, 3, SamplingSettings(steps=3, step_scale=1.0, temperature=0.5))
+    run_designs(designer, plain, tmp_path / "plain", [np.int64(0)])
+    ours, theirs = (tmp_path / name / "design_0000.pdb" for name in ("numpy", "plain"))
+    assert ours.read_bytes() == theirs.read_bytes()
+    run = {name: (tmp_path / name / "run.json").read_text() for name in ("numpy", "plain")}
+    assert run["numpy"] == run["plain"]
+
+
 def test_overwriting_starts_again(designer, tmp_path):
     run_designs(designer, TASK, tmp_path, 3)
     other = dataclasses.replace(TASK, seed=9)
@@ -219,6 +276,9 @@ def test_a_design_that_is_not_finite_is_flagged_and_has_no_file(designer, tmp_pa
     ("task", "num", "output", "message"),
     [
         (TASK, 0, {}, "number of designs is 0"),
+        (TASK, -1, {}, "number of designs is -1"),
+        (TASK, 2.0, {}, "number of designs is 2.0"),
+        (TASK, [0, 1.0], {}, "index of a design is 1.0"),
         (Generation(5), 1, {}, "the network makes"),
         (TASK, 1, {"format": "xyz"}, "give pdb or cif"),
         (TASK, 1, {"residue_name": "../x"}, "three letters"),

@@ -5,10 +5,17 @@ import sys
 
 import pytest
 
-from protdiff.design.run_folder import MANIFEST, SETTINGS, RunFolder, read_manifest
+from protdiff.design.run_folder import (
+    MANIFEST,
+    SETTINGS,
+    RunFolder,
+    check_folder,
+    is_unused,
+    read_manifest,
+)
 from protdiff.errors import InputError
 
-RUN = {"seed": 0, "length": 40}
+RUN = {"seed": 0, "length": 40, "sampler": "ddim", "weights_sha256": "0"}
 
 
 def record(index, **extra):
@@ -98,6 +105,57 @@ def test_another_run_is_refused_and_left_alone(tmp_path):
     ):
         pass
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_folder_without_designs_takes_other_settings(tmp_path):
+    fill(tmp_path, [])
+    (tmp_path / MANIFEST).touch()  # as a full disk leaves it
+    (tmp_path / "notes.txt").write_text("mine")
+    other = RUN | {"length": 50}
+    assert check_folder(tmp_path, other) == {}
+    assert json.loads((tmp_path / SETTINGS).read_text()) == RUN  # it was only looked at
+    fill(tmp_path, [0], other)
+    assert json.loads((tmp_path / SETTINGS).read_text()) == other
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *(SETTINGS, MANIFEST),
+        *("design_0000.pdb", "notes.txt"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        (MANIFEST, '{"index": 0, "file": null}\n'),
+        (MANIFEST, '{"index": 0, "file": "design_0000.pdb"}\n'),  # whose file was moved
+        (MANIFEST, '{"index": 0, "fi'),
+        ("design_0003.cif", "data_"),
+        ("trajectories/design_0000_noisy.pdb", "MODEL"),
+        (SETTINGS, '{"seed": 0, "length": 40, "optimizer": "adam"}'),  # of another program
+    ],
+)
+def test_a_folder_with_anything_of_others_does_not(tmp_path, file, text):
+    fill(tmp_path, [])
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(text)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    other = RUN | {"length": 50}
+    with pytest.raises(InputError, match="other settings"):
+        check_folder(tmp_path, other)
+    with pytest.raises(InputError, match="other settings"), RunFolder.open(tmp_path, other):
+        pass
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_folder_is_unused_until_a_design_is_begun(tmp_path):
+    assert is_unused(tmp_path / "none")
+    fill(tmp_path, [])
+    assert is_unused(tmp_path)
+    with RunFolder.open(tmp_path, RUN):
+        assert not is_unused(tmp_path)
+        with pytest.raises(InputError, match="another protdiff"):
+            RunFolder.open(tmp_path, RUN | {"length": 50}).__enter__()
+    fill(tmp_path, [0])
+    assert not is_unused(tmp_path)
 
 
 def test_overwriting_removes_designs_and_nothing_else(tmp_path):

@@ -205,3 +205,15 @@ def test_every_method_holds_the_motif_while_sampling(designer, source, method):
     assert all(design.extra["quality"]["motif_rmsd_sampled"] < 1e-3 for design in both.values())
     alone = next(designer.make(task, [1])).backbone
     assert np.abs(alone.coordinates - both[1].backbone.coordinates).max() < 1e-3
+
+
+def test_numbers_of_numpy_are_taken_and_others_refused(source):
+    lengths = np.int64(40), np.int64(50)
+    task = make_task(
+        source, seed=np.int64(3), total_length=lengths, particles=np.int64(4), method="twisted-smc"
+    )
+    plain = make_task(source, seed=3, particles=4, method="twisted-smc")
+    assert json.dumps([task.seed, task.describe()]) == json.dumps([3, plain.describe()])
+    for change in ({"seed": None}, {"seed": 3.0}, {"particles": 4.0}, {"total_length": 40.7}):
+        with pytest.raises(InputError, match="give a whole number"):
+            make_task(source, **change)

@@ -1,11 +1,14 @@
 import subprocess
 import sys
 
+import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from protdiff.design.seeds import derive_seed, make_generator, make_layout_generator
+from protdiff.errors import InputError
 
 SEEDS = st.integers(-(2**40), 2**40)
 
@@ -13,6 +16,13 @@ SEEDS = st.integers(-(2**40), 2**40)
 @given(SEEDS, st.integers(0, 10**6))
 def test_a_seed_fits_every_generator(seed, index):
     assert 0 <= derive_seed(seed, index) < 2**63
+
+
+@pytest.mark.parametrize("seed", [None, 3.0, "3"])
+def test_what_is_no_seed_is_refused(seed):
+    with pytest.raises(InputError, match="seed is"):
+        derive_seed(seed, 0)
+    assert derive_seed(np.int64(3), 0) == derive_seed(3, 0)
 
 
 def test_designs_and_seeds_do_not_share_streams():

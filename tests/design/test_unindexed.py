@@ -126,3 +126,12 @@ def test_the_python_interface_wants_one_of_both(designer, source):
             designer.scaffold(source, **options)
     with pytest.raises(InputError, match="needs a total_length"):
         designer.scaffold(source, unindexed="A110-112")
+
+
+def test_numbers_of_numpy_are_taken_and_others_refused(source):
+    task = make_task(source, seed=np.int64(3), length=np.int64(40), spacing=np.int64(3))
+    plain = make_task(source, seed=3, length=40, spacing=3)
+    assert json.dumps([task.seed, task.describe()]) == json.dumps([3, plain.describe()])
+    for change in ({"seed": None}, {"seed": 3.0}, {"spacing": 3.0}, {"length": 40.7}):
+        with pytest.raises(InputError, match="give a whole number"):
+            make_task(source, **change)

@@ -51,6 +51,8 @@ def test_file_is_read_and_options_replace_its_values(tmp_path):
         ('data = "a"\nout = "b"\n[noise]\nmean = 1e20', r"\[noise\] mean: expected a number of at"),
         ('data = "a"\nout = "b"\n[network]\nlmax = 3', "lmax = 3; expected 1 or 2"),
         ('data = "a"\nout = "b"\n[network]\nneighbours = -1', "neighbours = -1; expected a size"),
+        ('data = "a"\nout = "b"\npanel_length = 4', "panel_length = 4; expected 30 to 512"),
+        ('data = "a"\nout = "b"\npanel_length = 600', "panel_length = 600; expected 30 to 512"),
         ("data = ", "is no TOML file"),
         ("steps = 0x" + "f" * 5000, "is no TOML file"),
     ],
@@ -60,6 +62,10 @@ def test_mistakes_are_named(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(InputError, match=message):
         load_config(path)
+
+
+def test_a_panel_of_no_designs_may_have_any_length():
+    assert TrainingConfig("a", "b", panel_designs=0, panel_length=4).panel_length == 4
 
 
 def test_missing_file_is_named(tmp_path):
