@@ -101,24 +101,12 @@ class Evaluation:
 
 def find_sources(paths: Sequence[Path], handedness: Handedness | None) -> list[Source]:
     """List the structures; a run's own manifest says which files are designs, and of which hand."""
-    from protdiff.design.run_folder import MANIFEST, read_manifest
-    from protdiff.structure import find_structure_files
+    from protdiff.design.listing import list_structures
 
-    found: list[Source] = []
-    for path in paths:
-        if not (path / MANIFEST).is_file():
-            found += [Source(file, handedness or "L") for file in find_structure_files(path)]
-            continue
-        records = read_manifest(path / MANIFEST).records
-        designs = [
-            Source(path / record["file"], handedness or record.get("handedness", "L"), record)
-            for _, record in sorted(records.items())
-            if record["file"] is not None
-        ]
-        if not designs:
-            raise InputError(f"the manifest in {path} names no structure; generate some first")
-        found += designs
-    return found
+    return [
+        Source(one.path, handedness or one.handedness, one.record)
+        for one in list_structures(paths).structures
+    ]
 
 
 def measure_all(sources: Sequence[Source], *, quiet: bool) -> Evaluation:

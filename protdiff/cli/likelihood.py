@@ -12,6 +12,7 @@ import typer
 from protdiff.cli import options
 from protdiff.cli.display import format_number, print_json_line, print_table, show_bar
 from protdiff.cli.failure import explain_failures
+from protdiff.handedness import get_sign
 from protdiff.weights import DEFAULT_WEIGHTS, find_weights
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class Trace(StrEnum):
 @explain_failures
 def likelihood(
     sources: Annotated[
-        list[Path], typer.Argument(help="Structure files, or folders of them.", metavar="FILE...")
+        list[Path],
+        typer.Argument(help="Structure files, folders of them, or runs.", metavar="DIR|FILE..."),
     ],
     chain: Annotated[
         str | None, typer.Option(help="Chains to take, as A or A,B.", show_default="all")
@@ -54,8 +56,12 @@ def likelihood(
         float, typer.Option(help="Noise that the density allows for, in Å per coordinate.")
     ] = 0.03,
     handedness: Annotated[
-        options.Hand, typer.Option(help="Take the structures for L- or for D-proteins.")
-    ] = options.Hand.L,
+        options.Hand | None,
+        typer.Option(
+            help="Take the structures for L- or for D-proteins.",
+            show_default="L, or what a run's manifest says",
+        ),
+    ] = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -64,15 +70,20 @@ def likelihood(
 
     It is the log density, in nats, of the positions of N, CA and C in Å, less the protein's place
     in space, by the probability-flow ODE. With --json a line for each file, as soon as it is done.
+    Of a run's folder the designs in its manifest are taken.
 
     Example: protdiff likelihood 1AKI.pdb 5TPN.cif --chain A
     """
     # What can be wrong with the input shows before torch is imported, which takes seconds.
     find_weights(weights)
-    from protdiff.structure import find_structure_files, read_backbone
+    from protdiff.cli.evaluation_steps import find_sources
+    from protdiff.structure import read_backbone
 
-    paths = find_structure_files(sources)
+    listed = find_sources(sources, None if handedness is None else handedness.value)
+    paths = [one.path for one in listed]
     backbones = [read_backbone(path, chains=chain, residues=residues) for path in paths]
+    for one in listed:
+        get_sign(one.handedness)
 
     from protdiff.design.loading import load
     from protdiff.evaluation.likelihood import (
@@ -91,11 +102,11 @@ def likelihood(
     found = []
     with show_bar("integrating", quiet=quiet, unit="structures") as bar:
         bar.set_total(len(paths))
-        for path, backbone in zip(paths, backbones, strict=True):
-            found.append(measure_likelihood(model, backbone, settings, handedness=handedness.value))
+        for one, backbone in zip(listed, backbones, strict=True):
+            found.append(measure_likelihood(model, backbone, settings, handedness=one.handedness))
             bar.advance()
             if json:
-                print_json_line(_describe(path, found[-1]))
+                print_json_line(_describe(one.path, found[-1]))
     if not (json or quiet):
         _print_table(paths, backbones, found)
 

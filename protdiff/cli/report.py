@@ -18,9 +18,7 @@ __all__ = ["report"]
 def report(
     sources: Annotated[
         list[Path],
-        typer.Argument(
-            help="A run, or structure files and folders of them.", metavar="DIR|FILE..."
-        ),
+        typer.Argument(help="Runs, structure files, or folders of them.", metavar="DIR|FILE..."),
     ],
     out: Annotated[
         Path | None,

@@ -7,6 +7,7 @@ said on the page and costs one design, not the report; only where nothing is lef
 from __future__ import annotations
 
 import dataclasses
+import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,14 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from protdiff.design.recorded_motif import read_motif
-from protdiff.design.run_folder import (
-    MANIFEST,
-    SETTINGS,
-    TRAJECTORIES,
-    read_manifest,
-    read_settings,
+from protdiff.design.listing import (
+    ListedRun,
+    ListedStructure,
+    Listing,
+    explain_gaps,
+    list_structures,
 )
+from protdiff.design.recorded_motif import read_motif
+from protdiff.design.run_folder import MANIFEST, SETTINGS, TRAJECTORIES, read_settings
 from protdiff.errors import InputError
 from protdiff.evaluation import (
     Quality,
@@ -36,7 +38,6 @@ from protdiff.structure import (
     Backbone,
     StructureWarning,
     backbone_dihedrals,
-    find_structure_files,
     read_backbone,
     read_trajectory,
 )
@@ -73,7 +74,7 @@ class ReportDesign:
     Attributes
     ----------
     name, file
-        What it is called and where it lies, below the folder of the report.
+        What it is called and where it lies, below the folder that holds all that was given.
     backbone
         The structure; its ``motif_mask`` is what the manifest says.
     quality
@@ -112,16 +113,21 @@ class Collection:
     problems: Sequence[str] = ()
     """What could not be read, a sentence each."""
     made: int = 0
-    """Designs in the manifest, or structure files found; not all need be shown."""
+    """Designs in the manifests, and structure files of no run; not all need be shown."""
     passing: int = 0
-    """Those of them without a fault: as the manifest says, or as measured here."""
+    """Those of them without a fault: as the manifests say, or as measured here."""
 
 
 @dataclass(frozen=True)
 class _Found:
     path: Path
-    name: str
+    file: str
     record: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What tells it apart; of a run's designs the suffix says nothing."""
+        return Path(self.file).with_suffix("").as_posix() if self.record else self.file
 
 
 def gather_designs(
@@ -131,12 +137,12 @@ def gather_designs(
     on_start: Callable[[int], None] | None = None,
     on_design: Callable[[], None] | None = None,
 ) -> Collection:
-    """Read and measure the designs of a run, or the structures of folders and files.
+    """Read and measure the designs of runs, and the structures of folders and files.
 
     Parameters
     ----------
     sources
-        A folder of a run, any other folder, or files.
+        Folders of runs, other folders, such as campaigns, or files.
     max_designs
         How many designs at most are read, from the first on.
     on_start
@@ -154,14 +160,10 @@ def gather_designs(
     paths = [sources] if isinstance(sources, Path) else list(sources)
     if not paths:
         raise InputError("there is nothing to report on; give a folder or structure files")
-    problems: list[str] = []
-    settings: Mapping[str, Any] = {}
-    run = paths[0] if len(paths) == 1 and (paths[0] / MANIFEST).is_file() else None
-    if run is not None:
-        found = _find_in_run(run, problems)
-        settings = _read_settings(run, problems)
-    else:
-        found = _find_files(paths)
+    listing = list_structures(paths)
+    found = _name_structures(listing.structures, paths)
+    problems = _describe_damage(listing.runs) + explain_gaps(listing.runs)
+    settings = _read_settings(listing, problems)
     readable = [one for one in found if one.path.is_file()]
     problems += [f"{one.name}: the file is missing" for one in found if not one.path.is_file()]
     if on_start is not None:
@@ -170,52 +172,44 @@ def gather_designs(
     for one in readable[:max_designs]:
         design = _read_design(one, problems)
         if design is not None:
+            if sum(other.trajectory is not None for other in designs) < MOST_TRAJECTORIES:
+                design = _add_trajectory(one, design, problems)
             designs.append(design)
         if on_design is not None:
             on_design()
     if not designs:
         reason = f" ({problems[0]})" if problems else ""
         raise InputError(f"there is no design to show in {paths[0]}{reason}; generate some first")
-    _add_trajectories(run, designs, problems)
-    made, passing = _count(run, found, designs)
+    made, passing = _count(listing, designs)
     source = paths[0].resolve().name if len(paths) == 1 else f"{len(paths)} files and folders"
     return Collection(designs, source, settings, problems, made, passing)
 
 
-def _find_in_run(run: Path, problems: list[str]) -> list[_Found]:
-    try:
-        manifest = read_manifest(run / MANIFEST)
-    except OSError as error:
-        raise InputError(f"cannot read {run / MANIFEST}: {error.strerror or error}") from error
-    if manifest.damaged:
-        plural = "line" if manifest.damaged == 1 else "lines"
-        problems.append(f"{MANIFEST}: {manifest.damaged} damaged {plural} passed over")
-    if not manifest.records:
-        raise InputError(f"the manifest in {run} names no design; generate some first")
-    without = [index for index, record in manifest.records.items() if record["file"] is None]
-    problems += [f"design {index} came out without finite coordinates" for index in without]
+def _name_structures(structures: Sequence[ListedStructure], paths: Sequence[Path]) -> list[_Found]:
+    """Call each by its place below the folder that holds all that was given."""
+    folders = [path.absolute() if path.is_dir() else path.absolute().parent for path in paths]
+    common = os.path.commonpath(folders)
     return [
-        _Found(run / record["file"], Path(record["file"]).stem, record)
-        for _, record in sorted(manifest.records.items())
-        if record["file"] is not None
+        _Found(one.path, one.path.absolute().relative_to(common).as_posix(), one.record)
+        for one in structures
     ]
 
 
-def _find_files(paths: Sequence[Path]) -> list[_Found]:
-    files = find_structure_files(paths)
-    below = [_name_below(file, paths) for file in files]
-    return [_Found(path, name, {}) for path, name in zip(files, below, strict=True)]
+def _describe_damage(runs: Sequence[ListedRun]) -> list[str]:
+    problems = []
+    for run in runs:
+        if damaged := run.manifest.damaged:
+            manifest = MANIFEST if len(runs) == 1 else run.folder / MANIFEST
+            plural = "line" if damaged == 1 else "lines"
+            problems.append(f"{manifest}: {damaged} damaged {plural} passed over")
+    return problems
 
 
-def _name_below(file: Path, paths: Sequence[Path]) -> str:
-    for path in paths:
-        if path.is_dir() and file.is_relative_to(path):
-            return file.relative_to(path).as_posix()
-    return file.name
-
-
-def _read_settings(run: Path, problems: list[str]) -> Mapping[str, Any]:
-    path = run / SETTINGS
+def _read_settings(listing: Listing, problems: list[str]) -> Mapping[str, Any]:
+    """Read the settings that hold for all: those of the one run, if nothing else is shown."""
+    if len(listing.runs) != 1 or not all(one.record for one in listing.structures):
+        return {}
+    path = listing.runs[0].folder / SETTINGS
     if not path.exists():
         return {}
     settings = read_settings(path)
@@ -242,7 +236,7 @@ def _read_design(found: _Found, problems: list[str]) -> ReportDesign | None:
     phi, psi, _ = backbone_dihedrals(backbone.coordinates, index_by_number(backbone))
     return ReportDesign(
         name=found.name,
-        file=found.path.name if found.record else found.name,
+        file=found.file,
         backbone=_mark_motif(found, backbone, problems),
         quality=quality,
         secondary_structure="".join(assign_secondary_structure(backbone.coordinates)),
@@ -262,24 +256,18 @@ def _mark_motif(found: _Found, backbone: Backbone, problems: list[str]) -> Backb
     return dataclasses.replace(backbone, motif_mask=motif.motif_mask)
 
 
-def _add_trajectories(run: Path | None, designs: list[ReportDesign], problems: list[str]) -> None:
-    """Give the first designs the trajectories that lie beside them, in place."""
-    if run is None or not (run / TRAJECTORIES).is_dir():
-        return
-    left = MOST_TRAJECTORIES
-    for place, design in enumerate(designs):
-        stem, suffix = Path(design.file).stem, Path(design.file).suffix
-        files = [run / TRAJECTORIES / f"{stem}_{kind}{suffix}" for kind in ("denoised", "noisy")]
-        if left == 0 or not all(file.is_file() for file in files):
-            continue
-        try:
-            denoised, noisy = (_read_frames(file, len(design.backbone)) for file in files)
-        except InputError as error:
-            problems.append(f"{design.name}: the trajectory cannot be read: {error}")
-            continue
-        trajectory = Trajectory(denoised, noisy[:, :, 1])
-        designs[place] = dataclasses.replace(design, trajectory=trajectory)
-        left -= 1
+def _add_trajectory(found: _Found, design: ReportDesign, problems: list[str]) -> ReportDesign:
+    """Give a design of a run the trajectory that lies beside it."""
+    folder, suffix = found.path.parent / TRAJECTORIES, found.path.suffix
+    files = [folder / f"{found.path.stem}_{kind}{suffix}" for kind in ("denoised", "noisy")]
+    if not found.record or not all(file.is_file() for file in files):
+        return design
+    try:
+        denoised, noisy = (_read_frames(file, len(design.backbone)) for file in files)
+    except InputError as error:
+        problems.append(f"{design.name}: the trajectory cannot be read: {error}")
+        return design
+    return dataclasses.replace(design, trajectory=Trajectory(denoised, noisy[:, :, 1]))
 
 
 def _read_frames(path: Path, length: int) -> NDArray[np.float32]:
@@ -295,12 +283,11 @@ def _read_frames(path: Path, length: int) -> NDArray[np.float32]:
     return thinned
 
 
-def _count(
-    run: Path | None, found: Sequence[_Found], designs: Sequence[ReportDesign]
-) -> tuple[int, int]:
-    if run is None:
-        return len(found), sum(design.quality.passes for design in designs)
-    records = read_manifest(run / MANIFEST).records.values()
+def _count(listing: Listing, designs: Sequence[ReportDesign]) -> tuple[int, int]:
+    """Return how many designs there are, and how many of them pass."""
+    records = [record for run in listing.runs for record in run.records]
     qualities = [record.get("quality") for record in records]
-    passing = sum(isinstance(q, dict) and q.get("passes") is True for q in qualities)
-    return len(records), passing
+    recorded = sum(isinstance(q, dict) and q.get("passes") is True for q in qualities)
+    others = sum(not one.record for one in listing.structures)
+    measured = sum(design.quality.passes for design in designs if not design.record)
+    return len(records) + others, recorded + measured

@@ -27,6 +27,7 @@ __all__ = [
     "count_models",
     "find_structure_files",
     "get_structure_name",
+    "is_structure_file",
     "read_backbone",
     "read_backbones",
     "read_models",
@@ -165,7 +166,8 @@ def find_structure_files(sources: str | Path | Iterable[str | Path]) -> list[Pat
     ----------
     sources
         A path or several; a folder stands for every file below it whose name ends in one of
-        :data:`STRUCTURE_SUFFIXES`, gzipped or not, but for hidden ones.
+        :data:`STRUCTURE_SUFFIXES`, gzipped or not, but for hidden ones and the trajectories of
+        runs.
 
     Raises
     ------
@@ -183,9 +185,7 @@ def find_structure_files(sources: str | Path | Iterable[str | Path]) -> list[Pat
         below = sorted(
             file
             for file in path.rglob("*")
-            if file.name.lower().removesuffix(".gz").endswith(STRUCTURE_SUFFIXES)
-            and not file.name.startswith(".")
-            and file.is_file()
+            if is_structure_file(file) and (file.parent == path or not _is_of_trajectory(file))
         )
         if not below:
             raise InputError(
@@ -194,6 +194,17 @@ def find_structure_files(sources: str | Path | Iterable[str | Path]) -> list[Pat
             )
         files.extend(below)
     return list(dict.fromkeys(files))
+
+
+def is_structure_file(path: Path) -> bool:
+    """Whether a path is a file that is a structure by its name, and not hidden."""
+    name = path.name.lower().removesuffix(".gz")
+    return name.endswith(STRUCTURE_SUFFIXES) and not name.startswith(".") and path.is_file()
+
+
+def _is_of_trajectory(file: Path) -> bool:
+    """Whether a file holds states on the way to a design; names are those of a run's folder."""
+    return file.parent.name == "trajectories" and (file.parents[1] / "manifest.jsonl").is_file()
 
 
 class _StructureFile:

@@ -15,4 +15,4 @@ def test_an_empty_folder_is_one_line_and_exit_code_2(run, tmp_path):
     assert result.exit_code == 2
     assert len(result.stderr.strip().splitlines()) == 1
     (tmp_path / "manifest.jsonl").write_text("")
-    assert "names no design" in run("report", tmp_path).stderr
+    assert "names no structure" in run("report", tmp_path).stderr

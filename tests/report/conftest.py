@@ -8,7 +8,7 @@ from protdiff.structure import Backbone, build_backbone, write_backbone, write_t
 
 def make_run(folder, *, num=4, length=40, extra=None):
     """Write a run of helices and strands, as `generate` would."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     lines = []
     generator = np.random.default_rng(0)
     for index in range(num):
@@ -33,3 +33,10 @@ def make_run(folder, *, num=4, length=40, extra=None):
 def run_folder(tmp_path):
     """Return the folder of a run of four designs, the last with a trajectory of three frames."""
     return make_run(tmp_path / "run")
+
+
+@pytest.fixture
+def two_runs(tmp_path):
+    """Return the folders of a run and of one of D-proteins with a motif, both called ``run``."""
+    extra = {"handedness": "D", "motif_map": [{"from": "A1", "to": 4}]}
+    return make_run(tmp_path / "a" / "run"), make_run(tmp_path / "b" / "run", extra=extra)

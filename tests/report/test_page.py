@@ -180,6 +180,46 @@ def test_missing_files_and_damaged_lines_are_survived_and_said(run_folder):
         assert part in (run_folder / "report.html").read_text(encoding="utf-8")
 
 
+def test_rejected_designs_are_counted_and_those_that_blew_up_are_named(run_folder):
+    lines = [
+        {"index": 4, "file": None, "rejected": ["strand"], "quality": {"finite": True}},
+        {"index": 5, "file": None, "rejected": ["strand"], "quality": {"finite": True}},
+        {"index": 6, "file": None, "quality": {"finite": False}},
+    ]
+    with (run_folder / "manifest.jsonl").open("a") as file:
+        file.write("".join(json.dumps(line) + "\n" for line in lines))
+    collection = gather_designs(run_folder)
+    assert collection.problems == [
+        "2 designs were rejected by the filter (strand)",
+        "design 6 came out without finite coordinates",
+    ]
+    assert (collection.made, len(collection.designs)) == (7, 4)
+
+
+@pytest.mark.parametrize("above", [False, True])
+def test_several_runs_are_read_by_their_manifests(two_runs, tmp_path, above):
+    collection = gather_designs(tmp_path if above else two_runs)
+    names = [design.name for design in collection.designs]
+    assert names == [f"{run}/run/design_{k:04d}" for run in "ab" for k in range(4)]
+    assert (collection.made, collection.passing, collection.settings) == (8, 2, {})
+    # A right-handed helix is a fault of D-proteins.
+    faults = ["left_handed" in design.quality.failed for design in collection.designs]
+    assert faults == [False] * 4 + [False, True] * 2
+    motifs = [design.backbone.motif_mask.any() for design in collection.designs]
+    assert motifs == [False] * 4 + [True] * 4
+    shown = [design.name for design in collection.designs if design.trajectory is not None]
+    assert shown == names[3::4]
+
+
+def test_a_run_beside_a_file_of_its_own_is_the_run(run_folder):
+    alone = gather_designs(run_folder)
+    beside = gather_designs([run_folder / "design_0001.pdb", run_folder, run_folder])
+    assert (beside.made, beside.passing, beside.settings) == (4, 1, alone.settings)
+    assert [design.name for design in beside.designs] == [
+        f"design_{index:04d}" for index in (1, 0, 2, 3)
+    ]
+
+
 def test_a_design_of_no_known_hand_is_left_out_and_said(run_folder):
     manifest = run_folder / "manifest.jsonl"
     first, *others = manifest.read_text().splitlines()
