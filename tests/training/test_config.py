@@ -102,7 +102,11 @@ BASE_RUNS = {
     "base-2": "protdiff-base-log-2.csv",
     "base-3": "protdiff-base-log-3.csv",
 }
-LONG_RUNS = {"long": "protdiff-long-log.csv", "long-2": "protdiff-long-log-2.csv"}
+LONG_RUNS = {
+    "long": "protdiff-long-log.csv",
+    "long-2": "protdiff-long-log-2.csv",
+    "long-3": "protdiff-long-log-3.csv",
+}
 
 
 @pytest.mark.parametrize(
