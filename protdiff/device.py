@@ -16,7 +16,8 @@ def find_device(name: str | torch.device) -> torch.device:
     ----------
     name
         ``"auto"`` takes a CUDA device if there is one, else the CPU; or ``"cpu"``, ``"cuda"``,
-        ``"cuda:1"``, ``"mps"``; or a device of torch.
+        ``"cuda:1"``; or a device of torch. Apple's ``"mps"`` has no double precision, in which the
+        noise is embedded.
 
     Raises
     ------
@@ -35,10 +36,8 @@ def find_device(name: str | torch.device) -> torch.device:
 
 
 def list_devices() -> list[str]:
-    """Return the names of this machine's devices, those of CUDA with and without a number."""
+    """Return the names of devices to compute on, those of CUDA with and without a number."""
     devices = ["cpu"]
     if torch.cuda.is_available():
         devices += ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
-    if torch.backends.mps.is_available():
-        devices.append("mps")
     return devices

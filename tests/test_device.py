@@ -7,26 +7,24 @@ from protdiff.errors import InputError
 
 @pytest.fixture
 def machine(monkeypatch):
-    """Return what makes torch see so many GPUs, and Apple's or not."""
+    """Return what makes torch see so many GPUs."""
 
-    def make(gpus, mps=False):
+    def make(gpus):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
 
     return make
 
 
 @pytest.mark.parametrize(
-    ("gpus", "mps", "names", "best"),
+    ("gpus", "names", "best"),
     [
-        (0, False, ["cpu"], "cpu"),
-        (0, True, ["cpu", "mps"], "cpu"),
-        (2, False, ["cpu", "cuda", "cuda:0", "cuda:1"], "cuda"),
+        (0, ["cpu"], "cpu"),
+        (2, ["cpu", "cuda", "cuda:0", "cuda:1"], "cuda"),
     ],
 )
-def test_what_is_there_is_found_by_its_name(machine, gpus, mps, names, best):
-    machine(gpus, mps)
+def test_what_is_there_is_found_by_its_name(machine, gpus, names, best):
+    machine(gpus)
     assert list_devices() == names
     assert [str(find_device(name)) for name in names] == names
     assert [find_device(torch.device(name)) for name in names] == [*map(torch.device, names)]

@@ -51,7 +51,7 @@ def campaign(
         ),
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", show_default="the file's")
+        str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", show_default="the file's")
     ] = None,
     batch_size: Annotated[
         int | None,

@@ -84,8 +84,6 @@ def _gather() -> dict[str, Any]:
         f"cuda:{index} ({torch.cuda.get_device_name(index)})"
         for index in range(torch.cuda.device_count())
     ]
-    if torch.backends.mps.is_available():
-        devices.append("mps")
     return {
         "protdiff": get_version(),
         "python": platform.python_version(),

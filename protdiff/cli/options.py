@@ -95,7 +95,7 @@ WeightsForLength = Annotated[
     ),
 ]
 Device = Annotated[
-    str, typer.Option(help="auto, cpu, cuda, cuda:N or mps; auto takes a GPU if there is one.")
+    str, typer.Option(help="auto, cpu, cuda or cuda:N; auto takes a GPU if there is one.")
 ]
 BatchSize = Annotated[
     int | None,

@@ -48,7 +48,7 @@ def train(
     device: Annotated[
         str | None,
         typer.Option(
-            help="auto, cpu or cuda; for one process also cuda:N or mps.", show_default="the run's"
+            help="auto, cpu or cuda; for one process also cuda:N.", show_default="the run's"
         ),
     ] = None,
     devices: Annotated[

@@ -27,8 +27,8 @@ def load(
     name_or_path
         A checkpoint that comes with the package, by name, or the path of a file.
     device
-        ``"auto"`` takes a CUDA device if there is one; or ``"cpu"``, ``"cuda"``, ``"cuda:1"``,
-        ``"mps"``; or a device of torch.
+        ``"auto"`` takes a CUDA device if there is one; or ``"cpu"``, ``"cuda"``, ``"cuda:1"``;
+        or a device of torch.
     compile
         Compile the network with ``torch.compile``: minutes once a machine, and faster sampling from
         then on. Designs are the same but for rounding. Evaluations that are differentiated, as by

@@ -93,7 +93,7 @@ class TrainingConfig:
     panel_designs, panel_length
         Structures sampled for the quality panel.
     device, threads
-        ``auto``, ``cpu``, ``cuda``, or for one process ``cuda:1`` or ``mps``; CPU threads of a
+        ``auto``, ``cpu``, ``cuda``, or for one process ``cuda:1``; CPU threads of a
         machine, which its processes share (0: torch's choice).
     devices, nodes
         Processes on each machine, each with a GPU of its own; machines. They share each batch.

@@ -104,7 +104,7 @@ def find_place(device: str, devices: int, nodes: int) -> torch.device:
     Parameters
     ----------
     device
-        ``"auto"``, ``"cpu"`` or ``"cuda"``; or, for one process, ``"cuda:1"`` or ``"mps"``.
+        ``"auto"``, ``"cpu"`` or ``"cuda"``; or, for one process, ``"cuda:1"``.
     devices, nodes
         Processes on each node; nodes.
 
@@ -117,7 +117,7 @@ def find_place(device: str, devices: int, nodes: int) -> torch.device:
     count = devices * nodes
     if count == 1:
         return place
-    if place.index is not None or place.type == "mps":
+    if place.index is not None:
         raise InputError(
             f"device {device!r} serves one process, and {count} share this run (devices = "
             f"{devices}, nodes = {nodes}); give cuda, with a GPU for each, cpu or auto"

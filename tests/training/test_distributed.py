@@ -112,15 +112,14 @@ def test_without_fabric_there_is_one_process(monkeypatch):
 def test_each_process_has_a_gpu_of_its_own(config, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    for device in ("cpu", "cuda", "cuda:1", "mps"):
+    for device in ("cpu", "cuda", "cuda:1"):
         assert start_processes(device, 1, 1).device == find_place(device, 1, 1)
         assert str(find_place(device, 1, 1)) == device
     assert str(find_place("auto", 2, 3)) == str(find_place("cuda", 2, 3)) == "cuda"
     assert str(find_place("cpu", 9, 1)) == "cpu"
     with pytest.raises(InputError, match="devices = 3, and torch sees 2 CUDA devices"):
         find_place("auto", 3, 1)
-    for device, devices, nodes in (("cuda:1", 2, 1), ("cuda:0", 1, 2), ("mps", 2, 1)):
+    for device, devices, nodes in (("cuda:1", 2, 1), ("cuda:0", 1, 2)):
         with pytest.raises(InputError, match=f"'{device}' serves one process, and 2 share"):
             find_place(device, devices, nodes)
     with pytest.raises(InputError, match="'cuda:1' serves one process"):
