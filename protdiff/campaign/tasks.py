@@ -13,11 +13,10 @@ from protdiff.conditioning import Conditioner
 from protdiff.design.designer import Designer
 from protdiff.design.engine import check_task, get_longest_chain
 from protdiff.design.generate import Generation
+from protdiff.design.motif_task import make_motif_task
 from protdiff.design.run import RunTask, check_output, get_common_steps
 from protdiff.design.run_folder import is_unused
-from protdiff.design.scaffold import Scaffolding
 from protdiff.design.seeds import derive_seed
-from protdiff.design.unindexed import UnindexedScaffolding
 from protdiff.errors import InputError
 from protdiff.files import write_atomically
 from protdiff.structure import join_backbones, parse_contig, read_backbone
@@ -71,26 +70,14 @@ def make_task(campaign: Campaign, job: Job) -> RunTask:
 def _make_scaffolding(job: Job, seed: int, conditioners: Sequence[Conditioner]) -> RunTask:
     files = [read_backbone(file, model=job.model, strict=job.strict) for file in job.motif_files]
     source = join_backbones(files)
-    if job.unindexed is not None:
-        assert job.total_length is not None
-        return UnindexedScaffolding(
-            source,
-            parse_contig(job.unindexed),
-            job.total_length,
-            seed,
-            job.sampling,
-            method=job.method,
-            hold=job.hold,
-            redesignable=job.redesignable,
-            groups=job.groups,
-            conditioners=conditioners,
-        )
-    assert job.contig is not None
-    return Scaffolding(
+    segments = job.contig if job.unindexed is None else job.unindexed
+    assert segments is not None
+    return make_motif_task(
         source,
-        parse_contig(job.contig),
+        parse_contig(segments),
         seed,
         job.sampling,
+        unindexed=job.unindexed is not None,
         total_length=job.total_length,
         method=job.method,
         hold=job.hold,

@@ -192,39 +192,23 @@ def scaffold(
 
     from protdiff.design.engine import get_longest_chain
     from protdiff.design.loading import load
-    from protdiff.design.run import OutputSettings, RunTask
-    from protdiff.design.scaffold import Scaffolding
-    from protdiff.design.unindexed import UnindexedScaffolding
+    from protdiff.design.motif_task import make_motif_task
+    from protdiff.design.run import OutputSettings
 
-    task: RunTask
-    if unindexed is None:
-        task = Scaffolding(
-            source,
-            parsed,
-            seed,
-            settings,
-            total_length=length,
-            method=method,
-            hold=hold,
-            particles=particles,
-            redesignable=redesignable,
-            groups=groups,
-            conditioners=conditions.make(),
-        )
-    else:
-        assert length is not None
-        task = UnindexedScaffolding(
-            source,
-            parsed,
-            length,
-            seed,
-            settings,
-            method=method,
-            hold=hold,
-            redesignable=redesignable,
-            groups=groups,
-            conditioners=conditions.make(),
-        )
+    task = make_motif_task(
+        source,
+        parsed,
+        seed,
+        settings,
+        unindexed=unindexed is not None,
+        total_length=length,
+        method=method,
+        hold=hold,
+        redesignable=redesignable,
+        groups=groups,
+        particles=particles,
+        conditioners=conditions.make(),
+    )
     chosen = weights or choose_weights(get_longest_chain(task))
     run_and_report(
         load(chosen, device, compile=compile),

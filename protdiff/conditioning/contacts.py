@@ -13,9 +13,9 @@ variance of one atom; the tilde means the mean at the size of a sample
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -88,10 +88,9 @@ class Contacts(Conditioner):
 
     def check_chains(self, chains: ChainLayout) -> None:
         """Refuse chains that lack a residue, or of which one is not there."""
-        sizes = _name_chains(Counter(chains.chain_index.tolist()))
+        places = _list_places(range(len(chains)), chains.chain_index.tolist())
         for contact in self.contacts:
-            for residue in (contact.first, contact.second):
-                _check_residue(residue, contact, sizes)
+            _locate(contact, places)
 
     def make_term(self, scene: Scene) -> LikelihoodTerm:
         """Return the likelihood of the contacts.
@@ -101,11 +100,10 @@ class Contacts(Conditioner):
         InputError
             A chain of a contact, or a residue of that chain, is not there.
         """
-        pairs = [
-            [[_locate(residue, contact, scene, row) for residue in (contact.first, contact.second)]
-             for contact in self.contacts]
-            for row in range(len(scene.residue_mask))
-        ]  # fmt: skip
+        pairs = []
+        for here, chain_index in zip(scene.residue_mask, scene.chain_index, strict=True):
+            places = _list_places(here.nonzero()[:, 0].tolist(), chain_index.tolist())
+            pairs.append([_locate(contact, places) for contact in self.contacts])
         device = scene.residue_mask.device
         distances = [contact.distance / scene.scale for contact in self.contacts]
         # Sampling runs in inference mode, whose tensors cannot take part in a gradient.
@@ -131,33 +129,34 @@ def _understand(contact: _Given) -> Contact:
     return parse_contact(":".join([f"{first}-{second}", *(str(float(d)) for d in distance)]))
 
 
-def _name_chains(sizes: Mapping[int, int]) -> dict[str, int]:
-    """Return the residues of each chain by its name, of those by its number."""
-    return {name_chain(number): sizes[number] for number in sorted(sizes)}
+def _list_places(residues: Iterable[int], chain_index: Sequence[int]) -> dict[str, list[int]]:
+    """Return the places of the residues of each chain, by its name."""
+    places: dict[int, list[int]] = {}
+    for place in residues:
+        places.setdefault(chain_index[place], []).append(place)
+    return {name_chain(number): places[number] for number in sorted(places)}
 
 
-def _check_residue(residue: DesignResidue, contact: Contact, sizes: Mapping[str, int]) -> None:
-    """Refuse a residue that a design of such chains has not."""
-    if residue.chain is not None and residue.chain not in sizes:
+def _locate(contact: Contact, places: Mapping[str, Sequence[int]]) -> list[int]:
+    """Return the places of the two residues of a contact, or refuse one that is not there."""
+    return [_find(residue, contact, places) for residue in (contact.first, contact.second)]
+
+
+def _find(residue: DesignResidue, contact: Contact, places: Mapping[str, Sequence[int]]) -> int:
+    if residue.chain is None:
+        where, found = "the design", sorted(chain.from_iterable(places.values()))
+    elif residue.chain in places:
+        where, found = f"chain {residue.chain}", list(places[residue.chain])
+    else:
         raise InputError(
-            f"contact {contact}: the design has no chain {residue.chain}; it has {', '.join(sizes)}"
+            f"contact {contact}: the design has no chain {residue.chain}; it has "
+            f"{', '.join(places)}"
         )
-    most = sum(sizes.values()) if residue.chain is None else sizes[residue.chain]
-    if residue.number > most:
-        where = f"chain {residue.chain}" if residue.chain else "the design"
+    if residue.number > len(found):
         raise InputError(
-            f"contact {contact}: there is no residue {residue}; {where} has {most} residues"
+            f"contact {contact}: there is no residue {residue}; {where} has {len(found)} residues"
         )
-
-
-def _locate(residue: DesignResidue, contact: Contact, scene: Scene, row: int) -> int:
-    """Return the place of a residue in one design of the batch."""
-    here = scene.residue_mask[row]
-    sizes = _name_chains(Counter(scene.chain_index[row, here].tolist()))
-    _check_residue(residue, contact, sizes)
-    if residue.chain is not None:
-        here = here & (scene.chain_index[row] == list(sizes).index(residue.chain))
-    return int(here.nonzero()[residue.number - 1, 0])
+    return found[residue.number - 1]
 
 
 @dataclass(frozen=True, eq=False)

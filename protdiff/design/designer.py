@@ -15,11 +15,9 @@ from protdiff.design.design_set import DesignSet
 from protdiff.design.engine import Design, DesignTask, OnProgress, make_designs
 from protdiff.design.filter import DesignFilter, as_filter
 from protdiff.design.generate import Generation
-from protdiff.design.run import RunTask
+from protdiff.design.motif_task import make_motif_task
 from protdiff.design.samplers import DEFAULT_HOLD, DEFAULT_METHOD, DEFAULT_PARTICLES
-from protdiff.design.scaffold import Scaffolding
 from protdiff.design.settings import SamplingSettings, make_settings
-from protdiff.design.unindexed import UnindexedScaffolding
 from protdiff.errors import InputError
 from protdiff.handedness import Handedness
 from protdiff.plain import take_integer
@@ -213,38 +211,22 @@ class Designer:
         """
         if (contig is None) == (unindexed is None):
             raise InputError("give either a contig, as 10-40/A163-181/10-40, or unindexed residues")
-        source, chosen = _join(motif), make_settings(SamplingSettings, settings)
-        task: RunTask
-        if contig is not None:
-            task = Scaffolding(
-                source,
-                _parse(contig),
-                seed,
-                chosen,
-                total_length=total_length,
-                method=method,
-                redesignable=redesignable,
-                groups=groups,
-                conditioners=tuple(conditioners),
-                hold=hold,
-                particles=particles,
-            )
-        else:
-            assert unindexed is not None
-            if total_length is None:
-                raise InputError("an unindexed motif needs a total_length, as 75 or (60, 90)")
-            task = UnindexedScaffolding(
-                source,
-                _parse(unindexed),
-                total_length,
-                seed,
-                chosen,
-                method=method,
-                hold=hold,
-                redesignable=redesignable,
-                groups=groups,
-                conditioners=tuple(conditioners),
-            )
+        segments = contig if unindexed is None else unindexed
+        assert segments is not None
+        task = make_motif_task(
+            _join(motif),
+            _parse(segments),
+            seed,
+            make_settings(SamplingSettings, settings),
+            unindexed=unindexed is not None,
+            total_length=total_length,
+            method=method,
+            hold=hold,
+            redesignable=redesignable,
+            groups=groups,
+            particles=particles,
+            conditioners=tuple(conditioners),
+        )
         asked = as_filter(filter, motif=True)
         return collect_designs(
             self,

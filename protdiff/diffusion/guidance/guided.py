@@ -235,12 +235,11 @@ class FrozenGuided(GuidedDenoiser):
                 by_x, by_mean = torch.autograd.grad(
                     log_likelihood.sum(), (x, mean), materialize_grads=True
                 )
-                shift = expand(self.variance(estimate), x) * by_mean
-                shift = shift + _tweedie_factor(self, x, t) * by_x
+                variance = self.variance(estimate)
+                shift = expand(variance, x) * by_mean + _tweedie_factor(self, x, t) * by_x
                 if self.subspace is not None:
                     shift = self.subspace.project(shift)
-                deviation = self.variance(estimate).sqrt()
-                shift = _limit(shift, self.max_deviations * deviation)
+                shift = _limit(shift, self.max_deviations * variance.sqrt())
             shift = _limit(shift, self.max_shift)
             return _detach(GuidedEstimate(mean, mean + shift, log_likelihood))
 
