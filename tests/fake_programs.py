@@ -18,7 +18,8 @@ for name in ("num_seq_per_target", "seed", "batch_size"):
     parser.add_argument("--" + name, type=int, default=1)
 a = parser.parse_args()
 assert a.seed != 0 and a.pdb_path_chains == "A"
-three = {"GLY": "G", "ALA": "A", "LEU": "L", "GLU": "E", "TRP": "W", "CYS": "C"}
+three = {"GLY": "G", "ALA": "A", "LEU": "L", "GLU": "E", "TRP": "W", "CYS": "C", "MET": "M",
+         "SER": "S"}
 atoms = [line for line in open(a.pdb_path) if line.startswith("ATOM")]
 alpha = [line for line in atoms if line[12:16].strip() == "CA"]
 assert [int(line[22:26]) for line in alpha] == list(range(1, len(alpha) + 1))

@@ -16,7 +16,7 @@ from protdiff.checkpoint import load_checkpoint, save_checkpoint
 from protdiff.design.settings import DEFAULT_STEPS
 from protdiff.evaluation.novelty import Reference
 from protdiff.model import BackboneModel
-from protdiff.structure import Backbone, build_backbone, write_backbone
+from protdiff.structure import Backbone, build_backbone, superimpose, write_backbone
 from protdiff.training.dataset import BackboneDataset
 from protdiff.training.held_out import HeldOutLoss
 from protdiff.training.sampling import NoiseLevels
@@ -594,3 +594,39 @@ def test_memorisation_prints_its_tables(
         [b["rmsd"][0] for b in found["seen"]]
     )
     assert f"| {gap:+.3f} ±" in table
+
+
+def test_fragments_are_found_however_they_lie_but_not_in_a_mirror(load_script):
+    rng = np.random.default_rng(0)
+    script = load_script("fragments")
+    walks = [torch.from_numpy(rng.normal(size=(n, 3)).cumsum(0) * 2).float() for n in (12, 30)]
+    library = script.cut(walks, 9)
+    assert len(library) == 4 + 22
+    rotation = torch.linalg.qr(torch.from_numpy(rng.normal(size=(3, 3))).float())[0]
+    rotation *= torch.linalg.det(rotation)
+    turned = script.cut([walks[1] @ rotation + 7.0], 9)
+    assert script.find_nearest(turned, library).max() < 0.01
+    expected = [
+        min(superimpose(one.numpy(), other.numpy()).rmsd for other in library) for one in -turned
+    ]
+    assert min(expected) > 0.3
+    found = script.find_nearest(-turned, library)
+    np.testing.assert_allclose(found.numpy(), expected, atol=0.01)
+
+
+def test_fragments_compares_designs_with_held_out_chains_of_their_length(
+    load_script, write_helices, tmp_path, monkeypatch, capsys
+):
+    script = load_script("fragments")
+    run = write_helices(2)
+    parts = make_walks([60, 61], 1), make_walks([39, 40, 41, 90], 0)
+    monkeypatch.setattr(script, "load_dataset", lambda *_: parts)
+    arguments = ["anything", str(run), "--lengths", "9", "--out", str(tmp_path / "found.json")]
+    assert script.main(arguments) == 0
+    (row,) = json.loads((tmp_path / "found.json").read_text())
+    # Natural chains here are walks as the library's are, and the designs are helices.
+    assert 0 < row["natural"] < row["designed"]
+    assert f"{row['designed']:.3f} ±" in capsys.readouterr().out
+    monkeypatch.setattr(script, "load_dataset", lambda *_: (parts[0], make_walks([90], 0)))
+    assert script.main(arguments) == 2
+    assert "holds out no chain" in capsys.readouterr().err

@@ -19,7 +19,7 @@ from protdiff.design.run_folder import is_unused
 from protdiff.design.seeds import derive_seed
 from protdiff.errors import InputError
 from protdiff.files import write_atomically
-from protdiff.structure import join_backbones, parse_contig, read_backbone
+from protdiff.structure import parse_contig, read_joined
 from protdiff.weights import choose_weights
 
 __all__ = [
@@ -68,8 +68,7 @@ def make_task(campaign: Campaign, job: Job) -> RunTask:
 
 
 def _make_scaffolding(job: Job, seed: int, conditioners: Sequence[Conditioner]) -> RunTask:
-    files = [read_backbone(file, model=job.model, strict=job.strict) for file in job.motif_files]
-    source = join_backbones(files)
+    source = read_joined(job.motif_files, model=job.model, strict=job.strict)
     segments = job.contig if job.unindexed is None else job.unindexed
     assert segments is not None
     return make_motif_task(

@@ -48,14 +48,13 @@ def contig(
     """
     from protdiff.structure import (
         explain_contig,
-        join_backbones,
         parse_contig,
-        read_backbone,
+        read_joined,
     )
 
     parsed = parse_contig(text)
     files = [*(structures or ()), *(pdb or ())]
-    backbone = join_backbones([read_backbone(path) for path in files]) if files else None
+    backbone = read_joined(files) if files else None
     rows = explain_contig(parsed, backbone)
     problems = [f"{row.text}: {row.problem}" for row in rows if row.problem is not None]
     facts = {} if problems else _draw_layouts(parsed, backbone, total_length, num, seed)
@@ -77,6 +76,7 @@ def _draw_layouts(
 
     if backbone is not None:
         parsed = parsed.resolve(backbone)
+        parsed.check_reach(backbone)
     elif any(segment.length is None for segment in parsed.motif_segments):
         return {}  # how many residues a chain has, only its structure tells
     layouts = [

@@ -95,8 +95,8 @@ def evaluate(
         bool,
         typer.Option(
             "--refold",
-            help="Design sequences, fold them and compare (scRMSD, scTM), with the programs named "
-            "below or found on PATH.",
+            help="Design sequences, fold them and compare (scRMSD, scTM, motif RMSD), with the "
+            "programs named below or found on PATH.",
             rich_help_panel=OTHERS,
         ),
     ] = False,
@@ -235,12 +235,12 @@ def evaluate(
     if designer is not None:
         steps.add_self_consistency(found, designer, folding, chosen_aligner, quiet=quiet)
 
+    if csv is not None:  # first, for whoever reads what is printed may leave
+        write_csv(csv, found, overwrite=overwrite)
     if json:
         print_json(to_json(found))
     elif not quiet:
         print_evaluation(found)
-    if csv is not None:
-        write_csv(csv, found, overwrite=overwrite)
     if not quiet:
         for note in found.notes:
             typer.echo(note, err=True)

@@ -99,8 +99,8 @@ def _print_designs(designs: Sequence[Evaluated]) -> None:
     names = short if len(set(short)) == len(short) else names
     more = [
         (title, getter)
-        for title, key, getter in _MORE_COLUMNS
-        if any(one.extra.get(key) for one in designs)
+        for title, getter in _MORE_COLUMNS
+        if any(getter(one.extra) is not None for one in designs)
     ]
     columns += [title for title, _ in more]
     rows = []
@@ -123,11 +123,12 @@ def _get(key: str, name: str) -> Any:
 
 
 _MORE_COLUMNS = (
-    ("known TM", "novelty", _get("novelty", "tm")),
-    ("Foldseek TM", "foldseek", _get("foldseek", "tm")),
-    ("nats/res.", "likelihood", _get("likelihood", "nats_per_residue")),
-    ("scRMSD", "self_consistency", _get("self_consistency", "sc_rmsd")),
-    ("scTM", "self_consistency", _get("self_consistency", "sc_tm")),
+    ("known TM", _get("novelty", "tm")),
+    ("Foldseek TM", _get("foldseek", "tm")),
+    ("nats/res.", _get("likelihood", "nats_per_residue")),
+    ("scRMSD", _get("self_consistency", "sc_rmsd")),
+    ("scTM", _get("self_consistency", "sc_tm")),
+    ("its motif", _get("self_consistency", "sc_motif_rmsd")),
 )
 
 
@@ -173,6 +174,12 @@ def _print_facts(found: Evaluation) -> None:
             f"structures by {fact.get('structures_by')}",
         }[key]
         typer.echo(f"{key}: TM-score by {fact['aligner']}, normalised by {normalised}{extra}")
+    if "scaffold_success" in found.summary:
+        fact = found.facts["self_consistency"]
+        typer.echo(
+            f"scaffold_success: scRMSD < {fact['designable_below']:g} Å and motif RMSD < "
+            f"{fact['motif_below']:g} Å in one prediction"
+        )
     notes = {fact["note"] for fact in found.facts.values() if fact.get("note")}
     for note in sorted(notes):
         typer.echo(f"note: {note}")

@@ -26,7 +26,10 @@ ON_REQUEST = {
     "--diversity": ("clusters_per_design", "mean_pairwise_tm", "largest_pairwise_tm"),
     "--novelty": ("nearest_known_tm", "largest_known_tm"),
     "--likelihood": ("nats_per_residue",),
-    "--refold, with programs that are there": ("sc_rmsd", "sc_tm", "designable"),
+    "--refold, with programs that are there": (
+        *("sc_rmsd", "sc_tm", "designable"),
+        *("sc_motif_rmsd", "scaffold_success"),  # of scaffolds
+    ),
     "--foldseek, with Foldseek there": ("foldseek_tm", "largest_foldseek_tm"),
 }
 """Which quantities of the summary are measured on request only, and by which option."""

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from protdiff.cli.display import Bar, show_bar
 from protdiff.errors import InputError
-from protdiff.handedness import Handedness, get_sign
+from protdiff.handedness import Handedness
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from protdiff.design.recorded_motif import RecordedMotif
     from protdiff.evaluation.bands import BandCheck
     from protdiff.evaluation.external import Foldseek
     from protdiff.evaluation.external.folding import Folder
@@ -60,11 +61,16 @@ class Evaluated:
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def natural(self) -> Backbone:
+        """The design, of a D-protein the mirror image: as nature and programs of others know it."""
+        from protdiff.structure.standard import mirror_to_l
+
+        return mirror_to_l(self.backbone, self.source.handedness)
+
+    @property
     def judged(self) -> NDArray[np.float32]:
-        """(residue, 4, xyz) in Å, of a D-protein the mirror image: as compared with nature."""
-        x = self.backbone.coordinates.copy()
-        x[..., 0] *= get_sign(self.source.handedness)
-        return x
+        """(residue, 4, xyz) in Å of :attr:`natural`."""
+        return self.natural.coordinates
 
 
 @dataclass
@@ -238,8 +244,6 @@ def add_novelty(
 
 def add_foldseek(found: Evaluation, foldseek: Foldseek) -> None:
     """Find the nearest structure of a Foldseek database for each design."""
-    import dataclasses
-
     from protdiff.evaluation.external import ExternalError
 
     found.facts["foldseek"] = {
@@ -247,10 +251,7 @@ def add_foldseek(found: Evaluation, foldseek: Foldseek) -> None:
         "normalised_by": "the design's length",
     }
     chosen = {f"q{place}": one for place, one in enumerate(found.choose_comparable())}
-    queries = {
-        name: dataclasses.replace(one.backbone, coordinates=one.judged)
-        for name, one in chosen.items()
-    }
+    queries = {name: one.natural for name, one in chosen.items()}
     try:
         hits = foldseek.search(queries) if queries else {}
     except ExternalError as error:
@@ -314,19 +315,27 @@ def add_self_consistency(
     from protdiff.evaluation.external import ExternalError
     from protdiff.evaluation.self_consistency import (
         DESIGNABLE_BELOW,
+        MOTIF_BELOW,
         measure_self_consistency,
         summarise_self_consistency,
     )
 
     chosen = found.choose_comparable()
+    motifs = [_find_motif(one, found.notes) for one in chosen]
     with show_bar(f"sequences by {designer.name}", quiet=quiet) as bar:
         bar.set_total(max(len(chosen), 1))
         try:
             results = measure_self_consistency(
-                [dataclasses.replace(one.backbone, coordinates=one.judged) for one in chosen],
+                [
+                    dataclasses.replace(one.natural, motif_mask=motif.motif_mask)
+                    for one, motif in zip(chosen, motifs, strict=True)
+                ],
                 designer,
                 folder,
-                fixed=[_find_fixed(one, found.notes) for one in chosen],
+                fixed=[
+                    motif.find_fixed(one.backbone)
+                    for one, motif in zip(chosen, motifs, strict=True)
+                ],
                 aligner=aligner,
                 on_progress=_describe_last(bar, len(chosen), folder),
             )
@@ -344,6 +353,7 @@ def add_self_consistency(
         "structures_by": None if folder is None else folder.name,
         "sequences_per_design": designer.sequences,
         "designable_below": DESIGNABLE_BELOW,
+        "motif_below": MOTIF_BELOW,
         "tm_normalised_by": "the design's length",
         "aligner": aligner.name,
         "note": aligner.note or None,
@@ -364,19 +374,14 @@ def _describe_last(bar: Bar, total: int, folder: Folder | None) -> Callable[[flo
     return count
 
 
-def _find_fixed(one: Evaluated, notes: list[str]) -> NDArray[np.bool_] | None:
-    """Return the residues of a motif that keep their amino acid, by the manifest; UNK is free."""
-    import numpy as np
-
+def _find_motif(one: Evaluated, notes: list[str]) -> RecordedMotif:
+    """Return the motif by the manifest; none, and a note, where that is damaged."""
     from protdiff.design.recorded_motif import read_motif
     from protdiff.design.run_folder import MANIFEST
-    from protdiff.structure.backbone import AMINO_ACIDS
 
     path = one.source.path
     try:
-        motif = read_motif(one.source.record, one.backbone, manifest=path.parent / MANIFEST)
+        return read_motif(one.source.record, one.backbone, manifest=path.parent / MANIFEST)
     except InputError as error:
         notes.append(f"self-consistency: no residue of {path.name} is kept: {error}")
-        return None
-    kept = motif.motif_mask & ~motif.redesignable_mask
-    return kept & np.isin(one.backbone.residue_name, list(AMINO_ACIDS))
+        return read_motif({}, one.backbone)

@@ -31,6 +31,15 @@ def export(
             help="Write backbones, chains and fixed positions as ProteinMPNN reads them.",
         ),
     ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE[:CHAINS]",
+            help="With --protein-mpnn: what the designs bind, as the run had it; its chains are "
+            "handed over too, as kept ones.",
+            show_default=False,
+        ),
+    ] = None,
     motifbench: Annotated[
         Path | None,
         typer.Option(help="Write a MotifBench submission, a problem for each run."),
@@ -50,10 +59,14 @@ def export(
 ) -> None:
     """Hand designs over to other programs; motif residues are fixed, but for redesignable ones.
 
+    ProteinMPNN knows L-proteins only, so D-proteins go out as their mirror images.
+
     Example: protdiff export scaffolds --protein-mpnn mpnn
     """
     if protein_mpnn is None and motifbench is None:
         raise InputError("nothing is asked for; give --protein-mpnn FOLDER or --motifbench FOLDER")
+    if target is not None and protein_mpnn is None:
+        raise InputError("--target goes with --protein-mpnn FOLDER")
     if len(runs) > 1 and (protein_mpnn is not None or name is not None):
         option = "--name" if protein_mpnn is None else "--protein-mpnn"
         raise InputError(f"{option} goes with one run, and there are {len(runs)}")
@@ -67,14 +80,22 @@ def export(
         designs = read_designs(run)
         cases[case] = designs.filter(passing=True) if passing else designs
     written: dict[str, Any] = {case: len(designs) for case, designs in cases.items()}
+    mirrored = 0
     if protein_mpnn is not None:
-        next(iter(cases.values())).write_protein_mpnn(protein_mpnn)
+        (designs,) = cases.values()
+        designs.write_protein_mpnn(protein_mpnn, target=target)
+        mirrored = sum(record.get("handedness") == "D" for record in designs.to_records())
     if motifbench is not None:
         from protdiff.design.motif_bench import write_motif_bench
 
         write_motif_bench(motifbench, cases)
     folders = [str(path) for path in (protein_mpnn, motifbench) if path is not None]
     if json:
-        print_json({"designs": written, "folders": folders})
+        print_json({"designs": written, "mirrored": mirrored, "folders": folders})
     elif not quiet:
         typer.echo(f"{sum(written.values())} designs in {', '.join(folders)}")
+        if mirrored:
+            typer.echo(
+                f"{mirrored} D-proteins were written as their mirror images, which ProteinMPNN "
+                "knows; read its sequences in D-amino acids"
+            )

@@ -85,7 +85,12 @@ def scaffold(
     particles: Annotated[
         int, typer.Option(min=1, help="Of each design, by twisted-smc; it takes that many times.")
     ] = DEFAULT_PARTICLES,
-    model: Annotated[int, typer.Option(min=1, help="Which model of an ensemble.")] = 1,
+    model: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Which model of an ensemble; files of one model beside it give that."
+        ),
+    ] = 1,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse residues without a full backbone.")
     ] = False,
@@ -167,10 +172,9 @@ def scaffold(
     # What can be wrong with the input shows before torch is imported, which takes seconds.
     from protdiff.cli.designs import read_filter, run_and_report
     from protdiff.structure import (
-        join_backbones,
         parse_contig,
-        read_backbone,
         read_genie2_problem,
+        read_joined,
     )
 
     length: LengthRange | None = total_length
@@ -184,7 +188,7 @@ def scaffold(
     else:
         problem = read_genie2_problem(motif[0])
         parsed, length = problem.contig, total_length or problem.total_length
-    source = join_backbones([read_backbone(path, model=model, strict=strict) for path in motif])
+    source = read_joined(motif, model=model, strict=strict)
     parsed.resolve(source)
     conditions.read_files()
     if weights is not None:

@@ -154,7 +154,8 @@ def _find(residue: DesignResidue, contact: Contact, places: Mapping[str, Sequenc
         )
     if residue.number > len(found):
         raise InputError(
-            f"contact {contact}: there is no residue {residue}; {where} has {len(found)} residues"
+            f"contact {contact}: there is no residue {residue}; {where} has {len(found)} residues, "
+            f"counted from 1"
         )
     return found[residue.number - 1]
 

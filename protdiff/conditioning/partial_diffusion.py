@@ -20,12 +20,12 @@ differential equations".
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from protdiff.conditioning.conditioner import Conditioner, Scene
@@ -67,12 +67,11 @@ class PartialDiffusion(Conditioner):
         self.length = len(self.start)
 
     def describe(self) -> dict[str, Any]:
-        """Return the noise, and the structure by name and by a hash of its coordinates."""
-        coordinates = np.round(self.start.coordinates, 3).tobytes()
+        """Return the noise, and the structure by name and by its digest."""
         return {
             "kind": "partial diffusion",
             "start": self.start.name,
-            "start_sha256": hashlib.sha256(coordinates).hexdigest(),
+            "start_sha256": self.start.digest,
             "noise": self.noise,
         }
 
@@ -93,18 +92,22 @@ class PartialDiffusion(Conditioner):
                 f"{self.start.name}, where the designs start, has {self.length} residues, and the "
                 f"layout {motif.layout} has {motif.length}; give the layout of the structure"
             )
-        broken = [np.diff(one.residue_index) != 1 for one in (self.start, motif)]
+        self._compare_breaks("the layout", motif.residue_index)
+
+    def check_chains(self, chains: ChainLayout) -> None:
+        """Refuse chains with other breaks, as those of a symmetry that the structure has not."""
+        self._compare_breaks("the design", chains.residue_index)
+
+    def _compare_breaks(self, name: str, residue_index: NDArray[np.int64]) -> None:
+        broken = [np.diff(index) != 1 for index in (self.start.residue_index, residue_index)]
         differing = np.flatnonzero(broken[0] != broken[1])
         if len(differing):
             place = int(differing[0])
-            has, lacks = (
-                (self.start.name, "the layout")
-                if broken[0][place]
-                else ("the layout", self.start.name)
-            )
+            names = self.start.name, name
+            has, lacks = names if broken[0][place] else names[::-1]
             raise InputError(
                 f"{has} has a chain break after residue {place + 1} and {lacks} has none there; "
-                "give a structure and a layout of the same chains, without gaps"
+                f"give a structure of the same chains as {name}, without gaps"
             )
 
     def lay_out(self, chains: ChainLayout) -> ChainLayout:

@@ -26,7 +26,6 @@ Watson et al. 2023, "De novo design of protein structure and function with RFdif
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,11 +104,11 @@ class Partner(Conditioner):
         self._refuse_buried()
 
     def describe(self) -> dict[str, Any]:
-        """Return the request, with a hash of the partner's coordinates."""
+        """Return the request, with the digest of the partner."""
         return {
             "kind": "partner",
             "structure": self.structure.name,
-            "sha256": hashlib.sha256(self.structure.coordinates.tobytes()).hexdigest()[:16],
+            "sha256": self.structure.digest,
             "hotspots": [self.structure.label(int(place)) for place in self.hot],
             "distance": self.distance,
             "clearance": self.clearance,

@@ -106,5 +106,6 @@ class Symmetry(Conditioner):
 
     def _explain_chains(self) -> InputError:
         return InputError(
-            f"{self.group} has {self.group.order} equal chains, and this design has others"
+            f"{self.group} has {self.group.order} equal chains, and this design has others; give a "
+            "start of as many equal chains, or leave the symmetry out"
         )

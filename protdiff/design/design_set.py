@@ -15,6 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, overload
 
+import numpy as np
+
 from protdiff.design.engine import Design
 from protdiff.design.filter import DesignFilter, as_filter
 from protdiff.design.recorded_motif import read_motif
@@ -28,24 +30,29 @@ from protdiff.design.run_folder import (
     to_line,
 )
 from protdiff.design.table import format_html, format_text, is_missing
-from protdiff.errors import InputError
+from protdiff.errors import InputError, shorten
 from protdiff.evaluation import Quality, measure_backbone
 from protdiff.files import make_folder_atomically, write_atomically
-from protdiff.handedness import get_sign
+from protdiff.handedness import Handedness, get_sign
 from protdiff.structure import Backbone, read_backbone, write_backbone
+from protdiff.structure.part import read_chains
 from protdiff.structure.protein_mpnn import (
     DesignedSequence,
+    add_target,
     thread_sequence,
     write_chain_ids,
     write_fixed_positions,
     write_parsed_backbones,
     write_tied_positions,
 )
+from protdiff.structure.standard import find_letters, mirror_to_l
 
 __all__ = ["DesignSet", "Interrupted", "read_designs"]
 
 _NESTED = ("file", "index", "asked", "quality")
 """Keys of a manifest's line that a flat record has otherwise."""
+_NAMED = 5
+"""How many residues a message names."""
 
 
 class DesignSet(Sequence[Backbone]):
@@ -270,44 +277,114 @@ class DesignSet(Sequence[Backbone]):
                 path.write_text("".join(lines), encoding="utf-8")
         return folder
 
-    def write_protein_mpnn(self, folder: str | Path) -> Path:
+    def write_protein_mpnn(
+        self, folder: str | Path, *, target: Backbone | str | Path | None = None
+    ) -> Path:
         """Write what ``protein_mpnn_run.py`` reads, into a new folder.
 
         ``backbones.jsonl`` is for its ``--jsonl_path``, ``chain_ids.jsonl`` for
         ``--chain_id_jsonl`` and ``fixed_positions.jsonl`` for ``--fixed_positions_jsonl``. Motif
-        residues are fixed, but for the redesignable ones. For symmetric designs there is
+        residues are fixed, but for the redesignable ones
+        (:func:`~protdiff.structure.protein_mpnn.find_fixed`). For symmetric designs there is
         ``tied_positions.jsonl``, for ``--tied_positions_jsonl``: all chains get one sequence.
+
+        ProteinMPNN knows L-proteins only: of a D-protein its mirror image is written, and the
+        sequence that comes back is to be read in D-amino acids.
+
+        Parameters
+        ----------
+        folder
+            Where to; nothing may be there.
+        target
+            What the designs were made to bind, or its file, ``FILE`` or ``FILE:CHAINS`` as the run
+            had it. It is handed over with each design, in chains that follow the design's and are
+            kept.
 
         Raises
         ------
         InputError
-            The folder exists or cannot be written; there is no design.
+            The folder exists or cannot be written; there is no design; or the target is not that
+            of the run.
+
+        Warns
+        -----
+        UserWarning
+            The run had a target, which is not given.
         """
         free = {
             backbone.name: backbone.residue_number[read_motif(record, backbone).redesignable_mask]
             for backbone, record in zip(self, self._records, strict=True)
         }
         kept = self.filter(lambda design: design.quality.finite)
+        backbones = [
+            mirror_to_l(backbone, hand) for backbone, hand in zip(kept, kept._hands, strict=True)
+        ]
+        complexes = backbones
+        if target is not None:
+            partner = self._check_target(target)
+            complexes = [add_target(backbone, partner) for backbone in backbones]
+        elif _list_partners(self._run) and "D" not in self._hands:
+            warnings.warn(
+                f"these designs bind {_name_target(self._run)}, and without it ProteinMPNN designs "
+                "their interface blind; give the target of the run too, target= in Python and "
+                "--target for protdiff export",
+                stacklevel=2,
+            )
+        designed = {backbone.name: backbone.chains for backbone in backbones}
         with make_folder_atomically(folder) as temporary:
-            write_parsed_backbones(temporary / "backbones.jsonl", kept)
-            write_chain_ids(temporary / "chain_ids.jsonl", kept)
-            write_fixed_positions(temporary / "fixed_positions.jsonl", kept, redesignable=free)
+            write_parsed_backbones(temporary / "backbones.jsonl", complexes)
+            write_chain_ids(temporary / "chain_ids.jsonl", complexes, designed=designed)
+            write_fixed_positions(temporary / "fixed_positions.jsonl", complexes, redesignable=free)
             if _is_symmetric(self._run):
-                write_tied_positions(temporary / "tied_positions.jsonl", kept)
+                write_tied_positions(temporary / "tied_positions.jsonl", backbones)
         return Path(folder)
 
-    def thread(self, sequences: Mapping[str, Sequence[DesignedSequence]]) -> DesignSet:
+    @property
+    def _hands(self) -> list[Handedness]:
+        return [record.get("handedness", "L") for record in self._records]
+
+    def _check_target(self, target: Backbone | str | Path) -> Backbone:
+        """Return the target if it is what the designs were placed beside; refuse it otherwise."""
+        structure = target if isinstance(target, Backbone) else read_chains(target)
+        partners = _list_partners(self._run)
+        if not partners:
+            raise InputError(
+                f"these designs were made without a target, so they do not stand in the frame of "
+                f"{structure.name}; leave it out, or give designs of a run with --target"
+            )
+        if "D" in self._hands:
+            raise InputError(
+                f"these designs are D-proteins and {structure.name} is handed over as an "
+                "L-protein; ProteinMPNN knows L only, so leave the target out"
+            )
+        if all(partner.get("sha256") != structure.digest for partner in partners):
+            raise InputError(
+                f"{structure.name}, chains {', '.join(structure.chains)}, has not the coordinates "
+                f"of the target of these designs, {_name_target(self._run)}; give the file and the "
+                "chains that the run had"
+            )
+        return structure
+
+    def thread(
+        self,
+        sequences: Mapping[str, Sequence[DesignedSequence]],
+        *,
+        allow_motif_changes: bool = False,
+    ) -> DesignSet:
         """Return the designs with sequences: each takes the first of its name, the best one.
 
         Parameters
         ----------
         sequences
-            As :func:`protdiff.read_protein_mpnn` reads them.
+            As :func:`protdiff.read_protein_mpnn` reads them. Chains of a target, which come after
+            those of the design, are passed over.
+        allow_motif_changes
+            Take sequences that change residues of the motif which are not redesignable.
 
         Raises
         ------
         InputError
-            A design has no sequence, or one that does not fit.
+            A design has no sequence, or one that does not fit or changes the motif.
         """
         lacking = [backbone.name for backbone in self if not sequences.get(backbone.name)]
         if lacking:
@@ -318,8 +395,14 @@ class DesignSet(Sequence[Backbone]):
         designs, records = [], []
         for design, record in zip(self._designs, self._records, strict=True):
             best = sequences[design.backbone.name][0]
-            designs.append(replace(design, backbone=thread_sequence(design.backbone, best)))
-            records.append(record | {"sequence": best.sequence, "sequence_score": best.score})
+            text = best.sequence
+            if _list_partners(self._run):
+                text = "/".join(text.split("/")[: len(design.backbone.chains)])
+            threaded = thread_sequence(design.backbone, text)
+            if not allow_motif_changes:
+                _refuse_motif_changes(design.backbone, threaded, record)
+            designs.append(replace(design, backbone=threaded))
+            records.append(record | {"sequence": text, "sequence_score": best.score})
         return DesignSet(designs, records, self._run, drawn=self._drawn)
 
     def __repr__(self) -> str:
@@ -419,8 +502,40 @@ def _read_design(path: Path, index: int, record: Mapping[str, Any]) -> Design:
     return Design(index, backbone, measure_backbone(backbone, handedness=handedness), seconds, {})
 
 
+def _refuse_motif_changes(
+    backbone: Backbone, threaded: Backbone, record: Mapping[str, Any]
+) -> None:
+    """Refuse a sequence with another amino acid where the motif's is to be kept."""
+    before, after = find_letters(backbone), find_letters(threaded)
+    fixed = read_motif(record, backbone).find_fixed(backbone)
+    changed = np.flatnonzero(fixed & (before != after))
+    if len(changed):
+        named = [f"{before[k]} {backbone.label(int(k))} to {after[k]}" for k in changed[:_NAMED]]
+        more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
+        raise InputError(
+            f"the sequence for {backbone.name} changes fixed residues of its motif, "
+            f"{', '.join(named)}{more}; give ProteinMPNN the --fixed_positions_jsonl, or thread "
+            "with allow_motif_changes=True"
+        )
+
+
 def _is_symmetric(run: Mapping[str, Any]) -> bool:
-    """Whether a run asked for a symmetry; a file of it may say anything at all."""
+    """Whether a run asked for a symmetry."""
+    return bool(_list_conditioners(run, "symmetry"))
+
+
+def _list_partners(run: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """List what a run says of the targets that its designs bind."""
+    return _list_conditioners(run, "partner")
+
+
+def _name_target(run: Mapping[str, Any]) -> str:
+    """Return what the first target of a run is called."""
+    return shorten(str(_list_partners(run)[0].get("structure")))
+
+
+def _list_conditioners(run: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
+    """List the conditioners of a kind in a run; a file of it may say anything at all."""
     asked = run.get("conditioners")
     asked = asked if isinstance(asked, list) else []
-    return any(isinstance(one, dict) and one.get("kind") == "symmetry" for one in asked)
+    return [one for one in asked if isinstance(one, dict) and one.get("kind") == kind]

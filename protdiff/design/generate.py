@@ -23,6 +23,7 @@ from protdiff.design.secondary_structure import SecondaryStructureRequest
 from protdiff.design.seeds import make_layout_generator
 from protdiff.design.settings import SamplingSettings
 from protdiff.diffusion import Denoiser
+from protdiff.errors import InputError
 from protdiff.plain import take_integer
 from protdiff.structure import Backbone
 from protdiff.structure.chain_layout import ChainLayout
@@ -81,8 +82,15 @@ class Generation:
         """How the length of a chain is drawn."""
         if self.length is not None:
             return parse_lengths(self.length)
-        made_for = (one.length for one in self.conditioners if one.length is not None)
-        return parse_lengths(next(made_for, DEFAULT_LENGTH))
+        made_for = next((one.length for one in self.conditioners if one.length is not None), None)
+        if made_for is None:
+            return parse_lengths(DEFAULT_LENGTH)
+        if made_for % self.copies:
+            raise InputError(
+                f"the structure where designs start has {made_for} residues, which do not make "
+                f"{self.copies} equal chains; give one of that symmetry, or leave the symmetry out"
+            )
+        return parse_lengths(made_for // self.copies)
 
     @property
     def copies(self) -> int:

@@ -30,6 +30,7 @@ from protdiff.errors import InputError
 from protdiff.files import check_plain_name, make_folder_atomically
 from protdiff.structure import parse_contig, write_backbone
 from protdiff.structure.motif import name_chain
+from protdiff.structure.standard import standardise
 
 __all__ = ["SUBMISSION_SIZE", "describe_placement", "write_motif_bench"]
 
@@ -118,7 +119,7 @@ def write_motif_bench(folder: str | Path, cases: Mapping[str, DesignSet]) -> Pat
             writer.writerow(["sample_num", "motif_placements"])
             for number, (backbone, record) in enumerate(zip(kept, kept.to_records(), strict=True)):
                 writer.writerow([number, _get_placement(name, record)])
-                write_backbone(temporary / name / f"{name}_{number}.pdb", backbone)
+                write_backbone(temporary / name / f"{name}_{number}.pdb", standardise(backbone))
             (temporary / name).mkdir(exist_ok=True)
             (temporary / name / "scaffold_info.csv").write_text(table.getvalue(), encoding="utf-8")
             if len(kept) != SUBMISSION_SIZE:

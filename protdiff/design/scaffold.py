@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -131,6 +130,7 @@ class Scaffolding:
         check_method(self.method, self.settings, self.particles)
         object.__setattr__(self, "settings", choose_restarts(self.method, self.settings))
         object.__setattr__(self, "contig", find_motif(self.contig, self.source, self.groups))
+        self.contig.check_reach(self.source)
         # What is wrong with the length or the motif shows here, before any sampling.
         first = self.plan(0).motif
         check_beside_motif(self.conditioners, self.contig, first, self.total_length)
@@ -251,7 +251,7 @@ class Scaffolding:
             "task": "scaffold",
             "contig": self.contig.text,
             "motif": self.source.name,
-            "motif_sha256": hash_motif(self.source),
+            "motif_sha256": self.source.digest,
             "total_length": total,
             "method": self.method,
             "redesignable": self.redesignable,
@@ -341,8 +341,3 @@ def finish_scaffold(
         "redesignable": free.tolist(),
         **notes,
     }
-
-
-def hash_motif(source: Backbone) -> str:
-    """Return what tells the structure of a motif from others: a hash of its positions."""
-    return hashlib.sha256(np.round(source.coordinates, 3).tobytes()).hexdigest()

@@ -50,9 +50,9 @@ def set_motif_in(
     Returns
     -------
     backbone, notes
-        The notes are those of the manifest: ``motif_rmsd``, the largest over ``group_rmsds``, of
-        the design; and under ``quality`` that of the sample, how far relaxation moved the designed
-        atoms (RMSD), and the seams.
+        The notes are those of the manifest: ``motif_rmsd`` of the design, the largest over
+        ``group_rmsds``, and the ``groups`` that these are of; and under ``quality`` that of the
+        sample, how far relaxation moved the designed atoms (RMSD), and the seams.
     """
     rmsds = sampled = relaxed = None
     if np.isfinite(coordinates).all():
@@ -69,6 +69,7 @@ def set_motif_in(
     return backbone, {
         "hold": hold,
         "motif_rmsd": None if rmsds is None else round(max(rmsds), 4),
+        "groups": list(motif.layout.group_names),
         "group_rmsds": None if rmsds is None else [round(rmsd, 4) for rmsd in rmsds],
         "quality": {
             "motif_rmsd_sampled": None if sampled is None else round(max(sampled), 4),
@@ -79,7 +80,7 @@ def set_motif_in(
 
 
 def _move_into_frame(motif: Motif, coordinates: NDArray[np.float32]) -> NDArray[np.float32]:
-    first = motif.groups == motif.groups.min()
+    first = motif.groups == 1
     given = motif.source.coordinates[first, :3]
     if np.abs(given).max() > _FURTHEST:
         return coordinates

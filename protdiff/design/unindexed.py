@@ -38,7 +38,6 @@ from protdiff.design.scaffold import (
     find_motif,
     finish_scaffold,
     get_free_below,
-    hash_motif,
 )
 from protdiff.design.secondary_structure import SecondaryStructureRequest
 from protdiff.design.seeds import make_layout_generator
@@ -210,7 +209,7 @@ class UnindexedScaffolding:
             "task": "scaffold",
             "unindexed": self.segments.text,
             "motif": self.source.name,
-            "motif_sha256": hash_motif(self.source),
+            "motif_sha256": self.source.digest,
             "length": list(self.length_range),
             "method": self.method,
             "hold": self.hold,

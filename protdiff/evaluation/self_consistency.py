@@ -5,13 +5,19 @@ the nearest prediction tells: scRMSD, the CA RMSD after superposition, and scTM,
 design's length. The best of the sequences counts, each number for itself. Under 2 Å a design is
 called designable, as in the field (Trippe et al. 2022; Watson et al. 2023).
 
+Of a scaffold the motif is to come back more closely than the rest: its motif RMSD is that of N, CA
+and C of all its residues, the redesignable ones too, after superposition of them alone. Told is
+that of the sequence with the smallest scRMSD. A scaffold succeeds if one prediction has an scRMSD
+under 2 Å and a motif RMSD under 1 Å (Watson et al. 2023; Zheng et al. 2025).
+
 The numbers are those of the programs as much as of the design: name them with the result.
 
 References
 ----------
 B. Trippe et al., Diffusion probabilistic modeling of protein backbones in 3D for the
 motif-scaffolding problem, 2022. J. Watson et al., De novo design of protein structure and function
-with RFdiffusion, 2023.
+with RFdiffusion, 2023. Z. Zheng et al., MotifBench: a standardized protein design benchmark for
+motif-scaffolding problems, 2025.
 """
 
 from __future__ import annotations
@@ -33,14 +39,19 @@ from protdiff.structure import Backbone, DesignedSequence, superimpose
 
 __all__ = [
     "DESIGNABLE_BELOW",
+    "MOTIF_BELOW",
     "SelfConsistency",
     "compare_fold",
+    "compare_motif",
     "measure_self_consistency",
     "summarise_self_consistency",
 ]
 
 DESIGNABLE_BELOW = 2.0
 """scRMSD in Å of a designable backbone."""
+
+MOTIF_BELOW = 1.0
+"""Motif RMSD in Å of a prediction in which a scaffold succeeds."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,11 @@ class SelfConsistency:
         (sequence,) CA RMSD in Å of each one's prediction; NaN where there is none.
     tm
         (sequence,) TM-score of each one's prediction, by the design's length.
+    motif_rmsd
+        (sequence,) RMSD in Å of N, CA and C of the motif in each one's prediction; NaN where there
+        is none.
+    has_motif
+        Whether the design has a motif.
     problem
         What went wrong, or empty.
     """
@@ -62,6 +78,8 @@ class SelfConsistency:
     sequences: tuple[DesignedSequence, ...] = ()
     rmsd: tuple[float, ...] = ()
     tm: tuple[float, ...] = ()
+    motif_rmsd: tuple[float, ...] = ()
+    has_motif: bool = False
     problem: str = ""
 
     @property
@@ -73,6 +91,23 @@ class SelfConsistency:
     def sc_tm(self) -> float:
         """Largest TM-score of all sequences; NaN without a prediction."""
         return max((x for x in self.tm if math.isfinite(x)), default=math.nan)
+
+    @property
+    def sc_motif_rmsd(self) -> float:
+        """Motif RMSD of the prediction with the smallest RMSD; NaN without one or a motif."""
+        if not math.isfinite(self.sc_rmsd):
+            return math.nan
+        return self.motif_rmsd[self.rmsd.index(self.sc_rmsd)]
+
+    @property
+    def succeeds(self) -> bool | None:
+        """Whether one prediction is near the design and its motif; None without a motif."""
+        if not self.has_motif:
+            return None
+        return any(
+            rmsd < DESIGNABLE_BELOW and motif < MOTIF_BELOW
+            for rmsd, motif in zip(self.rmsd, self.motif_rmsd, strict=True)
+        )
 
     @property
     def best_sequence(self) -> str:
@@ -88,6 +123,8 @@ class SelfConsistency:
         return {
             "sc_rmsd": _round(self.sc_rmsd),
             "sc_tm": _round(self.sc_tm),
+            "sc_motif_rmsd": _round(self.sc_motif_rmsd),
+            "scaffold_success": self.succeeds if self.rmsd else None,
             "best_sequence": self.best_sequence or None,
             "sequences": [
                 {
@@ -95,6 +132,7 @@ class SelfConsistency:
                     "score": _round(one.score),
                     "rmsd": _round(self.rmsd[place]) if self.rmsd else None,
                     "tm": _round(self.tm[place]) if self.tm else None,
+                    "motif_rmsd": _round(self.motif_rmsd[place]) if self.motif_rmsd else None,
                 }
                 for place, one in enumerate(self.sequences)
             ],
@@ -116,7 +154,7 @@ def measure_self_consistency(
     Parameters
     ----------
     backbones
-        The designs: single chains of L-amino acids.
+        The designs: single chains of L-amino acids, with their motifs.
     designer
         What designs sequences.
     folder
@@ -141,10 +179,12 @@ def measure_self_consistency(
     masks = [None] * len(backbones) if fixed is None else fixed
     found: list[SelfConsistency] = []
     for backbone, mask in zip(backbones, masks, strict=True):
+        has_motif = bool(backbone.motif_mask.any())
         try:
-            found.append(SelfConsistency(tuple(designer.design(backbone, mask))))
+            designed = tuple(designer.design(backbone, mask))
+            found.append(SelfConsistency(designed, has_motif=has_motif))
         except (ExternalError, InputError) as error:
-            found.append(SelfConsistency(problem=str(error)))
+            found.append(SelfConsistency(has_motif=has_motif, problem=str(error)))
         if on_progress is not None:
             on_progress(1)
     if found and all(one.problem for one in found):
@@ -152,9 +192,9 @@ def measure_self_consistency(
     if folder is None or not found:
         return found
     sequences = {
-        f"d{number}_s{place}": designed.sequence
+        f"d{number}_s{place}": sequence.sequence
         for number, one in enumerate(found)
-        for place, designed in enumerate(one.sequences)
+        for place, sequence in enumerate(one.sequences)
     }
     folds = folder.fold(sequences)
     aligner = get_aligner() if aligner is None else aligner
@@ -172,16 +212,15 @@ def _compare_all(
     aligner: Aligner,
     name: str,
 ) -> SelfConsistency:
-    scores = [
-        compare_fold(backbone, folds.get(f"d{number}_s{place}"), aligner)
-        for place in range(len(one.sequences))
-    ]
+    predictions = [folds.get(f"d{number}_s{place}") for place in range(len(one.sequences))]
+    scores = [compare_fold(backbone, fold, aligner) for fold in predictions]
     lost = sum(not math.isfinite(rmsd) for rmsd, _ in scores)
     problem = one.problem
     if lost and not problem:
         problem = f"{name} gave no usable structure for {lost} of {len(scores)} sequences"
     rmsd, tm = (tuple(column) for column in zip(*scores, strict=True)) if scores else ((), ())
-    return replace(one, rmsd=rmsd, tm=tm, problem=problem)
+    motif = tuple(compare_motif(backbone, fold) for fold in predictions)
+    return replace(one, rmsd=rmsd, tm=tm, motif_rmsd=motif, problem=problem)
 
 
 def compare_fold(design: Backbone, fold: Backbone | None, aligner: Aligner) -> tuple[float, float]:
@@ -198,16 +237,40 @@ def compare_fold(design: Backbone, fold: Backbone | None, aligner: Aligner) -> t
     return rmsd, aligner.score(design.coordinates, fold.coordinates).by_first
 
 
+def compare_motif(design: Backbone, fold: Backbone | None) -> float:
+    """Return the RMSD (Å) of N, CA and C of the design's motif in a prediction, NaN without one."""
+    given = design.motif_mask
+    if fold is None or len(fold) != len(design) or not (given.any() and fold.is_finite):
+        return math.nan
+    return superimpose(fold.coordinates[given, :3], design.coordinates[given, :3]).rmsd
+
+
 def summarise_self_consistency(found: Sequence[SelfConsistency]) -> dict[str, float]:
-    """Return the rows for a table; designs without a prediction count as not designable."""
+    """Return the rows for a table; designs without a prediction count as not designable.
+
+    Those of the motif are there if a design has one; their share is of the designs that do.
+    """
     rmsd = [one.sc_rmsd for one in found if math.isfinite(one.sc_rmsd)]
-    tm = [one.sc_tm for one in found if math.isfinite(one.sc_tm)]
     below = sum(value < DESIGNABLE_BELOW for value in rmsd)
-    return {
-        "sc_rmsd": float(np.mean(rmsd)) if rmsd else math.nan,
-        "sc_tm": float(np.mean(tm)) if tm else math.nan,
+    rows = {
+        "sc_rmsd": _average(rmsd),
+        "sc_tm": _average([one.sc_tm for one in found]),
         "designable": below / len(found) if rmsd else math.nan,
     }
+    scaffolds = [one for one in found if one.has_motif]
+    if scaffolds:
+        motif = _average([one.sc_motif_rmsd for one in scaffolds])
+        succeed = sum(bool(one.succeeds) for one in scaffolds) / len(scaffolds)
+        rows |= {
+            "sc_motif_rmsd": motif,
+            "scaffold_success": math.nan if math.isnan(motif) else succeed,
+        }
+    return rows
+
+
+def _average(values: Sequence[float]) -> float:
+    known = [value for value in values if math.isfinite(value)]
+    return float(np.mean(known)) if known else math.nan
 
 
 def _round(value: float) -> float | None:

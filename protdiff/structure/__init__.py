@@ -22,7 +22,7 @@ from protdiff.structure.geometry import (
     radius_of_gyration,
 )
 from protdiff.structure.groups import group_segments
-from protdiff.structure.join import join_backbones
+from protdiff.structure.join import join_backbones, read_joined
 from protdiff.structure.layout import Layout
 from protdiff.structure.lengths import parse_length
 from protdiff.structure.motif import Motif, sample_motif
@@ -93,6 +93,7 @@ __all__ = [
     "read_backbone",
     "read_backbones",
     "read_genie2_problem",
+    "read_joined",
     "read_models",
     "read_motifbench_problems",
     "read_protein_mpnn",

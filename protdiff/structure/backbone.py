@@ -8,6 +8,8 @@ metrics all meet here, and none of them needs the others to understand it.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,7 +25,7 @@ from protdiff.structure.geometry import place_cbeta, place_oxygen
 if TYPE_CHECKING:
     from protdiff.structure.view import ViewColor
 
-__all__ = ["AMINO_ACIDS", "ATOM_NAMES", "CHAIN_JUMP", "Backbone", "index_steps"]
+__all__ = ["AMINO_ACIDS", "ATOM_NAMES", "CHAIN_JUMP", "Backbone", "index_steps", "name_residue"]
 
 #: The atoms of a residue, in the order of axis 1 of :attr:`Backbone.coordinates`.
 ATOM_NAMES = ("N", "CA", "C", "O")
@@ -37,9 +39,26 @@ AMINO_ACIDS = {
     "THR": "T", "TRP": "W", "TYR": "Y", "VAL": "V", "MSE": "M", "SEC": "U", "PYL": "O",
 }  # fmt: skip
 
+# Those of ATOM records; the others, as MSE, stand in HETATM records even within a chain.
+_STANDARD = [*(name for name in AMINO_ACIDS if name not in ("MSE", "SEC", "PYL")), "UNK"]
+
 _RESIDUE_NAMES = {letter: name for name, letter in AMINO_ACIDS.items() if name != "MSE"} | {
     "X": "UNK"
 }
+
+# The chain ids, with the file's name where there are several, that no colon has to end.
+_PLAIN_CHAIN = re.compile(r"(?:[^\s,/:]+\.)?[A-Za-z]+")
+
+
+def name_residue(chain: str, residue: str) -> str:
+    """Return what a residue, or a range of them, is called, as selections read it.
+
+    Examples
+    --------
+    >>> name_residue("A", "163"), name_residue("1", "50-55")  # not chain 150
+    ('A163', '1:50-55')
+    """
+    return f"{chain}{residue}" if _PLAIN_CHAIN.fullmatch(chain) else f"{chain}:{residue}"
 
 
 def index_steps(steps: ArrayLike) -> NDArray[np.int64]:
@@ -244,7 +263,7 @@ class Backbone:
         array.res_id = self.residue_number[residue]
         array.ins_code = self.insertion_code[residue]
         array.res_name = self.residue_name[residue]
-        array.hetero = np.zeros(len(x), dtype=bool)
+        array.hetero = ~np.isin(self.residue_name, _STANDARD)[residue]
         array.atom_name = names[atom]
         array.element = np.array(["N", "C", "C", "O", "C"])[atom]
         array.set_annotation("b_factor", np.where(self.motif_mask, 100.0, 0.0)[residue])
@@ -310,13 +329,15 @@ class Backbone:
         show_backbone(self, color, width=width, height=height)
 
     def _describe_span(self, start: int, stop: int) -> str:
-        first, last = self.label(start), self.label(stop - 1)
-        return first if start == stop - 1 else f"{first}-{last[len(self.chain_id[start]) :]}"
+        first, last = self._number(start), self._number(stop - 1)
+        return name_residue(self.chain_id[start], first if start == stop - 1 else f"{first}-{last}")
+
+    def _number(self, place: int) -> str:
+        return f"{self.residue_number[place]}{self.insertion_code[place]}"
 
     def label(self, place: int) -> str:
-        """Return what the author calls a residue, such as ``"A163"`` or ``"H52A"``."""
-        number, code = self.residue_number[place], self.insertion_code[place]
-        return f"{self.chain_id[place]}{number}{code}"
+        """Return what the author calls a residue, as ``"A163"``, ``"H52A"`` or ``"1:50"``."""
+        return name_residue(self.chain_id[place], self._number(place))
 
     @property
     def labels(self) -> list[str]:
@@ -338,6 +359,17 @@ class Backbone:
     def sequence(self) -> str:
         """The amino acids in one-letter code, X where there is none."""
         return "".join(AMINO_ACIDS.get(name, "X") for name in self.residue_name.tolist())
+
+    @property
+    def digest(self) -> str:
+        """A hash of its residues, by name, number and position (to .001 Å): 64 hexadecimal digits.
+
+        What is made of a structure can be told by it from what is made of another.
+        """
+        content = hashlib.sha256(np.round(self.coordinates, 3).tobytes())
+        content.update(self.residue_index.tobytes())
+        content.update("\n".join([*self.labels, *self.residue_name.tolist()]).encode())
+        return content.hexdigest()
 
     @property
     def is_finite(self) -> bool:
@@ -377,7 +409,9 @@ class Backbone:
         """Return one chain, or explain which chains there are."""
         mask = self.chain_id == chain
         if not mask.any():
-            raise InputError(f"{self.name} has no chain {chain}; it has {', '.join(self.chains)}")
+            raise InputError(
+                f"{self.name} has no protein chain {chain}; it has {', '.join(self.chains)}"
+            )
         return self.select(mask)
 
     def with_names(self, residue_name: ArrayLike) -> Backbone:

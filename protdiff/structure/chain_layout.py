@@ -28,28 +28,37 @@ class ChainLayout:
         (residue,) str.
     residue_number
         (residue,) int64.
+    insertion_code
+        (residue,) str, ``""`` where there is none.
     """
 
     residue_index: NDArray[np.int64]
     chain_id: NDArray[np.str_]
     residue_number: NDArray[np.int64]
+    insertion_code: NDArray[np.str_]
 
     @classmethod
     def of_one_chain(cls, length: int) -> ChainLayout:
         """Lay out one unbroken chain, A1 to A ``length``."""
         place = np.arange(length)
-        return cls(place, np.full(length, "A"), place + 1)
+        return cls(place, np.full(length, "A"), place + 1, np.full(length, ""))
 
     @classmethod
     def of_backbone(cls, backbone: Backbone) -> ChainLayout:
         """Take the chains of a structure."""
-        return cls(backbone.residue_index, backbone.chain_id, backbone.residue_number)
+        return cls(
+            backbone.residue_index,
+            backbone.chain_id,
+            backbone.residue_number,
+            backbone.insertion_code,
+        )
 
     @classmethod
     def of_layout(cls, layout: Layout) -> ChainLayout:
         """Take the chains of a contig's layout."""
         names = np.array([name_chain(number) for number in layout.chain_numbers.tolist()])
-        return cls(layout.residue_index, names, np.arange(layout.length) + 1)
+        length = layout.length
+        return cls(layout.residue_index, names, np.arange(length) + 1, np.full(length, ""))
 
     def __len__(self) -> int:
         return len(self.residue_index)
@@ -85,6 +94,7 @@ class ChainLayout:
             np.tile(self.residue_index, copies) + np.repeat(np.arange(copies) * step, length),
             np.repeat([name_chain(number) for number in range(copies)], length),
             np.tile(self.residue_number, copies),
+            np.tile(self.insertion_code, copies),
         )
 
     def make_backbone(self, coordinates: NDArray[np.float32], *, name: str) -> Backbone:
@@ -94,5 +104,6 @@ class ChainLayout:
             residue_index=self.residue_index,
             chain_id=self.chain_id,
             residue_number=self.residue_number,
+            insertion_code=self.insertion_code,
             name=name,
         )

@@ -9,6 +9,7 @@ lengths (:mod:`protdiff.structure.lengths` draws them).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,7 @@ import numpy as np
 from protdiff.errors import InputError
 from protdiff.structure.backbone import Backbone
 from protdiff.structure.examine import examine_range
+from protdiff.structure.geometry import LINK_SPAN, LINK_TOLERANCE
 from protdiff.structure.layout import Layout, PlacedSegment
 from protdiff.structure.lengths import LengthRange, count_sums, draw_lengths, parse_length
 from protdiff.structure.segments import DesignedSegment, MotifSegment, Segment
@@ -148,6 +150,46 @@ class Contig:
                     "are of two files; files stand in no known pose to each other, so give each a "
                     "group of its own",
                 )
+
+    def check_reach(self, backbone: Backbone) -> None:
+        """Refuse segments of one rigid body that even the longest linker cannot join.
+
+        Parameters
+        ----------
+        backbone
+            What the contig was resolved against.
+
+        Raises
+        ------
+        ContigError
+            The CA of two ends are further apart than the links between them span.
+        """
+        for chain in self.chains:
+            ends: dict[tuple[str, str], tuple[int, int, MotifSegment]] = {}
+            longest = 0  # residues of the chain by now, as many as there may be
+            for segment in chain:
+                if isinstance(segment, DesignedSegment):
+                    longest += segment.high
+                    continue
+                if segment.places is None or not len(segment.places):
+                    continue
+                if segment.body in ends:
+                    place, stop, before = ends[segment.body]
+                    between = longest - stop
+                    ca = backbone.coordinates[[place, segment.places[0]], 1].astype(float)
+                    distance = float(np.linalg.norm(ca[1] - ca[0]))
+                    if distance > LINK_SPAN * (between + 1) + LINK_TOLERANCE:
+                        needed = math.ceil((distance - LINK_TOLERANCE) / LINK_SPAN) - 1
+                        raise ContigError(
+                            self.text,
+                            segment.position,
+                            f"the CA of {before}, at its end, and of {segment}, at its start, are "
+                            f"{distance:.1f} Å apart, which {between} residues cannot span; put "
+                            f"{needed} or more between them, or let them move apart as groups, "
+                            f"{before.residues}#1 and {segment.residues}#2",
+                        )
+                longest += len(segment.places)
+                ends[segment.body] = segment.places[-1], longest, segment
 
     @property
     def length_span(self) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from protdiff.errors import InputError
 from protdiff.files import write_atomically
 from protdiff.structure.backbone import Backbone
 from protdiff.structure.foreign import import_biotite
+from protdiff.structure.standard import find_letters
 
 __all__ = ["write_fasta"]
 
@@ -17,6 +18,8 @@ def write_fasta(
     path: str | Path, backbones: Iterable[Backbone], *, overwrite: bool = False
 ) -> None:
     """Write the sequences of backbones, one entry a chain, called ``name`` or ``name_chain``.
+
+    A modified residue has the letter of the amino acid that it was made of, X if there is none.
 
     Parameters
     ----------
@@ -38,7 +41,7 @@ def write_fasta(
             name = backbone.name if len(backbone.chains) == 1 else f"{backbone.name}_{chain}"
             if name in file:
                 raise InputError(f"two sequences for {path} are called {name}; rename one")
-            file[name] = backbone.select_chain(chain).sequence
+            file[name] = "".join(find_letters(backbone.select_chain(chain)).tolist())
     if not len(file):
         raise InputError(f"there is no sequence to write to {path}; give one or more backbones")
     with write_atomically(path, overwrite=overwrite) as temporary:

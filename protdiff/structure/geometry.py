@@ -47,6 +47,8 @@ FloatArray = NDArray[np.floating]
 MAX_PEPTIDE_BOND = 2.0
 #: Longest CA–CA distance (Å) of linked residues; a trans link measures 3.80 Å, a cis link 2.95 Å.
 MAX_CA_DISTANCE = 4.5
+#: What a link spans at most (Å), and what the ends of a given piece may be further apart.
+LINK_SPAN, LINK_TOLERANCE = 3.8, 0.2
 
 N_CA, CA_C, C_N, C_O, CA_CB = 1.459, 1.525, 1.331, 1.231, 1.530
 N_CA_C, CA_C_N, C_N_CA, CA_C_O = 110.9, 116.7, 121.8, 120.4

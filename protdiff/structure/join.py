@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from protdiff.errors import InputError
 from protdiff.structure.backbone import CHAIN_JUMP, Backbone
+from protdiff.structure.read import count_models, read_backbone
 
-__all__ = ["join_backbones"]
+__all__ = ["join_backbones", "read_joined"]
 
 # What a contig gives a meaning of its own.
 _RESERVED = re.compile(r"[\s,;/:#\[\]'\"]")
@@ -79,4 +81,31 @@ def join_backbones(sources: Sequence[Backbone]) -> Backbone:
         insertion_code=join("insertion_code"),
         motif_mask=join("motif_mask"),
         name="+".join(names),
+    )
+
+
+def read_joined(paths: Sequence[str | Path], *, model: int = 1, strict: bool = False) -> Backbone:
+    """Read structure files and put them together, as :func:`join_backbones`.
+
+    Parameters
+    ----------
+    paths
+        The files.
+    model
+        Which model of an ensemble. Beside an ensemble, a file with one model gives that one.
+    strict
+        As :func:`~protdiff.structure.read_backbone` takes it.
+
+    Raises
+    ------
+    InputError
+        A file cannot be used, or none has the model; or as :func:`join_backbones`.
+    """
+    counts = [count_models(path) if model > 1 and len(paths) > 1 else model for path in paths]
+    models = [1 if count == 1 and max(counts) > 1 else model for count in counts]
+    return join_backbones(
+        [
+            read_backbone(path, model=number, strict=strict)
+            for path, number in zip(paths, models, strict=True)
+        ]
     )

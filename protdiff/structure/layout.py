@@ -71,15 +71,28 @@ class Layout:
 
     @property
     def motif_groups(self) -> NDArray[np.int64]:
-        """(motif residue,) the number of each residue's rigid group, from 1 as they come."""
-        numbers: dict[tuple[str, str], int] = {}
-        groups = [np.zeros(0, np.int64)]
-        for segment in self.segments:
-            if segment.motif is not None:
-                body = segment.motif.residues.file, segment.motif.group
-                number = numbers.setdefault(body, len(numbers) + 1)
-                groups.append(np.full(segment.length, number))
-        return np.concatenate(groups)
+        """(motif residue,) the number of each residue's rigid group, from 1 as the user named them.
+
+        Segments whose places are found in sampling may stand in another order in the chain.
+        """
+        numbers = {body: number for number, body in enumerate(self._find_bodies(), start=1)}
+        given = [s for s in self.segments if s.motif is not None]
+        groups = [np.full(s.length, numbers[s.motif.body]) for s in given if s.motif is not None]
+        return np.concatenate([np.zeros(0, np.int64), *groups])
+
+    @property
+    def group_names(self) -> tuple[str, ...]:
+        """The segments of each rigid group, as ``A52-71#2``, in the order of their numbers."""
+        return tuple(",".join(map(str, segments)) for segments in self._find_bodies().values())
+
+    def _find_bodies(self) -> dict[tuple[str, str], list[MotifSegment]]:
+        bodies: dict[tuple[str, str], list[MotifSegment]] = {}
+        for _, motif in sorted(
+            ((s.chain, s.motif) for s in self.segments if s.motif is not None),
+            key=lambda pair: (pair[0], pair[1].position),
+        ):
+            bodies.setdefault(motif.body, []).append(motif)
+        return bodies
 
     @property
     def chain_breaks(self) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ from protdiff.structure.contig_language import parse_contig
 from protdiff.structure.geometry import measure_dihedral, place_atom
 from protdiff.structure.layout import Layout
 from protdiff.structure.lengths import LengthRange
-from protdiff.structure.selection import parse_selection, select_residues
+from protdiff.structure.selection import locate_range, parse_selection
 from protdiff.structure.superposition import superimpose
 
 __all__ = ["Motif", "name_chain", "sample_motif"]
@@ -76,7 +76,7 @@ class Motif:
         Raises
         ------
         InputError
-            The layout has no motif, or a redesignable residue is not in the structure.
+            The layout has no motif, or redesignable residues are not of it.
         """
         places = layout.source_places
         if not len(places):
@@ -86,8 +86,14 @@ class Motif:
             )
         # An unknown amino acid is a free one; so do benchmarks mark what may be redesigned.
         free = backbone.residue_name[places] == "UNK"
-        if redesignable:
-            free = free | np.isin(places, select_residues(backbone, parse_selection(redesignable)))
+        for piece in parse_selection(redesignable) if redesignable else ():
+            named = np.isin(places, locate_range(backbone, piece))
+            if not named.any():
+                raise InputError(
+                    f"redesignable residues {piece} are none of the motif {layout}; name residues "
+                    "of it, or leave them out"
+                )
+            free = free | named
         return cls(backbone.select(places), layout, free)
 
     @property
@@ -109,7 +115,7 @@ class Motif:
 
     @property
     def groups(self) -> NDArray[np.int64]:
-        """(motif residue,) the number of each residue's rigid group, from 1 as they come."""
+        """(motif residue,) the number of each residue's rigid group, from 1, as they are named."""
         return self.layout.motif_groups
 
     @property

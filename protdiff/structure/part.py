@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from protdiff.errors import InputError
 from protdiff.structure.backbone import Backbone
 from protdiff.structure.read import read_backbone
+from protdiff.structure.selection import find_chain
 
 __all__ = ["read_chains"]
 
@@ -38,10 +38,4 @@ def read_chains(text: str | Path) -> Backbone:
         return read_backbone(whole)
     backbone = read_backbone(file)
     chains = [name.strip() for name in names.split(",")]
-    for chain in chains:
-        if chain not in backbone.chains:
-            raise InputError(
-                f"{backbone.name} has no chain {chain}; its protein chains are "
-                f"{', '.join(backbone.chains)}"
-            )
-    return backbone.select(np.flatnonzero(np.isin(backbone.chain_id, chains)))
+    return backbone.select(np.any([find_chain(backbone, chain) for chain in chains], axis=0))

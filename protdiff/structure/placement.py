@@ -31,13 +31,14 @@ from numpy.typing import ArrayLike, NDArray
 from protdiff.errors import InputError
 from protdiff.structure.backbone import Backbone
 from protdiff.structure.contig import Contig
+from protdiff.structure.geometry import LINK_SPAN, LINK_TOLERANCE
 from protdiff.structure.layout import Layout, PlacedSegment
 from protdiff.structure.segments import MotifSegment
 
 __all__ = ["MotifPlacer", "Placement"]
 
-_STEP, _REACH = 3.8, 3.4
-"""Å from one CA to the next, and what each residue of a linker adds to it: few are extended."""
+_REACH = 3.4
+"""Å that each residue of a linker adds to the one link: few are extended."""
 _BEAM = 2000
 
 
@@ -87,7 +88,7 @@ class MotifPlacer:
         self._given = [
             source.coordinates[list(segment.places or ()), :3].astype(float) for segment in segments
         ]
-        self._bodies = [(segment.residues.file, segment.group) for segment in segments]
+        self._bodies = [segment.body for segment in segments]
         self.lengths = [len(points) for points in self._given]
         self._gaps = self._find_gaps(spacing)
         self._order = self._find_order()
@@ -100,7 +101,7 @@ class MotifPlacer:
             for j in range(count):
                 if i != j and self._bodies[i] == self._bodies[j]:
                     distance = np.linalg.norm(self._given[i][-1, 1] - self._given[j][0, 1])
-                    beyond = max(float(distance) - _STEP - 0.2, 0.0)
+                    beyond = max(float(distance) - LINK_SPAN - LINK_TOLERANCE, 0.0)
                     gaps[i, j] = max(spacing, math.ceil(beyond / _REACH))
         return gaps
 

@@ -5,8 +5,14 @@ Three JSONL files take designs to ``protein_mpnn_run.py``, as its ``--jsonl_path
 two are one line each, an object with an entry for each backbone's name. A fourth of this kind,
 ``--tied_positions_jsonl``, gives equal chains one sequence. Positions count from 1 in each chain,
 in steps of the author's numbering, so that a number that is missing takes a position.
-It answers with a FASTA file a backbone: the input's own sequence, then samples, chains in the
-order of their ids and divided by ``/``; headers are fields such as ``T=0.1, sample=1, score=0.7``.
+It answers with a FASTA file a backbone: the input's own sequence, then samples, designed chains in
+the order of their ids and divided by ``/``; headers are fields such as ``T=0.1, sample=1,
+score=0.7``.
+
+Like other programs of its kind it knows L-proteins of the twenty standard amino acids, and none of
+what a motif may have beside them. A D-protein goes out as its mirror image (:func:`mirror_to_l`), a
+modified residue as the amino acid that it was made of (:func:`find_letter`), and which residues
+keep theirs is said in one place, :func:`find_fixed`.
 
 References
 ----------
@@ -19,6 +25,8 @@ import itertools
 import json
 import math
 import re
+import string
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +37,15 @@ from numpy.typing import NDArray
 
 from protdiff.errors import InputError
 from protdiff.files import write_atomically
-from protdiff.structure.backbone import ATOM_NAMES, Backbone
+from protdiff.structure.backbone import ATOM_NAMES, CHAIN_JUMP, Backbone
 from protdiff.structure.foreign import import_biotite
+from protdiff.structure.residues import StructureWarning
+from protdiff.structure.standard import find_letters
 
 __all__ = [
     "DesignedSequence",
+    "add_target",
+    "find_fixed",
     "read_entries",
     "read_number",
     "read_protein_mpnn",
@@ -44,7 +56,7 @@ __all__ = [
     "write_tied_positions",
 ]
 
-_LETTERS = frozenset("ACDEFGHIKLMNPQRSTVWY")
+_CHAINS = string.ascii_uppercase + string.ascii_lowercase
 _SEQUENCE = re.compile(r"[A-Z/]+")
 
 
@@ -74,6 +86,80 @@ class DesignedSequence:
     sample: int
 
 
+def find_fixed(
+    backbone: Backbone, redesignable_mask: NDArray[np.bool_] | bool = False
+) -> NDArray[np.bool_]:
+    """Return which residues keep their amino acid, ``(residue,)``.
+
+    Those are the residues of the motif, but for the redesignable ones and those that neither are a
+    standard amino acid nor were made of one.
+
+    Parameters
+    ----------
+    backbone
+        With its motif.
+    redesignable_mask
+        (residue,) True where the amino acid is free, or one for all.
+
+    Warns
+    -----
+    StructureWarning
+        A residue, other than UNK, is free for want of an amino acid.
+    """
+    given = backbone.motif_mask & ~np.asarray(redesignable_mask)
+    has_letter = find_letters(backbone) != "X"
+    lacking = sorted({*backbone.residue_name[given & ~has_letter].tolist()} - {"UNK"})
+    if lacking:
+        warnings.warn(
+            f"no standard amino acid is known for {', '.join(lacking)} of the motif, and it is "
+            "designed anew there; name the residue in the input after the one to be kept",
+            StructureWarning,
+            stacklevel=1,  # so that it is said once, of however many designs
+        )
+    fixed: NDArray[np.bool_] = given & has_letter
+    return fixed
+
+
+def add_target(design: Backbone, target: Backbone) -> Backbone:
+    """Put beside a design what it binds, in chains that come after those of the design.
+
+    Parameters
+    ----------
+    design
+        With chains of one letter; it keeps its name and its motif.
+    target
+        In the frame of the design. Its chains are called by the letters after the design's, and
+        their residues are numbered from 1, with gaps where some are missing.
+
+    Raises
+    ------
+    InputError
+        There are not enough letters.
+    """
+    letters = [letter for letter in _CHAINS if letter > max(design.chains)]
+    if len(letters) < len(target.chains):
+        raise InputError(
+            f"{design.name} and {target.name} have {len(design.chains) + len(target.chains)} "
+            "chains, more than ProteinMPNN has letters for; give only those that the design touches"
+        )
+    chain, number = target.chain_id.copy(), target.residue_index.copy()
+    for name, letter in zip(target.chains, letters, strict=False):
+        of_chain = target.chain_id == name
+        chain[of_chain] = letter
+        number[of_chain] += 1 - target.residue_index[of_chain][0]
+    start = design.residue_index[-1] + CHAIN_JUMP
+    return Backbone.from_coordinates(
+        np.concatenate([design.coordinates, target.coordinates]),
+        residue_index=np.concatenate([design.residue_index, target.residue_index + start]),
+        chain_id=np.concatenate([design.chain_id, chain]),
+        residue_name=np.concatenate([design.residue_name, target.residue_name]),
+        residue_number=np.concatenate([design.residue_number, number]),
+        insertion_code=np.concatenate([design.insertion_code, np.full(len(target), "")]),
+        motif_mask=np.concatenate([design.motif_mask, np.zeros(len(target), dtype=bool)]),
+        name=design.name,
+    )
+
+
 def write_parsed_backbones(
     path: str | Path, backbones: Iterable[Backbone], *, overwrite: bool = False
 ) -> None:
@@ -96,14 +182,13 @@ def write_parsed_backbones(
     lines = []
     for backbone in _check_names(backbones):
         line: dict[str, Any] = {}
+        known = find_letters(backbone)
+        known[known == "X"] = "-"
         for chain, (places, positions) in _locate(backbone).items():
             letters = np.full(positions[-1], "-")
             x = np.full((positions[-1], len(ATOM_NAMES), 3), np.nan)
             x[positions - 1] = backbone.coordinates[places].astype(float).round(3)
-            letters[positions - 1] = [
-                letter if letter in _LETTERS else "-"
-                for letter in np.array(list(backbone.sequence))[places].tolist()
-            ]
+            letters[positions - 1] = known[places]
             line[f"seq_chain_{chain}"] = "".join(letters.tolist())
             line[f"coords_chain_{chain}"] = {
                 f"{atom}_chain_{chain}": x[:, k].tolist() for k, atom in enumerate(ATOM_NAMES)
@@ -116,15 +201,40 @@ def write_parsed_backbones(
 
 
 def write_chain_ids(
-    path: str | Path, backbones: Iterable[Backbone], *, overwrite: bool = False
+    path: str | Path,
+    backbones: Iterable[Backbone],
+    *,
+    designed: Mapping[str, Iterable[str]] | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Write which chains to design and which to keep, ``{name: [[designed], [kept]]}``.
 
-    All are designed: what is given of a chain is said residue by residue, by
-    :func:`write_fixed_positions`. Parameters and errors are those of
-    :func:`write_parsed_backbones`.
+    What is given of a designed chain is said residue by residue, by :func:`write_fixed_positions`.
+
+    Parameters
+    ----------
+    path
+        The file.
+    backbones
+        With names that differ.
+    designed
+        For names of backbones, the chains to design; all without it.
+    overwrite
+        Replace an existing file.
+
+    Raises
+    ------
+    InputError
+        As :func:`write_parsed_backbones`.
     """
-    table = {backbone.name: [sorted(backbone.chains), []] for backbone in _check_names(backbones)}
+    table = {}
+    for backbone in _check_names(backbones):
+        chosen = set((designed or {}).get(backbone.name, backbone.chains))
+        chains = sorted(backbone.chains)
+        table[backbone.name] = [
+            [chain for chain in chains if chain in chosen],
+            [chain for chain in chains if chain not in chosen],
+        ]
     _write_lines(path, [json.dumps(table)], overwrite)
 
 
@@ -137,8 +247,7 @@ def write_fixed_positions(
 ) -> None:
     """Write the residues that keep their amino acid, ``{name: {chain: [position, ...]}}``.
 
-    Those are the residues of a motif, but for the redesignable ones and those without an amino
-    acid of their own (UNK).
+    Those are what :func:`find_fixed` gives.
 
     Parameters
     ----------
@@ -159,7 +268,7 @@ def write_fixed_positions(
     table = {}
     for backbone in _check_names(backbones):
         free = np.isin(backbone.residue_number, list((redesignable or {}).get(backbone.name, ())))
-        fixed = backbone.motif_mask & ~free & (backbone.residue_name != "UNK")
+        fixed = find_fixed(backbone, free)
         table[backbone.name] = {
             chain: positions[fixed[places]].tolist()
             for chain, (places, positions) in _locate(backbone).items()
@@ -289,13 +398,14 @@ def thread_sequence(backbone: Backbone, sequence: DesignedSequence | str) -> Bac
             f"a sequence for {backbone.name} has chains of {expected} residues; "
             f"got {[len(part) for part in parts]}"
         )
-    letters = np.array(list(backbone.sequence))
+    given = np.array(list(backbone.sequence))
+    letters = given.copy()
     for chain, part in zip(chains, parts, strict=True):
         places, positions = located[chain]
         letters[places] = np.array(list(part))[positions - 1]
     threaded = backbone.with_sequence("".join(letters.tolist()))
     # A letter says less than a name: what did not change keeps the name that it had.
-    same = letters == np.array(list(backbone.sequence))
+    same = letters == given
     return threaded.with_names(np.where(same, backbone.residue_name, threaded.residue_name))
 
 

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from protdiff.errors import InputError
 from protdiff.structure.backbone import AMINO_ACIDS, CHAIN_JUMP, Backbone, index_steps
 from protdiff.structure.foreign import import_biotite
-from protdiff.structure.geometry import MAX_CA_DISTANCE, MAX_PEPTIDE_BOND, place_oxygen
+from protdiff.structure.geometry import LINK_SPAN, MAX_CA_DISTANCE, MAX_PEPTIDE_BOND, place_oxygen
 
 __all__ = ["StructureWarning", "assemble_backbone"]
 
@@ -279,8 +279,9 @@ def _estimate_gap(before: _Residue, after: _Residue) -> int:
     if numbered >= 2:
         return min(numbered, _LONGEST_GAP)
     distance = math.dist(before.atoms["CA"].tolist(), after.atoms["CA"].tolist())
-    # Linked CA are 3.8 Å apart at most, so k links span 3.8 k.
-    return max(2, min(math.ceil(distance / 3.8), _LONGEST_GAP)) if math.isfinite(distance) else 2
+    return (
+        max(2, min(math.ceil(distance / LINK_SPAN), _LONGEST_GAP)) if math.isfinite(distance) else 2
+    )
 
 
 def _name_some(residues: list[_Residue], *, atoms: bool = False) -> str:

@@ -55,6 +55,11 @@ class MotifSegment:
             return 1
         return None if first[1] or last[1] else last[0] - first[0] + 1
 
+    @property
+    def body(self) -> tuple[str, str]:
+        """What segments of one rigid body have in common: their file and their group."""
+        return self.residues.file, self.group
+
     def __str__(self) -> str:
         return f"{self.residues}#{self.group}" if self.group else str(self.residues)
 

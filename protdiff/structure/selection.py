@@ -20,11 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protdiff.errors import InputError
-from protdiff.structure.backbone import Backbone
+from protdiff.structure.backbone import Backbone, name_residue
 
 __all__ = [
     "ResidueRange",
     "ScanError",
+    "find_chain",
     "find_residue",
     "locate_range",
     "parse_residue_range",
@@ -33,8 +34,8 @@ __all__ = [
     "select_residues",
 ]
 
-_PLAIN_CHAIN = re.compile(r"(?:[^\s,/:]+\.)?[A-Za-z]+")
-_CHAIN = re.compile(r"[^\s,/:]+:|[^\s,/:]+?\.[A-Za-z]+(?=-?[0-9]|$)|[A-Za-z]+")
+# A name of a file may have dots in it, and digits after them: the chain is what a number follows.
+_CHAIN = re.compile(r"[^\s,/:]+:|[^\s,/:]+?\.[A-Za-z]+(?=-?[0-9]+[A-Za-z]?(?:-|$)|$)|[A-Za-z]+")
 # More digits than any residue number has are no number: Python itself refuses to read thousands.
 _NUMBER = re.compile(r"(-?[0-9]{1,9})([A-Za-z]?)")
 
@@ -70,14 +71,10 @@ class ResidueRange:
         return self.chain.rpartition(".")[0]
 
     def __str__(self) -> str:
-        # A colon where the chain's own digits would run into the number.
-        chain = self.chain if _PLAIN_CHAIN.fullmatch(self.chain) else f"{self.chain}:"
         if self.first is None or self.last is None:
-            return chain if "." in chain else self.chain
-        first = f"{self.first[0]}{self.first[1]}"
-        return chain + (
-            first if self.first == self.last else f"{first}-{self.last[0]}{self.last[1]}"
-        )
+            return name_residue(self.chain, "") if "." in self.chain else self.chain
+        first, last = (f"{number}{code}" for number, code in (self.first, self.last))
+        return name_residue(self.chain, first if first == last else f"{first}-{last}")
 
 
 def scan_residue_range(text: str) -> ResidueRange:
@@ -173,19 +170,14 @@ def find_residue(backbone: Backbone, chain: str, residue: tuple[int, str]) -> in
     InputError
         The chain or the residue is not there, or the name stands for several residues.
     """
-    in_chain = backbone.chain_id == chain
-    if not in_chain.any():
-        raise InputError(
-            f"{backbone.name} has no chain {chain}; its protein chains are "
-            f"{', '.join(backbone.chains)}"
-        )
+    in_chain = find_chain(backbone, chain)
     number, code = residue
     found = np.flatnonzero(
         in_chain & (backbone.residue_number == number) & (backbone.insertion_code == code)
     )
     if len(found) == 1:
         return int(found[0])
-    label = f"{chain}{number}{code}"
+    label = name_residue(chain, f"{number}{code}")
     if len(found):
         raise InputError(
             f"residue {label} stands {len(found)} times in {backbone.name}; renumber the file so "
@@ -205,6 +197,23 @@ def find_residue(backbone: Backbone, chain: str, residue: tuple[int, str]) -> in
         if inside.min() < number < inside.max():
             hint += f", and {label} is missing there"
     raise InputError(f"{backbone.name} has no residue {label} with a full backbone; {hint}")
+
+
+def find_chain(backbone: Backbone, chain: str) -> NDArray[np.bool_]:
+    """Return which residues are of a chain.
+
+    Raises
+    ------
+    InputError
+        There is no such chain.
+    """
+    mask: NDArray[np.bool_] = backbone.chain_id == chain
+    if not mask.any():
+        raise InputError(
+            f"{backbone.name} has no protein chain {chain}; its protein chains are "
+            f"{', '.join(backbone.chains)}"
+        )
+    return mask
 
 
 def select_residues(backbone: Backbone, selection: Sequence[ResidueRange]) -> NDArray[np.int64]:
@@ -230,13 +239,7 @@ def locate_range(backbone: Backbone, piece: ResidueRange) -> NDArray[np.int64]:
         The chain, or the first or last residue, is not there, or they stand in reverse.
     """
     if piece.first is None or piece.last is None:
-        places = np.flatnonzero(backbone.chain_id == piece.chain)
-        if not len(places):
-            raise InputError(
-                f"{backbone.name} has no chain {piece.chain}; its protein chains are "
-                f"{', '.join(backbone.chains)}"
-            )
-        return places
+        return np.flatnonzero(find_chain(backbone, piece.chain))
     first = find_residue(backbone, piece.chain, piece.first)
     last = find_residue(backbone, piece.chain, piece.last)
     if last < first:

@@ -2,13 +2,15 @@
 
 A file is written whole or not at all. The B-factor column says what was given and what was made:
 100.00 for residues of the motif, 0.00 for designed ones. A motif's numbering map goes into REMARK
-999 lines, or into the mmCIF category ``_protdiff_motif_map``.
+999 lines, or into the mmCIF category ``_protdiff_motif_map``. An mmCIF file says what its chains
+are: polymers, of which those of one sequence are one entity.
 """
 
 from __future__ import annotations
 
 import gzip
 import io
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,9 @@ from numpy.typing import NDArray
 from protdiff.errors import InputError
 from protdiff.files import write_atomically
 from protdiff.handedness import Handedness
-from protdiff.structure.backbone import Backbone
+from protdiff.structure.backbone import ATOM_NAMES, Backbone
 from protdiff.structure.foreign import import_biotite
+from protdiff.structure.standard import find_letter
 
 __all__ = ["check_labels", "detect_format", "format_pdb", "write_backbone", "write_trajectory"]
 
@@ -66,7 +69,7 @@ def write_backbone(
     motif_map
         Pairs such as ``{"from": "A163", "to": 17}`` to be kept in the file.
     handedness
-        Whether the CB are of an L- or of a D-protein.
+        Whether the CB, and the polymers of an mmCIF file, are of an L- or of a D-protein.
 
     Raises
     ------
@@ -133,7 +136,10 @@ def write_trajectory(
         for array in arrays:
             _check_columns(path, array)
     whole = arrays[0] if len(arrays) == 1 else structure.stack(arrays)
-    text = (_format_pdb if kind == "pdb" else _format_cif)(whole, states[0].name, motif_map or ())
+    if kind == "pdb":
+        text = _format_pdb(whole, motif_map or ())
+    else:
+        text = _format_cif(whole, states[0].name, motif_map or (), handedness)
     data = text.encode()
     if path.suffix.lower() == ".gz":
         # Without a time stamp, the same structure always makes the same file.
@@ -144,7 +150,7 @@ def write_trajectory(
 
 def format_pdb(backbone: Backbone) -> str:
     """Return the text of a PDB file; it should fit the columns, which is not checked."""
-    return _format_pdb(backbone.to_atom_array(), backbone.name, ())
+    return _format_pdb(backbone.to_atom_array(), ())
 
 
 def detect_format(path: str | Path, format: str | None = None) -> str:
@@ -198,8 +204,8 @@ def _check_columns(path: Path, array: Any) -> None:
         )
     elif max(map(len, array.res_name.tolist())) > 3:
         what = f"the residue name {max(array.res_name.tolist(), key=len)}, longer than 3 letters"
-    elif len(array) > _PDB_ATOMS:
-        what = f"{len(array)} atoms, and the columns count to {_PDB_ATOMS}"
+    elif len(array) + _find_chain_ends(array).sum() > _PDB_ATOMS:
+        what = f"{len(array)} atoms, and the columns count to {_PDB_ATOMS}, with a TER a chain"
     else:
         check_labels(path, array.chain_id, array.res_id)
         return
@@ -240,28 +246,43 @@ def _explain_misfit(path: str | Path, what: str) -> InputError:
     return InputError(f"cannot write {path} as PDB: it has {what}; write mmCIF instead")
 
 
-def _format_pdb(array: Any, _name: str, motif_map: MotifMap) -> str:
+def _find_chain_ends(array: Any) -> NDArray[np.bool_]:
+    """Tell which atoms are the last of a chain, (atom,)."""
+    ends = np.ones(array.array_length(), dtype=bool)
+    ends[:-1] = array.chain_id[1:] != array.chain_id[:-1]
+    return ends
+
+
+def _format_pdb(array: Any, motif_map: MotifMap) -> str:
     file = import_biotite("structure.io.pdb").PDBFile()
+    # The record that ends a chain takes a serial number as an atom does.
+    ends = _find_chain_ends(array)
+    array.set_annotation("atom_id", np.arange(1, len(ends) + 1) + np.cumsum(ends) - ends)
     file.set_structure(array)
     lines = [f"REMARK 999 MOTIF {pair['from']} -> {pair['to']}" for pair in motif_map]
     # A chain id of an mmCIF file may have a line break in it, and would begin a record of its own.
     lines = ["".join(c if c.isprintable() else "?" for c in line) for line in lines]
     if lines:
         lines.insert(0, "REMARK 999 MOTIF RESIDUE OF THE INPUT -> PLACE IN THE DESIGN, FROM 1")
-    body = [line for line in file.lines if line.strip() not in ("END", "TER")]
-    for line, following in zip(body, [*body[1:], ""], strict=True):
-        lines.append(line)
-        if line.startswith("ATOM") and following[:4] + following[21:22] != "ATOM" + line[21]:
-            lines.append("TER")
+    is_last = itertools.cycle(ends.tolist())  # of one model after another
+    for line in file.lines:
+        if line.startswith(("ATOM  ", "HETATM")):
+            lines.append(line)
+            if next(is_last):
+                lines.append(f"TER   {int(line[6:11]) % _PDB_ATOMS + 1:5d}      {line[17:27]}")
+        elif line.strip() not in ("END", "TER"):
+            lines.append(line)
     return "\n".join([*(line.ljust(80) for line in lines), "END".ljust(80)]) + "\n"
 
 
-def _format_cif(array: Any, name: str, motif_map: MotifMap) -> str:
+def _format_cif(array: Any, name: str, motif_map: MotifMap, handedness: Handedness) -> str:
     pdbx = import_biotite("structure.io.pdbx")
     file = pdbx.CIFFile()
     # A block's name is one word of printable characters.
     block = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in name)
     file[block or "design"] = pdbx.CIFBlock()
+    entity = _describe_entities(file.block, array, handedness)
+    array.set_annotation("label_entity_id", entity)
     pdbx.set_structure(file, array)
     _tidy_atom_site(file.block["atom_site"], array)
     if motif_map:
@@ -276,6 +297,75 @@ def _format_cif(array: Any, name: str, motif_map: MotifMap) -> str:
     return stream.getvalue()
 
 
+def _describe_entities(block: Any, array: Any, handedness: Handedness) -> NDArray[np.int64]:
+    """Write which polymers there are, and which chains are of each.
+
+    Returns
+    -------
+    numpy.ndarray
+        (atom,) the number of the polymer, from 1.
+    """
+    category = import_biotite("structure.io.pdbx").CIFCategory
+    entities: dict[tuple[str, ...], list[str]] = {}  # chains of each sequence of names
+    entity = np.zeros(array.array_length(), dtype=np.int64)
+    starts = _find_residue_starts(array)
+    for chain in dict.fromkeys(array.chain_id.tolist()):
+        of_chain = array.chain_id == chain
+        names = tuple(array.res_name[of_chain & starts].tolist())
+        entities.setdefault(names, []).append(chain)
+        entity[of_chain] = [*entities].index(names) + 1
+    modified = {*array.res_name[array.hetero].tolist()}
+    rows = [(str(number), names) for number, names in enumerate(entities, 1)]
+    ids = [number for number, _ in rows]
+    block["entity"] = category({"id": ids, "type": ["polymer"] * len(rows)})
+    block["entity_poly"] = category(
+        {
+            "entity_id": ids,
+            "type": [f"polypeptide({handedness})"] * len(rows),
+            "nstd_linkage": ["no"] * len(rows),
+            "nstd_monomer": ["no" if modified.isdisjoint(names) else "yes" for _, names in rows],
+            "pdbx_seq_one_letter_code": [
+                _join_letters(
+                    f"({name})" if name in modified else find_letter(name) for name in names
+                )
+                for _, names in rows
+            ],
+            "pdbx_seq_one_letter_code_can": [
+                _join_letters(map(find_letter, names)) for _, names in rows
+            ],
+            "pdbx_strand_id": [",".join(chains) for chains in entities.values()],
+        }
+    )
+    monomers = [(number, k, name) for number, names in rows for k, name in enumerate(names, 1)]
+    block["entity_poly_seq"] = category(
+        {
+            "entity_id": [number for number, _, _ in monomers],
+            "num": [str(place) for _, place, _ in monomers],
+            "mon_id": [name for _, _, name in monomers],
+            "hetero": ["n"] * len(monomers),
+        }
+    )
+    asyms = [
+        (chain, n) for n, chains in zip(ids, entities.values(), strict=True) for chain in chains
+    ]
+    block["struct_asym"] = category(
+        {"id": [chain for chain, _ in asyms], "entity_id": [number for _, number in asyms]}
+    )
+    return entity
+
+
+def _join_letters(letters: Iterable[str]) -> str:
+    """Put the letters of a sequence together, in lines of 80 as depositions have them."""
+    text = "".join(letters)
+    return "\n".join(text[start : start + 80] for start in range(0, len(text), 80))
+
+
+def _find_residue_starts(array: Any) -> NDArray[np.bool_]:
+    """Tell which atoms are the first of a residue, (atom,)."""
+    starts: NDArray[np.bool_] = array.atom_name == ATOM_NAMES[0]
+    return starts
+
+
 def _tidy_atom_site(site: Any, array: Any) -> None:
     """Give the columns the form of a deposition.
 
@@ -283,14 +373,11 @@ def _tidy_atom_site(site: Any, array: Any) -> None:
     from 1: insertion codes and negative numbers are not. Its coordinates carry every digit of a
     float32, where the format's habit is three decimals.
     """
-    number = np.stack([array.res_id.astype(np.str_), array.ins_code, array.chain_id])
-    is_new = np.ones(array.array_length(), dtype=bool)
-    is_new[1:] = (number[:, 1:] != number[:, :-1]).any(0)
-    chain_starts = np.flatnonzero(np.r_[True, array.chain_id[1:] != array.chain_id[:-1]])
-    count = np.cumsum(is_new)
-    place = count - np.repeat(
-        count[chain_starts] - 1, np.diff(np.r_[chain_starts, array.array_length()])
-    )
+    place = np.zeros(array.array_length(), dtype=np.int64)
+    starts = _find_residue_starts(array)
+    for chain in dict.fromkeys(array.chain_id.tolist()):
+        of_chain = array.chain_id == chain
+        place[of_chain] = np.cumsum(starts[of_chain])
     models = len(site["id"].as_array(str)) // array.array_length()
     site["label_seq_id"] = np.tile(place, models).astype(np.str_)
     coordinates = array.coord.reshape(-1, 3)

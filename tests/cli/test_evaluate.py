@@ -161,6 +161,17 @@ def test_csv_and_json_tell_the_same(run, folder, tmp_path):
     assert path.read_text() == before
 
 
+@pytest.mark.parametrize("how", ["print_evaluation", "to_json"])
+def test_the_table_is_there_whoever_stops_reading(run, folder, tmp_path, monkeypatch, how):
+    def leave(_):
+        raise OSError("nobody reads")  # as a closed pipe, which would end this process's output too
+
+    monkeypatch.setattr(f"protdiff.cli.evaluation_output.{how}", leave)
+    path = tmp_path / "table.csv"
+    run("evaluate", folder, "--csv", path, *(["--json"] if how == "to_json" else []))
+    assert len(path.read_text().splitlines()) == 4
+
+
 @pytest.mark.parametrize(
     ("conditions", "code"),
     [
@@ -300,6 +311,43 @@ def test_a_mirrored_design_goes_out_as_its_mirror_image(run, programs, tmp_path)
     assert design["self_consistency"]["sc_rmsd"] < 1.0
     (shown,) = (tmp_path / "store").glob("*.pdb")
     assert evaluate(run, shown)["designs"][0]["helix_right"] == 1.0
+
+
+def test_the_motif_of_a_scaffold_is_compared_with_its_predictions(run, folder, programs, tmp_path):
+    programs("protein_mpnn_run.py", "PROTEIN_MPNN")
+    programs("myfold", "FOLDER")
+    # Redesignable residues, and those of no known amino acid, count to the geometry.
+    names = np.full(40, "GLY")
+    names[[4, 5, 6]] = ["MSE", "SEP", "UNK"]
+    helix = Backbone.from_coordinates(build_backbone(np.full(40, -57.0), -47.0), residue_name=names)
+    write_backbone(folder / "design_0000.pdb", helix)
+    motif_map = [{"from": f"A{k}", "to": k} for k in (5, 6, 7, 20)]
+    line = {"index": 0, "file": "design_0000.pdb", "motif_map": motif_map, "redesignable": [20]}
+    (folder / "manifest.jsonl").write_text(json.dumps(line) + "\n")
+    files = folder / "design_0000.pdb", folder / "b.pdb"
+    refold = ("--fold-command", "myfold {fasta} {out}", "--num-sequences", 2)
+    found = evaluate(run, folder, *refold, "--csv", tmp_path / "a.csv")
+    (design,) = found["designs"]
+    told = design["self_consistency"]
+    # Noise of .3 Å a coordinate, less what the superposition takes of twelve atoms.
+    assert 0.2 < told["sc_motif_rmsd"] < 0.9
+    best = min(told["sequences"], key=lambda one: one["rmsd"])
+    assert told["sc_motif_rmsd"] == best["motif_rmsd"]
+    assert all(one["sequence"][4:6] == "MS" for one in told["sequences"])
+    assert told["scaffold_success"] is True
+    assert found["summary"]["scaffold_success"] == 1.0
+    assert found["summary"]["sc_motif_rmsd"] == told["sc_motif_rmsd"]
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["self_consistency_sc_motif_rmsd"]) == told["sc_motif_rmsd"]
+    asked = ("--fail-on", "scaffold_success<1")
+    result = run("evaluate", folder, *refold, *asked)
+    assert result.exit_code == 0, result.output
+    assert "its motif" in result.stdout
+    assert "scaffold_success: scRMSD < 2 Å and motif RMSD < 1 Å in one prediction" in result.stdout
+    (folder / "manifest.jsonl").unlink()
+    result = run("evaluate", *files, *refold)
+    assert "motif" not in result.stdout
 
 
 def test_a_program_that_fails_leaves_the_rest_and_exits_with_1(run, folder, programs):

@@ -1,6 +1,9 @@
 import json
 
+import numpy as np
 import pytest
+
+from protdiff.structure import read_backbone
 
 
 @pytest.fixture
@@ -22,6 +25,48 @@ def test_protein_mpnn_gets_fixed_positions_chain_by_chain(run, scaffolds, tmp_pa
         record = json.loads(line)
         places = [pair["to"] for pair in record["motif_map"] if pair["from"] != "A4"]
         assert fixed[record["file"].removesuffix(".pdb")] == {"A": places, "B": []}
+
+
+@pytest.mark.filterwarnings("default:these designs bind")
+def test_a_target_goes_with_its_binders_and_its_absence_is_said(
+    run, helix_file, tiny_weights, tmp_path
+):
+    out, target = tmp_path / "run", f"{helix_file}:A"
+    result = run(
+        *("generate", "--length", 40, "--steps", 2, "--step-scale", 1, "--weights", tiny_weights),
+        *("--num", 1, "--target", target, "--hotspots", "A5,A9", "--out", out),
+    )
+    assert result.exit_code == 0, result.output
+    result = run("export", out, "--protein-mpnn", tmp_path / "both", "--target", target)
+    assert (result.exit_code, result.stderr) == (0, "")
+    line = json.loads((tmp_path / "both" / "backbones.jsonl").read_text())
+    x = np.array(line["coords_chain_B"]["N_chain_B"])
+    np.testing.assert_allclose(x, read_backbone(helix_file).coordinates[:, 0], atol=6e-4)
+    result = run("export", out, "--protein-mpnn", tmp_path / "alone")
+    assert result.exit_code == 0
+    assert "warning: these designs bind helix" in result.stderr
+    assert "--target" in result.stderr
+    design = out / "design_0000.pdb"
+    for arguments, message in (
+        (("--protein-mpnn", tmp_path / "x", "--target", design), "has not the coordinates of"),
+        (("--motifbench", tmp_path / "x", "--target", target), "goes with --protein-mpnn"),
+    ):
+        result = run("export", out, *arguments)
+        assert result.exit_code == 2
+        assert message in result.stderr
+    assert not (tmp_path / "x").exists()
+
+
+def test_that_d_proteins_go_out_mirrored_is_said(run, tiny_weights, tmp_path):
+    run(
+        *("generate", "--length", 40, "--num", 2, "--steps", 2, "--step-scale", 1),
+        *("--weights", tiny_weights, "--handedness", "D", "--out", tmp_path / "run"),
+    )
+    result = run("export", tmp_path / "run", "--protein-mpnn", tmp_path / "mpnn")
+    assert result.exit_code == 0, result.output
+    assert "2 D-proteins were written as their mirror images" in result.stdout
+    result = run("export", tmp_path / "run", "--protein-mpnn", tmp_path / "again", "--json")
+    assert json.loads(result.stdout)["mirrored"] == 2
 
 
 @pytest.mark.filterwarnings("default:.*asks for 100")

@@ -18,12 +18,13 @@ FAST = {"step_scale": 1.0}
 def start():
     """Return two helices of 20 residues, chains B and D, the second with a gap, far from 0."""
     helix = build_backbone(np.full(20, -60.0), -45.0)
-    number = np.r_[5:25, 1:11, 21:31]
+    number = np.r_[5:25, 1:11, 21:30, 29]
     return Backbone.from_coordinates(
         np.concatenate([helix, helix + np.array([0.0, 12.0, 3.0])]) + 500.0,
         chain_id=np.repeat(["B", "D"], 20),
         residue_index=np.r_[0:20, 300:310, 320:330],
         residue_number=number,
+        insertion_code=np.r_[[""] * 39, ["A"]],
         name="start",
     )
 
@@ -114,9 +115,17 @@ def test_what_cannot_be_a_start_is_refused(designer, start, tmp_path):
             PartialDiffusion(start, noise)
     with pytest.raises(InputError, match="has 40 residues, and designs of 60 are asked for"):
         designer.generate(60, conditioners=[PartialDiffusion(start)])
-    with pytest.raises(InputError, match="has 20 residues, and designs of 40"):
-        designer.generate(conditioners=[PartialDiffusion(start.select_chain("B")), Symmetry("C2")])
+    one_chain = Backbone.from_coordinates(start.coordinates)
+    with pytest.raises(InputError, match="the design has a chain break after residue 20"):
+        designer.generate(conditioners=[PartialDiffusion(one_chain), Symmetry("C2")])
     with pytest.raises(InputError, match="start in one place"):
         designer.generate(conditioners=[PartialDiffusion(start), PartialDiffusion(start)], steps=2)
     with pytest.raises(InputError):
         PartialDiffusion(tmp_path / "nothing.pdb")
+
+
+def test_a_symmetric_start_says_how_long_its_chains_are(start):
+    conditions = (Symmetry("C2"), PartialDiffusion(start, 0.3))
+    assert Generation(None, 0, SamplingSettings(), conditions).chain_length_range == (20, 20)
+    with pytest.raises(InputError, match="has 40 residues, which do not make 3 equal chains"):
+        Generation(None, 0, SamplingSettings(), (Symmetry("C3"), PartialDiffusion(start)))

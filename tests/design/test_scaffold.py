@@ -129,7 +129,7 @@ def test_another_motif_is_another_run(designer, source, unconditional, tmp_path)
     ("contig", "options", "message"),
     [
         ("10/A150-170/10", {}, "A170"),
-        ("10/B1-5/10", {}, "no chain B"),
+        ("10/B1-5/10", {}, "no protein chain B"),
         ("10/A110-119/10", {"total_length": 100}, "cannot have a total length of 100"),
         ("40-50", {}, "names no residue"),
         ("10/A110-119/30", {"method": "hope"}, "no scaffolding method"),

@@ -110,7 +110,7 @@ def test_a_design_that_is_not_finite_is_finished_too(source):
         ("A140-144,A105-135", {"length": (30, 60)}, "may have no room"),
         ("A140-144", {"settings": SamplingSettings(sampler="dormand-prince")}, "goes back"),
         ("A140-144", {"method": "hope"}, "no scaffolding method"),
-        ("A140-144", {"redesignable": "B5"}, "no chain B"),
+        ("A140-144", {"redesignable": "B5"}, "no protein chain B"),
         ("A140-144", {"spacing": -1}, "spacing is -1"),
         ("A140-144", {"groups": "A140"}, "divide the segment"),
     ],

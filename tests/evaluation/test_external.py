@@ -6,6 +6,7 @@ import sys
 import time
 import types
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,12 +23,20 @@ from protdiff.evaluation.external import (
 )
 from protdiff.evaluation.external.command import run_program, split_command
 from protdiff.evaluation.self_consistency import (
+    SelfConsistency,
     compare_fold,
+    compare_motif,
     measure_self_consistency,
     summarise_self_consistency,
 )
 from protdiff.evaluation.tm_score import Aligner, TMScore
-from protdiff.structure import Backbone, build_backbone, thread_sequence, write_backbone
+from protdiff.structure import (
+    Backbone,
+    DesignedSequence,
+    build_backbone,
+    thread_sequence,
+    write_backbone,
+)
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +111,31 @@ def test_an_amino_acid_that_has_no_name_is_designed(design, tmp_path):
     path = tmp_path / "fixed_positions.jsonl"
     assert words[-2:] == ["--fixed_positions_jsonl", str(path)]
     assert path.read_text() == '{"design": {"A": [3]}}\n'
+
+
+@pytest.mark.parametrize("kind", [ProteinMPNN, LigandMPNN])
+def test_modified_residues_go_out_as_what_they_were_made_of(design, kind, monkeypatch):
+    names = design.residue_name.copy()
+    names[[2, 4, 6]] = ["MSE", "SEP", "CRO"]
+    seen = []
+
+    def look(command, **_):
+        (path,) = (word for word in command if word.endswith("design.pdb"))
+        seen.append(Path(path).read_text())
+        seen.append([word.read_text() for word in Path(path).parent.glob("*.jsonl")] or command)
+        raise ExternalError("seen")
+
+    monkeypatch.setattr("protdiff.evaluation.external.inverse_folding.run_program", look)
+    with (
+        pytest.raises(ExternalError, match="seen"),
+        pytest.warns(UserWarning, match="no standard amino acid is known for CRO"),
+    ):
+        kind(("x",)).design(design.with_names(names), np.isin(np.arange(30), [2, 4, 6]))
+    text, fixed = seen
+    assert "HETATM" not in text
+    alpha = [line[17:20] for line in text.splitlines() if line[12:16].strip() == "CA"]
+    assert [alpha[place] for place in (2, 4, 6)] == ["MET", "SER", "GLY"]
+    assert fixed == ['{"design": {"A": [3, 5]}}\n'] or "A3 A5" in fixed
 
 
 def test_what_is_not_there_is_none_and_what_was_named_is_an_error(programs):
@@ -285,6 +319,44 @@ def test_predictions_of_another_length_are_no_prediction(design):
     assert tm == 0.9
 
 
+def test_the_motif_of_a_prediction_is_compared_by_itself(design):
+    motif = np.isin(np.arange(30), [2, 3, 9, 10])
+    scaffold = replace(design, motif_mask=motif)
+    moved = design.coordinates[..., [1, 2, 0]] + 7.0  # turned as a whole
+    assert compare_motif(scaffold, design.with_coordinates(moved)) < 1e-5
+    elsewhere = moved.copy()
+    elsewhere[~motif] += 5.0
+    elsewhere[motif, 3] += 5.0  # O is the next residue's as much
+    assert compare_motif(scaffold, design.with_coordinates(elsewhere)) < 1e-5
+    assert compare_fold(scaffold, design.with_coordinates(elsewhere), Same())[0] > 1.0
+    moved[motif] += np.random.default_rng(0).normal(size=(4, 4, 3))
+    assert 0.5 < compare_motif(scaffold, design.with_coordinates(moved)) < 3.0
+    for fold in (None, design.select(slice(0, 29)), design.with_coordinates(moved * np.nan)):
+        assert math.isnan(compare_motif(scaffold, fold))
+    assert math.isnan(compare_motif(design, design))
+
+
+def test_a_scaffold_succeeds_by_one_prediction():
+    def make(rmsd, motif, has_motif=True):
+        sequence = DesignedSequence("x", "A", 1.0, 0.1, 1)
+        return SelfConsistency((sequence,) * len(rmsd), rmsd, rmsd, motif, has_motif)
+
+    nan = math.nan
+    apart = make((1.0, 3.0), (1.5, 0.5))  # each condition by another one
+    assert (apart.succeeds, apart.sc_motif_rmsd) == (False, 1.5)
+    both = make((1.0, 1.9, nan), (1.5, 0.5, nan))
+    assert (both.succeeds, both.sc_motif_rmsd) == (True, 1.5)  # that of the smallest scRMSD
+    free = make((0.5,), (nan,), has_motif=False)
+    lost = SelfConsistency(has_motif=True, problem="lost")
+    assert free.succeeds is None
+    assert lost.to_dict()["scaffold_success"] is None
+    rows = summarise_self_consistency([apart, both, free, lost])
+    assert rows["sc_motif_rmsd"] == 1.5
+    assert rows["scaffold_success"] == pytest.approx(1 / 3)
+    assert "scaffold_success" not in summarise_self_consistency([free])
+    assert math.isnan(summarise_self_consistency([lost])["scaffold_success"])
+
+
 def test_without_a_folder_there_are_sequences_alone(programs, design):
     programs("protein_mpnn_run.py", "PROTEIN_MPNN")
     designer = ProteinMPNN(ProteinMPNN.find_command(None), sequences=2)
@@ -337,7 +409,7 @@ def test_esmfold_by_import(monkeypatch, design, tmp_path):
         ESMFold("cpu").fold({"a": "AAA"})
 
 
-def test_foldseek_gives_the_nearest_of_each(programs, design, tmp_path):
+def test_foldseek_gives_the_nearest_of_each(programs, design, tmp_path, monkeypatch):
     programs("foldseek", "FOLDSEEK")
     search = Foldseek(Foldseek.find_command(None), tmp_path)
     hits = search.search({"q0": design, "q1": design})
@@ -345,6 +417,16 @@ def test_foldseek_gives_the_nearest_of_each(programs, design, tmp_path):
         "q0": ("2xyz_B", 0.55),
         "q1": ("2xyz_B", 0.56),
     }
+    # All residues are in the records that it reads.
+    written = []
+
+    def write(path, backbone):
+        write_backbone(path, backbone)
+        written.append(path.read_text())
+
+    monkeypatch.setattr("protdiff.evaluation.external.foldseek.write_backbone", write)
+    search.search({"q0": design.with_names("MSE")})
+    assert "HETATM" not in written[0]
     with pytest.raises(InputError, match="no Foldseek database"):
         Foldseek(("foldseek",), tmp_path / "nowhere")
 

@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 
@@ -5,7 +6,13 @@ import numpy as np
 import pytest
 
 from protdiff.errors import InputError
-from protdiff.structure import CHAIN_JUMP, Backbone, build_backbone
+from protdiff.structure import (
+    CHAIN_JUMP,
+    Backbone,
+    build_backbone,
+    parse_selection,
+    select_residues,
+)
 
 
 def test_three_atoms_get_an_oxygen(helix):
@@ -24,7 +31,7 @@ def test_a_new_chain_jumps(helix):
     assert np.diff(made.residue_index).tolist() == [1] * 9 + [CHAIN_JUMP] + [1] * 13
     assert made.segment_starts == [0, 10]
     assert len(made.select_chain("B")) == 14
-    with pytest.raises(InputError, match="no chain C; it has A, B"):
+    with pytest.raises(InputError, match="no protein chain C; it has A, B"):
         made.select_chain("C")
 
 
@@ -143,3 +150,35 @@ def test_importing_touches_no_foreign_package():
 
 def test_builder_broadcasts():
     assert build_backbone(-60.0, -45.0).shape == (1, 4, 3)
+
+
+def test_residues_are_called_as_selections_read_them(helix):
+    one = Backbone.from_coordinates(
+        helix.coordinates,
+        chain_id=["1"] * 8 + ["F-2"] * 8 + ["a"] * 8,
+        insertion_code=[""] * 23 + ["B"],
+    )
+    assert one.labels[0] == "1:1"
+    assert one.labels[8] == "F-2:9"
+    assert one.labels[-1] == "a24B"
+    for place in (0, 8, 23):
+        assert select_residues(one, parse_selection(one.label(place))).tolist() == [place]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"coordinates": 0.01},
+        {"residue_number": 1},
+        {"residue_index": [0] * 12 + [3] * 12},
+        {"chain_id": "B"},
+        {"residue_name": "ALA"},
+        {"insertion_code": "A"},
+    ],
+)
+def test_the_digest_tells_structures_apart(helix, change):
+    ((field, value),) = change.items()
+    changed = np.array(getattr(helix, field))
+    changed = changed + np.array(value) if changed.dtype.kind in "if" else np.full(24, value)
+    assert dataclasses.replace(helix, name="other").digest == helix.digest
+    assert dataclasses.replace(helix, **{field: changed}).digest != helix.digest

@@ -12,6 +12,7 @@ from protdiff.structure import (
     parse_contig,
     sample_motif,
 )
+from protdiff.structure.placement import MotifPlacer, Placement
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +92,12 @@ def test_each_group_is_set_and_judged_by_itself(source):
     assert motif.measure_rmsd(held) < 1e-4
     kept = ~motif.motif_mask
     assert (held[kept] == design[kept]).all()
+
+
+def test_groups_are_numbered_as_they_are_named_where_their_order_in_the_chain_is_found(source):
+    segments = parse_contig("A40-43#b/A10-12#a/A46-47#b").resolve(source)
+    placer = MotifPlacer(source, segments)
+    layout = placer.make_layout(Placement((20, 5, 30), 0.0), 40)
+    assert str(layout) == "5/A10-12#a/12/A40-43#b/6/A46-47#b/8"
+    assert layout.motif_groups.tolist() == [2] * 3 + [1] * 6
+    assert layout.group_names == ("A40-43#b,A46-47#b", "A10-12#a")

@@ -12,8 +12,11 @@ from protdiff.structure import (
     join_backbones,
     parse_contig,
     parse_selection,
+    read_joined,
     sample_motif,
     select_residues,
+    write_backbone,
+    write_trajectory,
 )
 from protdiff.structure.selection import parse_residue_range
 
@@ -47,6 +50,9 @@ def test_chains_are_called_after_their_files(joined):
         ("my-motif.2.1:4-9", "my-motif.2.1"),
         ("my-motif.2.AB4-9", "my-motif.2.AB"),
         ("10.A5", "10.A"),
+        ("my-motif.v2.A4-9", "my-motif.v2.A"),
+        ("7x.A1.B9", "7x.A1.B"),
+        ("7x.A1.B3A-9", "7x.A1.B"),
     ],
 )
 def test_residues_of_a_file_are_read_and_written(text, chain):
@@ -91,5 +97,21 @@ def test_what_cannot_be_joined():
         join_backbones([make("x"), make("x")])
     with pytest.raises(InputError, match="no structure"):
         join_backbones([])
-    with pytest.raises(InputError, match=r"no chain A; its protein chains are x.A, y.A"):
+    with pytest.raises(InputError, match=r"no protein chain A; its protein chains are x.A, y.A"):
         parse_contig("5/A2-4/5").resolve(join_backbones([make("x"), make("y")]))
+
+
+def test_a_model_is_asked_of_the_files_that_have_several(tmp_path):
+    crystal, other = make("crystal"), make("other")
+    ensemble = [crystal.with_coordinates(crystal.coordinates + shift) for shift in (0.0, 5.0)]
+    write_trajectory(tmp_path / "nmr.pdb", ensemble)
+    for backbone in (crystal, other):
+        write_backbone(tmp_path / f"{backbone.name}.pdb", backbone)
+    nmr, *files = (tmp_path / f"{name}.pdb" for name in ("nmr", "crystal", "other"))
+    found = read_joined([nmr, files[0]], model=2)
+    assert found.chains == ("nmr.A", "crystal.A")
+    shift = (found.coordinates[:20] - found.coordinates[20:]).mean()
+    assert shift == pytest.approx(5.0, abs=1e-3)
+    for paths in (files, files[:1], [nmr]):
+        with pytest.raises(InputError, match="and model 3 was asked for"):
+            read_joined(paths, model=3)

@@ -60,7 +60,7 @@ def test_a_whole_chain_and_a_jump_of_the_numbering(source, rng):
 @pytest.mark.parametrize(
     ("contig", "position", "message"),
     [
-        ("5/Z1-5/5", 2, "source has no chain Z; its protein chains are A, H, L"),
+        ("5/Z1-5/5", 2, "source has no protein chain Z; its protein chains are A, H, L"),
         ("5/A2-30/5", 2, "no residue A30 with a full backbone; chain A runs from A1 to A18"),
         ("5/A2-12/5", 2, "no residue A12 .*A12 is missing there"),
         ("5/H52C/5", 2, "no residue H52C .*there is H52, H52A, H52B"),
@@ -155,7 +155,7 @@ def test_explaining(source):
     assert (rows[2].low, rows[2].high, rows[2].sequence, rows[2].problem) == (4, 4, "LALA", None)
     assert "already used by A8-16" in rows[4].problem
     assert rows[5].missing == ("Z1-3",)
-    assert "no chain Z" in rows[5].problem
+    assert "no protein chain Z" in rows[5].problem
     assert rows[6].found == 3
     plain = explain_contig("10-40/A8-16/H52A-53")
     assert [(row.low, row.high, row.found) for row in plain] == [
@@ -203,3 +203,25 @@ def test_resolving_keeps_the_text(source):
     assert resolved.text == contig.text
     assert resolved.motif_segments[0].places == (1, 2, 3)
     assert contig.motif_segments[0].places is None
+
+
+def test_what_no_linker_spans_is_refused(source):
+    ca = source.coordinates[:, 1]
+    needed = int(np.ceil((np.linalg.norm(ca[1] - ca[11]) - 0.2) / 3.8)) - 1  # A2 to A16
+    for linker in (f"0-{needed}", f"{needed + 5}"):
+        parse_contig(f"5/A1-2/{linker}/A16/5").resolve(source).check_reach(source)
+    short = parse_contig(f"5/A1-2/0-{needed - 1}/A16/5").resolve(source)
+    with pytest.raises(ContigError, match=f"cannot span; put {needed} or more between") as caught:
+        short.check_reach(source)
+    assert caught.value.position == short.text.index("A16")
+    # Another chain, or a group of its own, stands where it likes; residues given between count.
+    for text in ("5/A1-2/0 A16/5", "5/A1-2#1/1/A16#2/5"):
+        parse_contig(text).resolve(source).check_reach(source)
+    parse_contig(f"5/A1-2#1/1/A3-{needed + 2}#2/0/A16#1/5").resolve(source).check_reach(source)
+
+
+def test_what_may_be_redesigned_is_of_the_motif(source, rng):
+    motif = sample_motif(source, "3/A2-4/5/H52-52B/4", rng, redesignable="A3-9,H52A")
+    assert motif.redesignable_mask.tolist() == [False, True, True, False, True, False]
+    with pytest.raises(InputError, match="redesignable residues H54 are none of the motif"):
+        sample_motif(source, "3/A2-4/5/H52-52B/4", rng, redesignable="A3,H54")

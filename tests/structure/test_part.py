@@ -38,5 +38,5 @@ def test_a_file_whose_name_holds_a_colon_is_meant(path):
 
 @pytest.mark.parametrize("text", ["{path}:D", "{path}:", "{path}:A;B", "nowhere.pdb:A", "nowhere"])
 def test_what_is_not_there_is_refused(path, text):
-    with pytest.raises(InputError, match=r"has no chain|nowhere"):
+    with pytest.raises(InputError, match=r"has no protein chain|nowhere"):
         read_chains(text.format(path=path))

@@ -7,6 +7,7 @@ import pytest
 from protdiff.errors import InputError
 from protdiff.structure import (
     Backbone,
+    StructureWarning,
     read_protein_mpnn,
     thread_sequence,
     write_chain_ids,
@@ -15,7 +16,12 @@ from protdiff.structure import (
     write_parsed_backbones,
     write_tied_positions,
 )
-from protdiff.structure.protein_mpnn import read_entries
+from protdiff.structure.protein_mpnn import (
+    add_target,
+    find_fixed,
+    read_entries,
+)
+from protdiff.structure.standard import find_letter, mirror_to_l, standardise
 
 HEADER = (
     ">{name}, score=1.7302, global_score=1.7302, fixed_chains=[], designed_chains=['A'], "
@@ -71,9 +77,89 @@ def test_equal_chains_are_tied(helix, complex_, tmp_path):
     assert not (tmp_path / "u.jsonl").exists()
 
 
-def test_all_chains_are_designed(complex_, tmp_path):
-    write_chain_ids(tmp_path / "c.jsonl", [complex_])
-    assert load(tmp_path / "c.jsonl") == {"complex": [["A", "B"], []]}
+@pytest.mark.parametrize(
+    ("letter", "names"),
+    [
+        ("M", ["MET", "MSE", "FME"]),
+        ("S", ["SEP"]),
+        ("T", ["TPO"]),
+        ("K", ["M3L", "MLY", "KCX", "PYL"]),
+        ("C", ["CSO", "CYX", "SEC"]),
+        ("P", ["HYP"]),
+        ("H", ["HIC", "HIE", "HSE"]),  # the last two by force fields, elsewhere other molecules
+        ("X", ["UNK", "CRO", "ASX", "A", "HOH", "<b>", ""]),
+    ],
+)
+def test_a_modified_residue_goes_by_what_it_was_made_of(letter, names):
+    assert {find_letter(name) for name in names} == {letter}
+
+
+def test_what_is_written_for_a_fixed_residue_is_an_amino_acid(helix, tmp_path):
+    names = helix.residue_name.copy()
+    names[[2, 3, 4, 5, 6]] = ["MSE", "SEP", "M3L", "UNK", "CRO"]
+    motif = Backbone.from_coordinates(
+        helix.coordinates, residue_name=names, motif_mask=np.arange(24) < 8, name="motif"
+    )
+    with pytest.warns(
+        StructureWarning, match="no standard amino acid is known for CRO of the motif"
+    ):
+        write_fixed_positions(tmp_path / "f.jsonl", [motif])
+    fixed = load(tmp_path / "f.jsonl")["motif"]["A"]
+    assert fixed == [1, 2, 3, 4, 5, 8]  # UNK is free without a word
+    write_parsed_backbones(tmp_path / "b.jsonl", [motif])
+    sequence = load(tmp_path / "b.jsonl")["seq"]
+    assert "".join(sequence[place - 1] for place in fixed) == "AGMSKE"
+    assert standardise(motif).residue_name[:8].tolist() == [
+        *("ALA", "GLY", "MET", "SER", "LYS", "GLY", "GLY", "GLU"),
+    ]
+    # Redesignable, it is free and nobody asks what it is.
+    assert find_fixed(motif, names == "CRO").sum() == 6
+    # What comes back has the letters that came, for whoever writes its sequence.
+    back = thread_sequence(motif, sequence.replace("-", "W"))
+    assert back.sequence == sequence.replace("-", "W")
+    assert back.residue_name[2:5].tolist() == ["MSE", "SER", "LYS"]
+
+
+def test_chains_are_designed_but_for_a_target(complex_, helix, tmp_path):
+    write_chain_ids(tmp_path / "c.jsonl", [complex_, helix], designed={"complex": ["A"]})
+    expected = {"complex": [["A"], ["B"]], "helix": [["A"], []]}
+    assert load(tmp_path / "c.jsonl") == expected
+
+
+def test_a_target_stands_beside_the_design_in_the_next_chains(helix, complex_, tmp_path):
+    # Numbers of a target may repeat, as with insertion codes, which count as places of their own.
+    target = Backbone.from_coordinates(
+        complex_.coordinates,
+        residue_index=complex_.residue_index,
+        chain_id=complex_.chain_id,
+        residue_number=np.where(complex_.chain_id == "B", 52, complex_.residue_number),
+        insertion_code=[*"ABCDEFGHIJKLMN", *[""] * 10],
+        motif_mask=True,
+        name="target",
+    )
+    both = add_target(helix, target)
+    assert both.name == "helix"
+    assert both.chains == ("A", "B", "C")
+    assert (both.coordinates == np.concatenate([helix.coordinates, target.coordinates])).all()
+    assert not find_fixed(both).any()
+    assert both.residue_number[24:38].tolist() == list(range(1, 15))
+    assert (np.diff(both.residue_number[38:]) == np.diff(target.residue_index[14:])).all()
+    assert len(thread_sequence(both, "A" * 24 + "/" + "G" * 14 + "/" + "L" * 10)) == 48
+    many = Backbone.from_coordinates(
+        np.tile(helix.coordinates, (3, 1, 1)), chain_id=[f"x{k}" for k in range(72)], name="many"
+    )
+    with pytest.raises(InputError, match="helix and many have 73 chains, more than ProteinMPNN"):
+        add_target(helix, many)
+
+
+def test_a_d_protein_is_mirrored_once(helix):
+    assert mirror_to_l(helix, "L") is helix
+    mirrored = mirror_to_l(helix, "D")
+    assert (mirrored.coordinates[..., 0] == -helix.coordinates[..., 0]).all()
+    assert (mirror_to_l(mirrored, "D").coordinates == helix.coordinates).all()
+    assert mirrored.sequence == helix.sequence
+    with pytest.raises(InputError, match="give L or D"):
+        mirror_to_l(helix, "X")
 
 
 def test_backbones_are_parsed_as_protein_mpnn_parses_them(complex_, helix, tmp_path):

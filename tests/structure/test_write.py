@@ -3,6 +3,7 @@ import gzip
 import gemmi
 import numpy as np
 import pytest
+from biotite.structure.io import pdbx
 
 from protdiff.errors import InputError
 from protdiff.structure import (
@@ -114,6 +115,77 @@ def test_the_text_is_as_the_formats_ask(design, tmp_path):
     assert block.find_value("_protdiff_motif_map.to") == "17"
     sequence = [int(value) for value in block.find_values("_atom_site.label_seq_id")]
     assert sequence[::4] == [*range(1, 11), *range(1, 15)]
+
+
+@pytest.fixture(scope="module")
+def modified(helix):
+    """Chains A and B, alike and with modified residues inside and last, and C without."""
+    names = ["ALA", "MSE", "GLY", "LEU", "SEP", "UNK", "GLU", "TPO"]
+    return Backbone.from_coordinates(
+        helix.coordinates,
+        chain_id=["A"] * 8 + ["B"] * 8 + ["C"] * 8,
+        residue_name=[*names, *names, *["ALA"] * 8],
+        residue_number=[*range(1, 8), 7] * 3,
+        insertion_code=[*[""] * 7, "A"] * 3,
+        name="modified",
+    )
+
+
+def test_a_chain_ends_in_a_record_that_counts_as_an_atom(modified, tmp_path):
+    path = tmp_path / "t.pdb"
+    write_trajectory(path, [modified, modified])
+    lines = path.read_text().splitlines()
+    assert {line[:6] for line in lines if line[17:20] == "SEP"} == {"HETATM"}
+    for model in "".join(f"{line}\n" for line in lines).split("MODEL")[1:]:
+        records = [
+            line for line in model.splitlines() if line.startswith(("ATOM", "HETATM", "TER"))
+        ]
+        assert [int(line[6:11]) for line in records] == list(range(1, 24 * 4 + 3 + 1))
+        ends = [place for place, line in enumerate(records) if line.startswith("TER")]
+        assert [records[place][17:27] for place in ends] == [
+            "TPO A   7A",
+            "TPO B   7A",
+            "ALA C   7A",
+        ]
+        for place in ends:
+            # Residue and chain are those of the atom before, and no other of the chain follows.
+            assert records[place][17:27] == records[place - 1][17:27]
+            assert records[place][21] not in {line[21] for line in records[place + 1 :]}
+    assert read_backbone(path).labels == modified.labels
+    assert (read_backbone(path).residue_name == modified.residue_name).all()
+
+
+@pytest.mark.parametrize(("hand", "kind"), [("L", "PeptideL"), ("D", "PeptideD")])
+def test_polymers_are_entities(modified, tmp_path, hand, kind):
+    path = tmp_path / "a.cif"
+    write_backbone(path, modified, handedness=hand)
+    found = gemmi.read_structure(str(path))
+    assert [entity.subchains for entity in found.entities] == [["A", "B"], ["C"]]
+    for entity in found.entities:
+        assert entity.entity_type == gemmi.EntityType.Polymer
+        assert entity.polymer_type == getattr(gemmi.PolymerType, kind)
+        for chain in entity.subchains:
+            polymer = found[0].get_subchain(chain)
+            assert [residue.name for residue in polymer] == entity.full_sequence
+            assert [residue.label_seq for residue in polymer] == list(range(1, 9))
+            assert {residue.entity_id for residue in polymer} == {entity.name}
+    block = gemmi.cif.read(str(path)).sole_block()
+    table = block.find("_entity_poly.", ["pdbx_strand_id", "nstd_monomer"])
+    assert [list(row) for row in table] == [["A,B", "yes"], ["C", "no"]]
+    known = pdbx.get_sequence(pdbx.CIFFile.read(path))
+    assert {chain: str(sequence) for chain, sequence in known.items()} == {
+        **dict.fromkeys("AB", "AMGLSXET"),
+        "C": "A" * 8,
+    }
+    assert (read_backbone(path).residue_name == modified.residue_name).all()
+
+
+def test_a_long_sequence_is_written_in_lines(helix, tmp_path):
+    long = Backbone.from_coordinates(np.tile(helix.coordinates, (90, 1, 1)), residue_name="ALA")
+    write_backbone(tmp_path / "a.cif", long)
+    assert max(map(len, (tmp_path / "a.cif").read_text().splitlines())) <= 132
+    (sequence,) = pdbx.get_sequence(pdbx.CIFFile.read(tmp_path / "a.cif")).values()
+    assert str(sequence) == "A" * len(long)
 
 
 def test_names_of_designed_residues(design, tmp_path):

@@ -25,6 +25,7 @@ from protdiff.evaluation.external.command import (
     split_command,
 )
 from protdiff.structure import Backbone, write_backbone
+from protdiff.structure.standard import standardise
 
 __all__ = ["Foldseek", "Hit"]
 
@@ -94,7 +95,8 @@ class Foldseek:
         with tempfile.TemporaryDirectory(prefix="protdiff-") as temporary:
             folder = Path(temporary)
             for name, backbone in designs.items():
-                write_backbone(folder / "queries" / f"{name}.pdb", backbone)
+                # Modified residues would be HETATM records, and not all of those are read.
+                write_backbone(folder / "queries" / f"{name}.pdb", standardise(backbone))
             result = folder / "hits.tsv"
             run_program(
                 [

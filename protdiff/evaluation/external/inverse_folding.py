@@ -2,7 +2,9 @@
 
 The backbone goes out as a PDB file, numbered from 1 without gaps: the programs take a jump in the
 numbers for missing residues and would answer with a longer sequence. Designed residues are written
-as glycine, or as they are called; residues to be kept carry their own names and are listed.
+as glycine, or as they are called; residues to be kept carry their own names and are listed. The
+programs know twenty amino acids, and of the HETATM records of others some read nothing: modified
+residues are written as what they were made of.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import re
 import tempfile
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -26,7 +28,8 @@ from protdiff.evaluation.external.command import (
     split_command,
 )
 from protdiff.structure import Backbone, DesignedSequence, write_backbone
-from protdiff.structure.protein_mpnn import read_entries
+from protdiff.structure.protein_mpnn import find_fixed, read_entries
+from protdiff.structure.standard import standardise
 
 __all__ = ["SequenceDesigner"]
 
@@ -102,7 +105,8 @@ class SequenceDesigner(ABC):
         backbone
             The structure; residues to keep have their own names.
         fixed
-            (residue,) bool, True where the amino acid is kept.
+            (residue,) bool, True where the amino acid is kept; one that no standard amino acid is
+            known for is not.
 
         Raises
         ------
@@ -116,13 +120,14 @@ class SequenceDesigner(ABC):
                 f"{backbone.name} has {len(backbone.chains)} chains; sequences are designed for "
                 "single chains here"
             )
-        kept = np.zeros(len(backbone), bool) if fixed is None else np.asarray(fixed, bool)
+        mask = np.zeros(len(backbone), bool) if fixed is None else np.asarray(fixed, bool)
+        kept = find_fixed(replace(backbone, motif_mask=mask))
         with tempfile.TemporaryDirectory(prefix="protdiff-") as temporary:
             folder = Path(temporary)
             structure, out = folder / f"{NAME}.pdb", folder / "out"
             # Chain A, numbered from 1: the places in the list of fixed residues are then plain.
             plain = Backbone.from_coordinates(
-                backbone.coordinates, residue_name=backbone.residue_name, name=NAME
+                backbone.coordinates, residue_name=standardise(backbone).residue_name, name=NAME
             )
             write_backbone(structure, plain)
             out.mkdir()

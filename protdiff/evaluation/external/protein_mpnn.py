@@ -1,9 +1,9 @@
 """ProteinMPNN: ``protein_mpnn_run.py`` of github.com/dauparas/ProteinMPNN.
 
 It reads a PDB file and, as ``--fixed_positions_jsonl``, one line of JSON that says which residues
-are kept, ``{"design": {"A": [1, 2, 7]}}``, counted from 1 along the chain; those without an amino
-acid of their own (UNK) are not. It writes ``seqs/<name>.fa``, whose first record is the input and
-whose others are designed, with headers such as
+are kept, ``{"design": {"A": [1, 2, 7]}}``, counted from 1 along the chain. It writes
+``seqs/<name>.fa``, whose first record is the input and whose others are designed, with headers such
+as
 ``T=0.1, sample=1, score=0.7291, global_score=0.9330, seq_recovery=0.5736``.
 
 References
