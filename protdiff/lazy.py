@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -36,6 +37,6 @@ def make_lazy(
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     def list_attributes() -> list[str]:
-        return sorted([*origins, *subpackages])
+        return sorted({*vars(sys.modules[package]), *origins, *subpackages})
 
     return get_attribute, list_attributes

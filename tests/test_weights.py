@@ -10,6 +10,8 @@ import protdiff
 from protdiff import weights
 from protdiff.checkpoint import save_checkpoint
 from protdiff.evaluation.quality import measure_quality
+from protdiff.structure import build_backbone
+from protdiff.training.objective import NoisyBatch
 from protdiff.weights import choose_weights, list_weights
 
 
@@ -42,6 +44,45 @@ def test_network_is_equivariant_with_its_trained_weights(name):
             plain = model.denoiser(mask)(x_t, t)
             turned = model.denoiser(mask, handedness=hand)(x_t @ matrix.mT, t)
             assert (turned - plain @ matrix.mT).abs().max() < 1e-4 * plain.abs().max()
+
+
+@pytest.mark.parametrize("told", ["nothing", "motif", "secondary structure"])
+@pytest.mark.parametrize("name", list_weights())
+def test_network_computes_what_was_trained(name, told):
+    """Its loss on a helical bundle is that of its training; of other arithmetic it is more.
+
+    An untrained network loses one.
+    """
+    phi, psi = np.full(48, -62.0), np.full(48, -42.0)
+    for start, turn in {11: (-77, -112, -95, -146), 26: (-98, -107, -61, -151)}.items():
+        phi[start : start + 4] = turn
+    for start, turn in {11: (112, 19, 0, 141), 26: (106, 29, -3, 102)}.items():
+        psi[start : start + 4] = turn
+    model = protdiff.load(name).model
+    mask = torch.ones(4, 48, dtype=torch.bool)
+    project = model.subspace(mask).project
+    bundle = torch.from_numpy(build_backbone(phi, psi)[:, :3]).float()
+    batch = NoisyBatch(
+        project(model.from_angstrom(bundle).expand(4, 48, 3, 3)),
+        project(torch.randn(4, 48, 3, 3, generator=torch.Generator().manual_seed(0))),
+        mask,
+        torch.arange(48).expand(4, 48),
+        torch.tensor([0.05, 0.3, 1.0, 3.0]),
+    )
+    if told == "motif":
+        batch = dataclasses.replace(batch, motif_group=(torch.arange(48) < 12).long().expand(4, 48))
+    elif told == "secondary structure":
+        composition = torch.tensor([[0.8, 0.0]]).expand(4, 2)
+        batch = dataclasses.replace(
+            batch, secondary=torch.full((4, 48), 2), composition=composition
+        )
+    with torch.no_grad():
+        halfway, first = batch.denoise(model.network, None)
+        last = batch.denoise(model.network, first)[-1]
+    losses = torch.stack(
+        [batch.get_losses(estimate) / batch.coordinates for estimate in (halfway, first, last)]
+    )
+    assert (losses < torch.tensor([0.17, 0.15, 0.16, 0.3])).all(), losses
 
 
 @pytest.fixture

@@ -71,6 +71,7 @@ from protdiff.diffusion.time_grid import (
 )
 from protdiff.diffusion.trace import ExactTrace, GaussianProbes, RademacherProbes, TraceEstimator
 from protdiff.diffusion.variational import VariationalBound, compute_variational_bound
+from protdiff.lazy import make_lazy
 
 __all__ = [
     "DDIM",
@@ -146,3 +147,5 @@ __all__ = [
     "slerp",
     "solve_fokker_planck",
 ]
+
+__getattr__, __dir__ = make_lazy(__name__, {}, subpackages=("guidance", "objective"))

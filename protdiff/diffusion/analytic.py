@@ -24,7 +24,7 @@ import math
 import torch
 from torch import Tensor
 
-from protdiff.diffusion.broadcasting import expand
+from protdiff.diffusion.broadcasting import as_floating, expand, flatten_event
 from protdiff.diffusion.denoiser import Denoiser
 from protdiff.diffusion.sde import SDE
 from protdiff.errors import InputError
@@ -64,6 +64,7 @@ class MixtureDenoiser(Denoiser):
     """
 
     def __init__(self, sde: SDE, weights: Tensor, means: Tensor, covariances: Tensor) -> None:
+        means = as_floating(means)
         components, size = means.shape[0], means[0].numel()
         if weights.shape != (components,) or covariances.shape != (components, size, size):
             raise InputError(
@@ -83,7 +84,8 @@ class MixtureDenoiser(Denoiser):
         """Give E[x_0 | x_t], ``(batch, *event)``."""
         offsets, k_squared = self._offsets(x_t, t)
         shrunk = self._eigenvalues / (self._eigenvalues + k_squared) * offsets
-        means = self.means.flatten(1) + torch.einsum("bcj,cij->bci", shrunk, self._eigenvectors)
+        moved = torch.einsum("bcj,cij->bci", shrunk, self._eigenvectors)
+        means = flatten_event(self.means) + moved
         responsibilities = self._log_joint(offsets, k_squared).softmax(1)
         return torch.einsum("bc,bci->bi", responsibilities, means).reshape(x_t.shape)
 
@@ -98,7 +100,7 @@ class MixtureDenoiser(Denoiser):
         vectors, values = self._eigenvectors, self._eigenvalues
         within = (values * k_squared / (values + k_squared)).expand(offsets.shape)
         shrunk = values / (values + k_squared) * offsets
-        means = self.means.flatten(1) + torch.einsum("bcj,cij->bci", shrunk, vectors)
+        means = flatten_event(self.means) + torch.einsum("bcj,cij->bci", shrunk, vectors)
         centred = means - torch.einsum("bc,bci->bi", weights, means)[:, None]
         return torch.einsum(
             "bc,bcj,cij,ckj->bik", weights, within, vectors, vectors
@@ -128,7 +130,7 @@ class MixtureDenoiser(Denoiser):
     def _offsets(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Give y - μ in each component's eigenbasis, (batch, component, d), and k²."""
         y = (x_t - expand(self.sde.shift(t), x_t)) / expand(self.sde.alpha(t), x_t)
-        centred = y.flatten(1)[:, None] - self.means.flatten(1)
+        centred = flatten_event(y)[:, None] - flatten_event(self.means)
         k_squared = expand(self.sde.noise_ratio(t).square(), centred)
         return torch.einsum("bci,cij->bcj", centred, self._eigenvectors), k_squared
 
@@ -166,7 +168,7 @@ class GaussianDenoiser(Denoiser):
 
     def __init__(self, sde: SDE, mean: Tensor, covariance: Tensor) -> None:
         self.sde = sde
-        self.mean = mean
+        self.mean = mean = as_floating(mean)
         self.covariance = covariance
         self._mixture = MixtureDenoiser(sde, torch.ones(1).to(mean), mean[None], covariance[None])
         self._eigenvalues, self._eigenvectors = self._mixture.eigensystem(0)
@@ -180,7 +182,7 @@ class GaussianDenoiser(Denoiser):
         shrink = (values / (values + self.sde.noise_ratio(t).square())).to(values)
         gain = (self._eigenvectors * shrink) @ self._eigenvectors.T
         y = (x_t - self.sde.shift(t)) / self.sde.alpha(t)
-        return ((y - self.mean).flatten(1) @ gain).reshape(x_t.shape) + self.mean
+        return (flatten_event(y - self.mean) @ gain).reshape(x_t.shape) + self.mean
 
     def posterior_covariance(self, x_t: Tensor, t: Tensor) -> Tensor:
         """Give cov(x_0 | x_t), ``(batch, d, d)``, which does not depend on x_t."""

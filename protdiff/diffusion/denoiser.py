@@ -164,7 +164,8 @@ def score(denoiser: Denoiser, x_t: Tensor, t: Tensor) -> Tensor:
     Parameters
     ----------
     denoiser
-        The posterior mean.
+        The posterior mean; one with a memory (self-conditioning) remembers this call, and gives a
+        score that depends on the call before it.
     x_t, t
         Noisy data ``(batch, *event)`` and their time, ``()`` or ``(batch,)``.
 

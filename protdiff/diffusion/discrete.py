@@ -71,14 +71,38 @@ class DDPMSchedule:
         """Make the chain whose marginals at i/N are exactly those of a VP SDE.
 
         β_i = 1 - α²(t_i) / α²(t_{i-1}).
+
+        Raises
+        ------
+        InputError
+            The SDE is not variance-preserving, α² + σ² = 1 without a shift, as the chain is.
         """
         times = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+        excess = sde.marginal_sigma(times) - 1
+        if bool((excess.abs() > 1e-6).any()) or bool(sde.shift(times).any()):
+            raise InputError(
+                f"{sde} is no DDPM chain, whose α² + σ² is 1 without a shift at every time; give "
+                "an SDE that preserves variance, as LinearVPSDE or CosineVPSDE"
+            )
         return cls(-torch.expm1(2 * sde.log_alpha(times).diff()))
 
     def make_sde(self) -> LinearVPSDE:
-        """Give the VP SDE that a linear schedule becomes as its steps are refined."""
+        """Give the VP SDE that a linear schedule becomes as its steps are refined.
+
+        Raises
+        ------
+        InputError
+            The βs do not lie on a line.
+        """
         steps = len(self.betas)
         ends = (float(self.betas[0]) * steps, float(self.betas[-1]) * steps)
+        line = torch.linspace(*ends, steps, dtype=torch.float64) / steps
+        # Single precision is let through, the curve of a discretised SDE is not.
+        if not torch.allclose(self.betas.cpu().double(), line, rtol=1e-5, atol=0):
+            raise InputError(
+                "the βs of this schedule do not lie on a line, so LinearVPSDE is not what they "
+                "become; keep the SDE that they were made of, or use make_linear"
+            )
         return LinearVPSDE(beta_min=round(ends[0], 12), beta_max=round(ends[1], 12))
 
     @property

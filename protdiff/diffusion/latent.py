@@ -15,7 +15,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from protdiff.diffusion.broadcasting import expand
+from protdiff.diffusion.broadcasting import expand, flatten_event
 from protdiff.diffusion.denoiser import Denoiser, MovingFrame
 from protdiff.diffusion.probability_flow import find_noise_ratios, solve_flow
 
@@ -36,7 +36,8 @@ def encode(
     Parameters
     ----------
     denoiser
-        The posterior mean.
+        The posterior mean; it must have no memory (self-conditioning off), as the solver goes back
+        and forth in time.
     x_0
         Data, ``(batch, *event)``.
     noise_ratio_min
@@ -69,7 +70,7 @@ def decode(
     Parameters
     ----------
     denoiser
-        The posterior mean.
+        The posterior mean, without memory as for :func:`encode`.
     x_T
         Codes, ``(batch, *event)``.
     noise_ratio_min
@@ -111,7 +112,7 @@ def measure_round_trip(
     """
     codes = encode(denoiser, x_0, noise_ratio_min=noise_ratio_min, rtol=rtol, atol=atol)
     back = decode(denoiser, codes, noise_ratio_min=noise_ratio_min, rtol=rtol, atol=atol)
-    return (back - x_0).flatten(1).square().mean(1).sqrt()
+    return flatten_event(back - x_0).square().mean(1).sqrt()
 
 
 def slerp(start: Tensor, end: Tensor, fraction: float, centre: float | Tensor = 0.0) -> Tensor:
@@ -145,7 +146,7 @@ def slerp(start: Tensor, end: Tensor, fraction: float, centre: float | Tensor = 
     1.0
     """
     start, end = start - centre, end - centre
-    a, b = start.flatten(1), end.flatten(1)
+    a, b = flatten_event(start), flatten_event(end)
     # The half-angle form keeps its precision for nearly parallel codes, where arccos has none.
     a_hat, b_hat = (code / code.norm(dim=1, keepdim=True).clamp(min=1e-30) for code in (a, b))
     angle = 2 * torch.atan2((a_hat - b_hat).norm(dim=1), (a_hat + b_hat).norm(dim=1))

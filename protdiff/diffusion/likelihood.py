@@ -27,6 +27,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from protdiff.diffusion.broadcasting import sum_event
 from protdiff.diffusion.denoiser import Denoiser, MovingFrame
 from protdiff.diffusion.probability_flow import State, find_noise_ratios, integrate
 from protdiff.diffusion.subspace import FullSpace, Subspace
@@ -70,6 +71,7 @@ class LogLikelihood:
         return -self.nats_per_dimension / math.log(2)
 
 
+@torch.inference_mode(False)
 @torch.no_grad()
 def compute_log_likelihood(
     denoiser: Denoiser,
@@ -81,12 +83,13 @@ def compute_log_likelihood(
     rtol: float = 1e-5,
     atol: float = 1e-5,
 ) -> LogLikelihood:
-    """Compute log p(x_0) by the probability-flow ODE.
+    """Compute log p(x_0) by the probability-flow ODE; what comes out has no gradient.
 
     Parameters
     ----------
     denoiser
-        The posterior mean; it must be differentiable in x_t, and its elements must not mix.
+        The posterior mean; it must be differentiable in x_t, its elements must not mix, and it
+        must have no memory (self-conditioning off), as the solver goes back and forth in time.
     x_0
         Data in the subspace, ``(batch, *event)``.
     subspace
@@ -103,9 +106,16 @@ def compute_log_likelihood(
     -------
     LogLikelihood
         With its standard error and the number of evaluations.
+
+    Raises
+    ------
+    InputError
+        The data are not in the subspace, or the denoiser cannot be differentiated.
     """
     frame, sde = MovingFrame(denoiser), denoiser.sde
     subspace = FullSpace(tuple(x_0.shape)) if subspace is None else subspace
+    # A copy, because what was made in inference mode cannot take part in a gradient.
+    x_0 = subspace.check(x_0).clone()
     trace = ExactTrace() if trace is None else trace
     dimension = subspace.dimension.to(x_0)
     probes = trace.draw(x_0, subspace)
@@ -125,7 +135,7 @@ def compute_log_likelihood(
     integral, standard_error = trace.reduce(forms)
     t_max = torch.tensor(sde.t_max, dtype=torch.float64)
     z_T = sde.alpha(t_max) * y_T
-    quadratic = (z_T / sde.prior_sigma).square().flatten(1).sum(1)
+    quadratic = sum_event((z_T / sde.prior_sigma).square())
     log_volume = math.log(2 * math.pi) + 2 * math.log(sde.prior_sigma) - 2 * sde.log_alpha(t_max)
     expansion = dimension * (k_max / k_min).log() - integral
     nats = expansion - (quadratic + dimension * log_volume) / 2

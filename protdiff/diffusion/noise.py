@@ -105,8 +105,11 @@ class PerSampleNoise(Noise):
         for index, generator in enumerate(self.generators):
             # Exactly the element's own numbers are drawn: torch's stream for a longer tensor
             # does not begin with its stream for a shorter one.
-            length = like.shape[1] if self.lengths is None else self.lengths[index]
-            drawn[index, :length] = torch.randn(length, *like.shape[2:], generator=generator)
+            if self.lengths is None:
+                drawn[index] = torch.randn(like.shape[1:], generator=generator)
+            else:
+                length = self.lengths[index]
+                drawn[index, :length] = torch.randn(length, *like.shape[2:], generator=generator)
         return drawn.to(like)
 
 

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from protdiff.diffusion.denoiser import Denoiser
 from protdiff.diffusion.sde import SDE
-from protdiff.errors import ProtdiffError
+from protdiff.errors import InputError, ProtdiffError
 
 __all__ = ["find_noise_ratios", "integrate", "solve_flow"]
 
@@ -107,8 +107,19 @@ def solve_flow(
 
 
 def find_noise_ratios(sde: SDE, smallest: float | None) -> tuple[Tensor, Tensor]:
-    """Give the ends of the flow, ``()`` in double precision; None takes the SDE's smallest."""
+    """Give the ends of the flow, ``()`` in double precision; None takes the SDE's smallest.
+
+    Raises
+    ------
+    InputError
+        The smallest is not between 0 and the SDE's largest.
+    """
     k_min = sde.noise_ratio(torch.tensor(sde.t_min, dtype=torch.float64))
     if smallest is not None:
         k_min = torch.tensor(smallest, dtype=torch.float64)
+    if not 0 < k_min < sde.noise_ratio_max:
+        raise InputError(
+            f"noise_ratio_min = {float(k_min):g} is no start of a flow up to "
+            f"{sde.noise_ratio_max:g}; give one above 0 and below that"
+        )
     return k_min, torch.tensor(sde.noise_ratio_max, dtype=torch.float64)

@@ -20,7 +20,7 @@ __all__ = ["simulate"]
 
 @torch.no_grad()
 def simulate(sde: SDE, x_0: Tensor, times: Tensor, noise: Noise) -> Tensor:
-    r"""Simulate the forward SDE by Euler and Maruyama.
+    r"""Simulate the forward SDE by Euler and Maruyama; the path has no gradient.
 
     .. math::  x_{t + δ} = x_t + [f(t) x_t + b(t)] δ + g(t) \sqrt δ\; ξ .
 

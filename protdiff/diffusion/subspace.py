@@ -19,6 +19,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from protdiff.diffusion.broadcasting import sum_event
 from protdiff.errors import InputError
 
 __all__ = ["CentredSubspace", "FullSpace", "Subspace", "SymmetricSubspace"]
@@ -35,6 +36,22 @@ class Subspace(ABC):
     @abstractmethod
     def project(self, x: Tensor) -> Tensor:
         """Project orthogonally onto the subspace, ``(batch, *event)``."""
+
+    def check(self, x: Tensor) -> Tensor:
+        """Give data back, ``(batch, *event)``, if they are in the subspace, P x = x.
+
+        Raises
+        ------
+        InputError
+            Some lie outside, by more than 1e-4 of their own length.
+        """
+        outside = sum_event((x - self.project(x)).square())
+        if not bool((outside <= 1e-8 * sum_event(x.square())).all()):
+            raise InputError(
+                f"the data lie {float(outside.max().sqrt()):.3g} outside of the "
+                f"{type(self).__name__}; centre them, with zeros on padding, as its project does"
+            )
+        return x
 
 
 class FullSpace(Subspace):

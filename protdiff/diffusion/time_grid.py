@@ -26,7 +26,15 @@ from torch import Tensor
 from protdiff.diffusion.sde import SDE
 from protdiff.errors import InputError
 
-__all__ = ["ConstantGrid", "CosineGrid", "KarrasGrid", "LogSNRGrid", "TimeGrid", "UniformGrid"]
+__all__ = [
+    "ConstantGrid",
+    "CosineGrid",
+    "KarrasGrid",
+    "LogSNRGrid",
+    "TimeGrid",
+    "UniformGrid",
+    "check_times",
+]
 
 
 class TimeGrid(ABC):
@@ -164,6 +172,9 @@ class CosineGrid(TimeGrid):
 class ConstantGrid(TimeGrid):
     """The same time again and again, t_i = t, for Langevin dynamics at a fixed noise.
 
+    Sample with ``final_denoise=False``: the denoising step that ends a run by default would give
+    the posterior mean of what was sampled.
+
     Parameters
     ----------
     t
@@ -175,6 +186,42 @@ class ConstantGrid(TimeGrid):
     def __call__(self, sde: SDE, steps: int) -> Tensor:
         """Give the times of a run, ``(steps + 1,)``."""
         return torch.full_like(_fractions(steps), self.t)
+
+
+def check_times(sde: SDE, times: Tensor) -> Tensor:
+    """Give the times of a run as samplers take them, double precision, on the CPU.
+
+    They may be repeated, as by a :class:`ConstantGrid` or by the rungs of a ladder above the SDE's
+    largest noise, but never rise.
+
+    Parameters
+    ----------
+    sde
+        The forward process.
+    times
+        ``(steps + 1,)``.
+
+    Returns
+    -------
+    Tensor
+        ``(steps + 1,)``.
+
+    Raises
+    ------
+    InputError
+        They rise, leave the range of the process, or end at 0, where no noise is left to remove.
+    """
+    grid = times.detach().to("cpu", torch.float64)
+    if grid.ndim != 1 or len(grid) == 0:
+        raise InputError(f"times of shape {tuple(grid.shape)} make no run; give (steps + 1,)")
+    first, last = float(grid[0]), float(grid[-1])
+    # A first time found from the largest noise may lie above the end of the process by rounding.
+    if not (last > 0 and first <= sde.t_max * (1 + 1e-6) and bool((grid.diff() <= 0).all())):
+        raise InputError(
+            f"times from {first:g} to {last:g} make no run; give times that never rise, from at "
+            f"most {sde.t_max:g} to above 0, as a time grid does"
+        )
+    return grid
 
 
 def _fractions(steps: int) -> Tensor:

@@ -22,6 +22,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from protdiff.diffusion.broadcasting import sum_event
 from protdiff.diffusion.noise import Noise
 from protdiff.diffusion.subspace import Subspace
 from protdiff.errors import InputError
@@ -148,19 +149,46 @@ def compute_quadratic_forms(
     -------
     value, forms
         The function's value, ``(batch, *event)``, and the forms, ``(probe, batch)``.
+
+    Raises
+    ------
+    InputError
+        The value varies with x and cannot be differentiated.
     """
-    with torch.enable_grad():
-        x = x.detach().requires_grad_()
+    with torch.inference_mode(False), torch.enable_grad():
+        # A copy, because what was made in inference mode cannot take part in a gradient.
+        x = x.detach().clone().requires_grad_()
         value = function(x)
         chunks = probes.split(_PROBES_AT_ONCE)
         forms = []
         for index, chunk in enumerate(chunks):
-            # One backward pass for many probes: most of a small network's is overhead.
-            (products,) = torch.autograd.grad(
-                value, x, chunk, retain_graph=index + 1 < len(chunks), is_grads_batched=True
-            )
-            forms.append((products * chunk).flatten(2).sum(2))
+            products = None
+            if value.requires_grad:
+                # One backward pass for many probes: most of a small network's is overhead.
+                (products,) = torch.autograd.grad(
+                    value,
+                    x,
+                    chunk,
+                    retain_graph=index + 1 < len(chunks),
+                    is_grads_batched=True,
+                    allow_unused=True,
+                )
+            if products is None:
+                _check_constant(function, x, value, chunk[0])
+                return value.detach(), probes.new_zeros(probes.shape[:2])
+            forms.append(sum_event(products * chunk, 2))
     return value.detach(), torch.cat(forms)
+
+
+def _check_constant(
+    function: Callable[[Tensor], Tensor], x: Tensor, value: Tensor, step: Tensor
+) -> None:
+    """Tell a function that stands still, whose Jacobian is zero, from one that was detached."""
+    if not torch.equal(function(x + step), value):
+        raise InputError(
+            "the denoiser varies with x_t and gives no gradient; give one whose result is not "
+            "detached, as that of FrozenGuided and of ClassifierGuidance is"
+        )
 
 
 def _check_probes(probes: int) -> int:

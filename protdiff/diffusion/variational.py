@@ -27,6 +27,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from protdiff.diffusion.broadcasting import sum_event
 from protdiff.diffusion.denoiser import Denoiser
 from protdiff.diffusion.noise import Noise
 from protdiff.diffusion.probability_flow import find_noise_ratios
@@ -102,11 +103,17 @@ def compute_variational_bound(
     -------
     VariationalBound
         The bound, its error and its terms.
+
+    Raises
+    ------
+    InputError
+        The data are not in the subspace, or the numbers leave no room.
     """
     if replicates < 2:
         raise InputError(f"{replicates} replicates give no standard error; ask for at least 2")
     sde = denoiser.sde
     subspace = FullSpace(tuple(x_0.shape)) if subspace is None else subspace
+    subspace.check(x_0)
     dimension = subspace.dimension.to(x_0)
     k_min, k_max = find_noise_ratios(sde, noise_ratio_min)
     length = (k_max / k_min).log()
@@ -119,14 +126,14 @@ def compute_variational_bound(
             log_k = k_min.log() + length * (stratum + place) / strata
             t = sde.time_of_noise_ratio(log_k.exp()).to(x_0.device)
             x_t = sde.perturb(x_0, t, noise(x_0))
-            squared = (x_0 - denoiser(x_t, t)).square().flatten(1).sum(1)
+            squared = sum_event((x_0 - denoiser(x_t, t)).square())
             total += squared * (-2 * log_k).exp().to(x_0)
         totals.append(length * total / strata)
     replicated = torch.stack(totals)
 
     t_max = torch.tensor(sde.t_max, dtype=torch.float64)
     ratio = (sde.sigma(t_max) / sde.prior_sigma).square()
-    carried = (sde.alpha(t_max) / sde.prior_sigma * x_0).square().flatten(1).sum(1)
+    carried = sum_event((sde.alpha(t_max) / sde.prior_sigma * x_0).square())
     prior = (dimension * (ratio - 1 - ratio.log()) + carried) / 2
     diffusion = replicated.mean(0)
     reconstruction = dimension * (math.log(2 * math.pi) + 1 + 2 * k_min.log()) / 2

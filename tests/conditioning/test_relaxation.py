@@ -41,19 +41,24 @@ def test_seams_are_mended_and_the_motif_stays(strained, motif_mask):
     assert np.linalg.norm(relaxed - strained, axis=-1).max() < 0.3
 
 
-def test_clashes_are_relieved(helix, motif_mask):
+@pytest.mark.parametrize("third", [0.0, 90.0])
+def test_clashes_are_relieved(helix, motif_mask, third):
+    """Wherever the middle of the whole is: of two chains between them, of three elsewhere."""
     # A second chain beside the motif, pushed 0.6 Å into it from where their atoms would touch.
-    index = np.concatenate([np.arange(30), np.arange(30) + 300])
-    mask = np.concatenate([motif_mask, np.zeros(30, bool)])
+    chains = 3 if third else 2
+    index = np.concatenate([np.arange(30) + 300 * k for k in range(chains)])
+    mask = np.concatenate([motif_mask, np.zeros(30 * (chains - 1), bool)])
     axis = helix[20:].mean(axis=(0, 1)) - helix[:10].mean(axis=(0, 1))
     across = np.cross(axis, [1.0, 0.3, 0.0])
     across /= np.linalg.norm(across)
     for distance in np.arange(8.0, 4.0, -0.1):
-        both = np.concatenate([helix, helix + distance * across]).astype(np.float32)
+        both = np.concatenate([helix, helix + distance * across])
+        both = np.concatenate([both, helix + third * across])[: 30 * chains].astype(np.float32)
         if measure_seams(both, mask, index).motif_clashes:
             break
     relaxed = relax_designed(both, mask, index)
     assert measure_seams(relaxed, mask, index).motif_clashes == 0
+    assert np.abs(relaxed[60:] - both[60:]).max(initial=0.0) < 1e-4
     assert measure_quality(relaxed, index).links == 1.0
 
 

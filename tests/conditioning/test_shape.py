@@ -161,4 +161,7 @@ def test_size():
         assert shape.scale_to(length).square().sum(1).mean().sqrt() == pytest.approx(15.0)
     free = Shape(make_box([3.0, 2.0, 1.0]))
     assert float((free.scale_to(80) / free.scale_to(40)).mean()) == pytest.approx(2 ** (1 / 3))
+    # 40 residues of 150 Å³ fill 30 Å by 20 by 10.
+    spread = free.scale_to(40).square().sum(1).mean().sqrt()
+    assert float(spread) == pytest.approx(((30**2 + 20**2 + 10**2) / 12) ** 0.5, rel=0.03)
     assert free.describe()["points"] == "points"

@@ -12,6 +12,7 @@ from protdiff.diffusion.objective import (
     transport,
 )
 from protdiff.diffusion.sde import CosineVPSDE
+from protdiff.errors import InputError
 
 
 def mean(t):
@@ -142,3 +143,43 @@ def test_action_of_a_noising_process_is_its_probability_flow():
 
     leaf = t.clone().requires_grad_()
     torch.testing.assert_close(action_velocity(action, x, leaf), flow, rtol=1e-6, atol=1e-8)
+
+
+def test_what_is_not_one_number_a_sample_is_refused():
+    """An action of (batch, 1) * (batch,) is one of every pair of samples."""
+    x, t = torch.randn(5, 1), torch.rand(5)
+    with pytest.raises(InputError, match="action"):
+        action_matching_loss(lambda x, t: x * t, x, x, x, t)
+    with pytest.raises(InputError, match="action"):
+        action_velocity(lambda x, t: x * t, x, t)
+
+    def action(x, t):
+        return x[:, 0] * t
+
+    with pytest.raises(InputError, match="times"):
+        action_matching_loss(action, x, x, x, t[0])
+    with pytest.raises(InputError, match="density"):
+        action_matching_loss(action, x, x, x, t, density=t[:, None])
+
+
+def test_numbers_are_events_of_size_one():
+    x, t = torch.randn(5), torch.rand(5)
+    flat = action_matching_loss(lambda x, t: x.sin() * t, x, x, x, t)
+    column = x[:, None]
+    expected = action_matching_loss(lambda x, t: x[:, 0].sin() * t, column, column, column, t)
+    torch.testing.assert_close(flat, expected)
+
+
+def test_inference_mode_changes_nothing():
+    x, t = torch.randn(5, 2), torch.rand(5)
+    weight = torch.ones(2, requires_grad=True)
+
+    def action(x, t):
+        return (weight * x).sin().sum(1) * t
+
+    loss, velocity = action_matching_loss(action, x, x, x, t), action_velocity(action, x, t)
+    with torch.inference_mode():
+        x, t = x.clone(), t.clone()
+        assert torch.equal(action_matching_loss(action, x, x, x, t), loss)
+        assert torch.equal(action_velocity(action, x, t), velocity)
+        assert transport(action, x, torch.linspace(0, 1, 3)).isfinite().all()

@@ -179,3 +179,32 @@ def test_any_function_is_a_denoiser():
 def test_ill_shaped_mixtures_are_refused():
     with pytest.raises(InputError, match="component"):
         MixtureDenoiser(VESDE(), torch.ones(2), torch.zeros(2, 3), torch.zeros(2, 2, 2))
+
+
+def test_integers_are_floating_point_numbers():
+    sde, t = VESDE(), torch.tensor(0.5)
+    covariances = torch.tensor([0.3, 0.6]).reshape(2, 1, 1)
+    x_t = torch.tensor([[-0.4], [1.3]])
+    whole, same = (
+        MixtureDenoiser(sde, torch.ones(2), means, covariances)
+        for means in (torch.tensor([[-1], [1]]), torch.tensor([[-1.0], [1.0]]))
+    )
+    assert torch.equal(whole(x_t, t), same(x_t, t))
+    gaussian = GaussianDenoiser(sde, torch.tensor([1]), 0.3 * torch.eye(1))
+    assert gaussian.mean.dtype == torch.float32
+    assert torch.equal(gaussian.sample(3).frac() == 0, torch.zeros(3, 1).bool())
+
+
+def test_numbers_are_events_of_size_one():
+    sde, t = LinearVPSDE(), torch.tensor(0.4)
+    weights, means, variances = torch.tensor([[0.3, 0.7], [-1.0, 1.0], [0.2, 0.1]])
+    flat = MixtureDenoiser(sde, weights, means, variances.reshape(2, 1, 1))
+    column = MixtureDenoiser(sde, weights, means[:, None], variances.reshape(2, 1, 1))
+    x_t = torch.randn(5)
+    for function in ("__call__", "log_prob", "posterior_covariance"):
+        expected = getattr(column, function)(x_t[:, None], t)
+        found = getattr(flat, function)(x_t, t)
+        torch.testing.assert_close(found.reshape(expected.shape), expected)
+    assert flat.sample(3).shape == (3,)
+    gaussian = GaussianDenoiser(sde, means[0], 0.2 * torch.eye(1))
+    assert gaussian(x_t, t).shape == gaussian(x_t, t.expand(5)).shape == (5,)

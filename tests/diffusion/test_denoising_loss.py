@@ -208,10 +208,40 @@ def test_ncsn_loss_on_gaussian_data():
     assert run(1.0).mean() < min(run(0.9).mean(), run(1.1).mean())
 
 
+def test_rungs_come_from_the_generator():
+    def run(seed):
+        return ncsn_loss(
+            lambda x, sigma: -x,
+            torch.ones(50, 2),
+            torch.tensor([3.0, 2.0, 1.0]),
+            noise=GaussianNoise(torch.Generator().manual_seed(0)),
+            generator=torch.Generator().manual_seed(seed),
+        )
+
+    assert torch.equal(run(1), run(1))
+    assert not torch.equal(run(1), run(2))
+
+
 def test_bad_settings():
     with pytest.raises(InputError, match="data_std"):
         EDMWeighting(0.0)
     with pytest.raises(InputError, match="gamma"):
-        MinSNRWeighting(-1.0)
+        MinSNRWeighting(0.0)
     with pytest.raises(InputError, match="std"):
         LogNormalTimes(std=0.0)
+
+
+def test_a_mean_of_another_shape_is_refused():
+    """(batch,) of data (batch, 1) would be broadcast to every pair of samples."""
+    denoiser = FunctionDenoiser(LinearVPSDE(), lambda x_t, t: x_t[:, 0])
+    with pytest.raises(InputError, match="denoised mean"):
+        estimate(DenoisingLoss(), denoiser, torch.randn(5, 1))
+    with pytest.raises(InputError, match="score"):
+        ncsn_loss(lambda x, sigma: x[:, 0], torch.randn(5, 1), torch.ones(2), noise=GaussianNoise())
+
+
+def test_numbers_are_events_of_size_one():
+    x_0 = torch.randn(6, generator=torch.Generator().manual_seed(0))
+    denoiser = FunctionDenoiser(LinearVPSDE(), lambda x_t, t: x_t.tanh())
+    terms, expected = (estimate(DenoisingLoss(), denoiser, x) for x in (x_0, x_0[:, None]))
+    assert torch.equal(terms.loss, expected.loss)

@@ -10,6 +10,8 @@ from protdiff.diffusion import (
     GaussianNoise,
     LinearVPSDE,
     NoiseLadder,
+    OrnsteinUhlenbeckSDE,
+    SubVPSDE,
 )
 from protdiff.errors import InputError
 
@@ -31,7 +33,7 @@ def test_the_paper_schedule_is_the_default():
     assert float(betas[-1]) == pytest.approx(0.02)
 
 
-@pytest.mark.parametrize("sde", [LinearVPSDE(), CosineVPSDE()])
+@pytest.mark.parametrize("sde", [LinearVPSDE(), CosineVPSDE(), OrnsteinUhlenbeckSDE()])
 def test_discretised_chain_has_the_marginals_of_the_sde(sde):
     schedule = DDPMSchedule.discretise(sde, 50)
     times = torch.arange(1, 51, dtype=torch.float64) / 50
@@ -68,3 +70,33 @@ def test_impossible_schedules_are_refused():
         DDPMSchedule(torch.tensor([0.1, 1.2]))
     with pytest.raises(InputError):
         NoiseLadder(levels=1)
+    for ends in ((0.0, 1.0), (2.0, 1.0)):
+        with pytest.raises(InputError, match="no ladder"):
+            NoiseLadder(*ends)
+
+
+@pytest.mark.parametrize(
+    "sde",
+    [
+        SubVPSDE(),
+        VESDE(),
+        OrnsteinUhlenbeckSDE(3.0, diffusion=1.0),
+        OrnsteinUhlenbeckSDE(centre=0.5),
+    ],
+    ids=str,
+)
+def test_what_does_not_preserve_variance_is_no_chain(sde):
+    with pytest.raises(InputError, match="preserves variance"):
+        DDPMSchedule.discretise(sde, 100)
+
+
+def test_only_a_line_becomes_the_linear_sde():
+    single = DDPMSchedule(torch.linspace(1e-4, 0.02, 1000))
+    assert single.make_sde().beta_max == pytest.approx(20, rel=1e-6)
+    for betas in (
+        DDPMSchedule.discretise(CosineVPSDE(), 1000).betas,
+        DDPMSchedule.discretise(LinearVPSDE(), 100).betas,
+        torch.linspace(1e-2, 0.14, 1000).square(),
+    ):
+        with pytest.raises(InputError, match="line"):
+            DDPMSchedule(betas).make_sde()

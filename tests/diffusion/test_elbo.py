@@ -10,6 +10,7 @@ from protdiff.diffusion.objective import LikelihoodWeighting, compute_discrete_b
 from protdiff.diffusion.sde import VESDE, BrownianSDE, CosineVPSDE, LinearVPSDE
 from protdiff.diffusion.subspace import CentredSubspace
 from protdiff.diffusion.time_grid import LogSNRGrid, UniformGrid
+from protdiff.errors import InputError
 
 SDES = [LinearVPSDE(), CosineVPSDE(), VESDE(), BrownianSDE(drift_velocity=2.0)]
 EVERY_SDE = pytest.mark.parametrize("sde", SDES, ids=lambda sde: type(sde).__name__)
@@ -110,3 +111,15 @@ def test_bound_in_a_subspace():
     # Extrapolated to infinitely many steps; one dimension amiss would cost 5 nats.
     gap = 2 * fine - coarse
     assert abs(float(gap.mean())) < 0.1 + 4 * float(gap.std()) / 500**0.5
+
+
+def test_times_and_data_that_make_no_bound_are_refused():
+    sde, noise = LinearVPSDE(), GaussianNoise(torch.Generator().manual_seed(0))
+    denoiser = FunctionDenoiser(sde, lambda x_t, t: x_t / 2)
+    with pytest.raises(InputError, match="make no run"):
+        compute_discrete_bound(denoiser, torch.ones(2, 3), torch.linspace(1, 0, 9), noise=noise)
+    subspace = CentredSubspace(torch.ones(1, 3, dtype=torch.bool), atoms=1)
+    with pytest.raises(InputError, match="outside"):
+        compute_discrete_bound(
+            denoiser, torch.ones(1, 3, 3), torch.linspace(1, 0.1, 9), noise=noise, subspace=subspace
+        )

@@ -57,9 +57,32 @@ def test_span_evaluates_only_the_denoiser_in_force():
         NoiseSpan(inside, outside, low=2.0, high=1.0)
 
 
+def test_span_is_the_denoiser_in_force_and_holds_at_its_ends():
+    low, high = SDE.noise_ratio(torch.tensor([0.2, 0.6]).double()).tolist()
+    span = NoiseSpan(NARROW, BROAD, low, high)
+    x_t = torch.randn(5, 2, dtype=torch.float64)
+    for t, denoiser in ((0.1, BROAD), (0.2, NARROW), (0.4, NARROW), (0.6, NARROW), (0.7, BROAD)):
+        time = torch.tensor(t).double()
+        assert torch.equal(span(x_t, time), denoiser(x_t, time))
+        assert torch.equal(span.finish(x_t, time), denoiser.finish(x_t, time))
+
+
+def test_a_span_finishes_each_sample_by_its_own_time():
+    span = NoiseSpan(NARROW, BROAD, *SDE.noise_ratio(torch.tensor([0.2, 0.6]).double()).tolist())
+    x_t = torch.randn(3, 2, dtype=torch.float64)
+    times = torch.tensor([0.1, 0.4, 0.7], dtype=torch.float64)
+    for give in (span, span.finish):
+        each = [give(x_t[k : k + 1], times[k]) for k in range(3)]
+        torch.testing.assert_close(give(x_t, times), torch.cat(each))
+
+
 def test_models_of_two_sdes_are_refused():
     other = GaussianDenoiser(CosineVPSDE(), torch.zeros(2), torch.eye(2))
-    for combine in (ClassifierFreeGuidance, Autoguidance):
+
+    def make_span(inside, outside, high):
+        return NoiseSpan(inside, outside, 0.0, high)
+
+    for combine in (ClassifierFreeGuidance, Autoguidance, make_span):
         with pytest.raises(InputError, match="SDE"):
             combine(BROAD, other, 2.0)
 

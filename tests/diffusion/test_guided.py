@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from protdiff.diffusion.analytic import GaussianDenoiser, MixtureDenoiser
-from protdiff.diffusion.denoiser import Denoiser, FunctionDenoiser
+from protdiff.diffusion.denoiser import Denoiser, FunctionDenoiser, MovingFrame
 from protdiff.diffusion.guidance import (
     ClassifierGuidance,
     Estimate,
@@ -20,6 +20,7 @@ from protdiff.diffusion.guidance import (
     MomentMatching,
     NoisyClassifier,
     Potential,
+    ProjectedMean,
     ProportionalVariance,
     ResidualObservation,
     SumOfTerms,
@@ -27,6 +28,7 @@ from protdiff.diffusion.guidance import (
     gaussian_posterior,
     mixture_posterior,
 )
+from protdiff.diffusion.polymer import PolymerMap, WhitenedDenoiser
 from protdiff.diffusion.sde import VESDE, BrownianSDE, CosineVPSDE, LinearVPSDE
 from protdiff.diffusion.subspace import CentredSubspace
 from protdiff.diffusion.temperature import ScaledScore
@@ -87,6 +89,19 @@ def test_isotropic_variance_is_exact_for_isotropic_data(sde, t, frozen):
     )
 
 
+def test_an_observation_of_independent_rows_needs_no_noise():
+    sde, covariance = LinearVPSDE(), 0.7 * torch.eye(3).double()
+    x_t, t = make_state(sde, 0.4)
+    term = LinearObservation(MATRIX, OBSERVED, 0.0, IsotropicVariance(0.7))
+    posterior = gaussian_posterior(MEAN, covariance, MATRIX, OBSERVED, 0.0)
+    assert_same(
+        Guided(GaussianDenoiser(sde, MEAN, covariance), term),
+        GaussianDenoiser(sde, posterior.mean, posterior.covariance),
+        x_t,
+        t,
+    )
+
+
 @EVERY_SDE
 @EVERY_TIME
 def test_moment_matching_is_exact_for_any_gaussian(sde, t):
@@ -135,6 +150,21 @@ def test_exact_classifier_gives_the_component(sde, t):
 
 
 @EVERY_SDE
+def test_weight_of_a_classifier_multiplies_its_shift(sde):
+    x_t, t = make_state(sde, 0.4)
+    mixture = make_mixture(sde)
+    plain, heavy = (
+        ClassifierGuidance(
+            mixture, lambda x, t: mixture.responsibilities(x, t)[:, 1].log(), **weight
+        )(x_t, t)
+        - mixture(x_t, t)
+        for weight in ({}, {"weight": 2.5})
+    )
+    assert plain.abs().max() > 0.01
+    torch.testing.assert_close(heavy, 2.5 * plain)
+
+
+@EVERY_SDE
 @pytest.mark.parametrize("t", [0.4, 0.7, 1.0])
 def test_mixture_posterior(sde, t):
     """The exact posterior of a mixture, against Bayes' rule on the noisy side."""
@@ -160,6 +190,13 @@ def test_mixture_posterior(sde, t):
     torch.testing.assert_close(
         posterior.responsibilities(x_0), conditional.responsibilities(x_0, zero)
     )
+    second = torch.einsum(
+        "k,kij->ij",
+        posterior.weights,
+        posterior.covariances + posterior.means[:, :, None] * posterior.means[:, None, :],
+    )
+    expected = second - posterior.mean[:, None] * posterior.mean
+    torch.testing.assert_close(posterior.covariance, expected)
 
 
 @EVERY_TIME
@@ -298,6 +335,34 @@ def test_max_shift(guidance):
     assert_same(guidance(denoiser, SumOfTerms(), max_shift=1.0), denoiser, x_t, t)
     with pytest.raises(InputError, match="max_shift"):
         guidance(denoiser, term, max_shift=0.0)
+    with pytest.raises(InputError, match="max_shift"):
+        guidance(denoiser, term, max_shift=torch.tensor([1.0, 0.0, 1.0, 1.0]))
+
+
+@pytest.mark.parametrize("guidance", [Guided, FrozenGuided])
+def test_what_a_denoiser_keeps_is_left_alone(guidance):
+    sde = LinearVPSDE()
+    x_t, t = make_state(sde, 0.4)
+    kept = torch.zeros_like(x_t)
+    guided = guidance(
+        FunctionDenoiser(sde, lambda x_t, t: kept),
+        LinearObservation(MATRIX, OBSERVED, NOISE_STD),
+    )
+    before = x_t.clone(), t.clone()
+    guided(x_t, t)
+    assert not any(tensor.requires_grad for tensor in (kept, x_t, t))
+    assert not kept.any()
+    assert torch.equal(x_t, before[0])
+    assert torch.equal(t, before[1])
+
+
+def test_impossible_variances_and_iterations_are_refused():
+    denoiser = GaussianDenoiser(LinearVPSDE(), MEAN, COVARIANCE)
+    with pytest.raises(InputError, match="not positive"):
+        IsotropicVariance(0.0)
+    for noise_std, iterations in ((0.0, 3), (1.0, 0)):
+        with pytest.raises(InputError, match="Moment matching"):
+            MomentMatching(denoiser, lambda x: x, OBSERVED, noise_std, iterations=iterations)
 
 
 def test_guidance_stays_in_the_subspace():
@@ -338,6 +403,10 @@ def test_every_guidance_hands_reordering_on():
         lambda denoiser: FrozenGuided(denoiser, term),
         lambda denoiser: ClassifierGuidance(denoiser, lambda x, t: x.sum(1)),
         lambda denoiser: MomentMatching(denoiser, lambda x: x, MEAN, 1.0),
+        lambda denoiser: ProjectedMean(denoiser, lambda x: x),
+        lambda denoiser: ScaledScore(denoiser, 1.5),
+        lambda denoiser: WhitenedDenoiser(denoiser, PolymerMap(4, 0.5)),
+        MovingFrame,
     ):
         inner = Remembering(LinearVPSDE(), 3)
         wrap(inner).reorder(indices)
@@ -386,3 +455,29 @@ def test_bad_observations():
         ProportionalVariance(0.0)
     with pytest.raises(InputError, match="temperature"):
         Potential(lambda x_0: x_0.sum(1), temperature=0.0)
+
+
+@pytest.mark.parametrize("guidance", [Guided, FrozenGuided])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda term: term,
+        lambda term: term + SumOfTerms(),
+        lambda term: term.within(0.0, 1e9),
+        lambda term: 2.0 * term,
+    ],
+)
+@pytest.mark.parametrize("column", [lambda x: (x[:, :1] - 1) ** 2, lambda x: (x[:, 0] - 1).sum()])
+def test_an_energy_of_another_shape_is_refused(guidance, make, column):
+    """(batch, 1) would be broadcast to (batch, batch), a strength that grows with the batch."""
+    sde = LinearVPSDE()
+    x_t, t = make_state(sde, 0.4)
+    denoiser = GaussianDenoiser(sde, MEAN, COVARIANCE)
+
+    class Column(LikelihoodTerm):
+        def __call__(self, estimate):
+            return -column(estimate.denoised)
+
+    for term, name in ((Potential(column), "energy"), (Column(), "log-likelihood")):
+        with pytest.raises(InputError, match=f"{name} has the shape"):
+            guidance(denoiser, make(term))(x_t, t)

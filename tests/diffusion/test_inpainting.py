@@ -218,6 +218,25 @@ def test_noise_of_known_coordinates_is_its_own():
     assert Counting.calls == 6
 
 
+def test_repaint_walks_each_stretch_in_equal_parts_of_log_noise():
+    sde, seen = CosineVPSDE(), []
+    denoiser = FunctionDenoiser(sde, lambda x_t, t: seen.append(t) or 0.5 * x_t)
+    run(
+        RePaint(ExponentialSDE(), MASK, OBSERVED, resamplings=2, jump=3), denoiser=denoiser, steps=4
+    )
+    stretches = torch.stack(seen[:-1]).reshape(4, 2, 3)
+    assert torch.equal(stretches[:, 0], stretches[:, 1])
+    parts = sde.log_snr(torch.cat([stretches[:, 0].flatten(), LogSNRGrid()(sde, 4)[-1:]])).diff()
+    torch.testing.assert_close(parts, parts.mean().expand(12), rtol=1e-6, atol=0)
+
+
+def test_repaint_that_walks_once_is_replacement():
+    once = RePaint(ExponentialSDE(), MASK, OBSERVED, resamplings=1, jump=1)
+    replacement = Replacement(ExponentialSDE(), MASK, OBSERVED)
+    assert torch.equal(run(once, batch=5), run(replacement, batch=5))
+    assert once.order == replacement.order == 0  # no number of steps reaches the posterior
+
+
 def test_evaluations_are_declared():
     for sampler in (ExponentialSDE(), HeunODE()):
         repaint = RePaint(sampler, MASK, OBSERVED, resamplings=3, jump=2)

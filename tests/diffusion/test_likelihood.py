@@ -205,6 +205,28 @@ def test_probes_without_error_are_refused():
         RademacherProbes(1)
 
 
+def test_two_probes_are_enough_and_come_from_their_generator():
+    gaussian = make_gaussian(LinearVPSDE())
+    x_0 = gaussian.sample(2, torch.Generator().manual_seed(0))
+    first, again = (
+        compute_log_likelihood(
+            gaussian, x_0, trace=RademacherProbes(2, torch.Generator().manual_seed(1))
+        )
+        for _ in range(2)
+    )
+    assert torch.equal(first.nats, again.nats)
+
+
+def test_many_probes_at_once_are_as_many_one_by_one():
+    """However many backward passes they take."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 5, generator=generator).double()
+    probes = torch.randn(150, 2, 5, generator=generator).double()
+    _, together = compute_quadratic_forms(torch.tanh, x, probes)
+    alone = [compute_quadratic_forms(torch.tanh, x, probe[None])[1] for probe in probes]
+    torch.testing.assert_close(together, torch.cat(alone))
+
+
 @EVERY
 def test_encoding_is_one_to_one(sde):
     mixture = make_mixture(sde)
@@ -212,9 +234,9 @@ def test_encoding_is_one_to_one(sde):
     assert float(measure_round_trip(mixture, x_0, rtol=1e-7, atol=1e-7).max()) < 1e-4
 
 
-def test_codes_of_gaussian_data_are_known():
+@pytest.mark.parametrize("sde", [LinearVPSDE(), OrnsteinUhlenbeckSDE(centre=1.0)], ids=name)
+def test_codes_of_gaussian_data_are_known(sde):
     """The flow of a Gaussian scales each principal axis by the ratio of its spreads."""
-    sde = LinearVPSDE()
     gaussian = make_gaussian(sde)
     x_0 = gaussian.sample(5, torch.Generator().manual_seed(0))
     values, vectors = torch.linalg.eigh(gaussian.covariance)
@@ -222,7 +244,7 @@ def test_codes_of_gaussian_data_are_known():
     start = values + sde.noise_ratio(t_min).square()
     end = sde.alpha(t_max).square() * values + sde.sigma(t_max).square()
     scaled = ((x_0 - gaussian.mean) @ vectors) * (end / start).sqrt()
-    exact = scaled @ vectors.T + sde.alpha(t_max) * gaussian.mean
+    exact = scaled @ vectors.T + sde.alpha(t_max) * gaussian.mean + sde.shift(t_max)
     found = encode(gaussian, x_0, rtol=1e-7, atol=1e-7)
     torch.testing.assert_close(found, exact, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(
@@ -231,6 +253,16 @@ def test_codes_of_gaussian_data_are_known():
         rtol=1e-4,
         atol=1e-4,
     )
+
+
+def test_round_trip_is_measured_by_the_root_mean_square():
+    x_0 = torch.randn(3, 4, generator=torch.Generator().manual_seed(0)).double()
+    gaussian = make_gaussian(LinearVPSDE())
+    tolerance = {"rtol": 1e-2, "atol": 1e-2}  # so coarse that the way back misses
+    back = decode(gaussian, encode(gaussian, x_0, **tolerance), **tolerance)
+    expected = (back - x_0).norm(dim=1) / 2
+    assert expected.min() > 1e-5
+    torch.testing.assert_close(measure_round_trip(gaussian, x_0, **tolerance), expected)
 
 
 @pytest.mark.statistical
@@ -332,6 +364,12 @@ def test_variational_bound_in_the_centred_subspace():
     assert float(bound.nats.mean()) == pytest.approx(exact, abs=tolerance)
 
 
+def test_variational_bound_of_one_replicate_is_refused():
+    gaussian = make_gaussian(LinearVPSDE())
+    with pytest.raises(InputError, match="at least 2"):
+        compute_variational_bound(gaussian, torch.zeros(1, 4), noise=GaussianNoise(), replicates=1)
+
+
 def test_per_sample_probes_do_not_depend_on_the_batch():
     gaussian = make_gaussian(LinearVPSDE())
     x_0 = gaussian.sample(2, torch.Generator().manual_seed(0))
@@ -349,3 +387,85 @@ def test_grid_and_flow_end_at_the_same_noise():
     sde = LinearVPSDE()
     last = sde.noise_ratio(KarrasGrid()(sde, 3)[-1])
     assert float(last) == pytest.approx(float(sde.noise_ratio(torch.tensor(sde.t_min).double())))
+
+
+def test_data_outside_of_the_subspace_are_refused():
+    """A mean of 3 Å would be 77 nats that nobody asked for."""
+    subspace = make_chain([3, 4])
+    generator = torch.Generator().manual_seed(0)
+    noise = ProjectedNoise(GaussianNoise(generator), subspace)
+    denoiser = ShrunkClouds(LinearVPSDE(), subspace, 0.6)
+    centred = noise(torch.zeros(2, 4, 3, dtype=torch.float64))
+    assert compute_log_likelihood(denoiser, centred.float(), subspace).nats.isfinite().all()
+    for moved in (centred + 0.3, centred + torch.tensor([0.0, 0.0, 0.0, 1.0])[:, None]):
+        with pytest.raises(InputError, match="outside of the CentredSubspace"):
+            compute_log_likelihood(denoiser, moved, subspace)
+        with pytest.raises(InputError, match="outside of the CentredSubspace"):
+            compute_variational_bound(denoiser, moved, subspace, noise=noise)
+
+
+def test_inference_mode_changes_nothing():
+    mixture = make_mixture(LinearVPSDE())
+    x_0 = mixture.sample(3, torch.Generator().manual_seed(0))
+    expected = compute_log_likelihood(mixture, x_0)
+    probes = ExactTrace().draw(x_0, FullSpace((3, 2)))
+    _, forms = compute_quadratic_forms(torch.tanh, x_0, probes)
+    with torch.inference_mode():
+        assert torch.equal(compute_log_likelihood(mixture, x_0.clone()).nats, expected.nats)
+        found = compute_quadratic_forms(torch.tanh, x_0.clone(), probes.clone())
+        assert torch.equal(found[1], forms)
+
+
+@pytest.mark.parametrize("weight", [torch.ones(2), torch.ones(2, requires_grad=True)])
+def test_a_denoiser_that_stands_still_has_no_trace(weight):
+    """The oracle of one point: N(x_0; point, k_min²)."""
+    sde = LinearVPSDE()
+    oracle = FunctionDenoiser(sde, lambda x_t, t: weight * torch.zeros_like(x_t))
+    x_0 = torch.tensor([[0.001, -0.002]]).double()
+    found = compute_log_likelihood(oracle, x_0, rtol=1e-8, atol=1e-8).nats
+    variance = sde.noise_ratio(torch.tensor(sde.t_min).double()).square()
+    exact = -x_0.square().sum(1) / (2 * variance) - (2 * math.pi * variance).log()
+    torch.testing.assert_close(found, exact, rtol=0, atol=1e-3)
+
+
+def test_a_denoiser_without_a_gradient_is_refused():
+    for detached in (
+        lambda x_t, t: x_t.detach().tanh(),
+        lambda x_t, t: torch.ones(2, requires_grad=True) * x_t.detach(),
+    ):
+        denoiser = FunctionDenoiser(LinearVPSDE(), detached)
+        with pytest.raises(InputError, match="gradient"):
+            compute_log_likelihood(denoiser, torch.ones(1, 2))
+
+
+@pytest.mark.parametrize("smallest", [0.0, -1.0, 1e6, math.nan])
+def test_a_flow_from_nowhere_is_refused(smallest):
+    gaussian = make_gaussian(LinearVPSDE())
+    for function in (encode, decode, compute_log_likelihood):
+        with pytest.raises(InputError, match="noise_ratio_min"):
+            function(gaussian, torch.ones(1, 4).double(), noise_ratio_min=smallest)
+
+
+def test_numbers_are_events_of_size_one():
+    """Data (batch,), whose event is one number."""
+    denoiser = GaussianDenoiser(LinearVPSDE(), torch.zeros(()), 0.5 * torch.eye(1))
+    column = GaussianDenoiser(LinearVPSDE(), torch.zeros(1), 0.5 * torch.eye(1))
+    x_0 = torch.randn(3, generator=torch.Generator().manual_seed(0))
+    found, expected = (
+        compute_log_likelihood(one, x, trace=RademacherProbes(2)).nats
+        for one, x in ((denoiser, x_0), (column, x_0[:, None]))
+    )
+    torch.testing.assert_close(found, expected)
+    bounds = [
+        compute_variational_bound(
+            one, x, noise=PerSampleNoise(make_seeds()), generator=make_seeds()[0]
+        ).nats
+        for one, x in ((denoiser, x_0), (column, x_0[:, None]))
+    ]
+    torch.testing.assert_close(bounds[0], bounds[1])
+    assert measure_round_trip(denoiser, x_0).max() < 1e-3
+    torch.testing.assert_close(slerp(x_0, 2 * x_0, 0.5), 1.5 * x_0)
+
+
+def make_seeds():
+    return [torch.Generator().manual_seed(seed) for seed in (1, 2, 3)]

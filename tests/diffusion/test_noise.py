@@ -3,9 +3,12 @@ import torch
 
 from protdiff.diffusion import (
     CentredSubspace,
+    CorrelatedNoise,
     FullSpace,
     GaussianNoise,
+    Noise,
     PerSampleNoise,
+    PolymerMap,
     ProjectedNoise,
     ScaledNoise,
 )
@@ -42,6 +45,33 @@ def test_too_few_generators_are_refused():
         PerSampleNoise(seeds(0))(torch.zeros(2, 3))
     with pytest.raises(InputError, match="length"):
         PerSampleNoise(seeds(0), lengths=[1, 2])
+
+
+class Remembering(Noise):
+    """Noise that remembers which element of the batch is which."""
+
+    def __init__(self):
+        self.names = torch.arange(3)
+
+    def __call__(self, like):
+        return torch.zeros_like(like)
+
+    def reorder(self, indices):
+        self.names = self.names[indices]
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda noise: ScaledNoise(noise, 0.5),
+        lambda noise: ProjectedNoise(noise, CentredSubspace(make_mask(4, 4, 4))),
+        lambda noise: CorrelatedNoise(noise, PolymerMap(4, 0.5)),
+    ],
+)
+def test_every_noise_hands_reordering_on(wrap):
+    inner = Remembering()
+    wrap(inner).reorder(torch.tensor([2, 0, 0]))
+    assert inner.names.tolist() == [2, 0, 0]
 
 
 def test_projection_is_one():
@@ -84,3 +114,11 @@ def test_projected_noise_has_the_projection_as_covariance():
     expected = 4 * (torch.eye(3) - 1 / 3)
     # Four standard errors of a covariance, whose entries are at most 4 · 2/3.
     torch.testing.assert_close(draws.T.cov(), expected, rtol=0, atol=4 * 2.7 * (2 / 20_000) ** 0.5)
+
+
+def test_numbers_are_events_of_size_one():
+    def draw(like):
+        noise = PerSampleNoise([torch.Generator().manual_seed(seed) for seed in (3, 4)])
+        return noise(like)
+
+    assert torch.equal(draw(torch.zeros(2)), draw(torch.zeros(2, 1))[:, 0])

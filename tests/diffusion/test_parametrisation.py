@@ -5,8 +5,10 @@ import torch
 
 from protdiff.diffusion.analytic import GaussianDenoiser
 from protdiff.diffusion.denoiser import predict_noise, score
+from protdiff.diffusion.noise import GaussianNoise
 from protdiff.diffusion.objective import (
     DataTarget,
+    DenoisingLoss,
     FlowTarget,
     NetworkDenoiser,
     NoiseTarget,
@@ -14,16 +16,26 @@ from protdiff.diffusion.objective import (
     ScoreTarget,
     VelocityTarget,
 )
+from protdiff.diffusion.sampler import HeunODE
 from protdiff.diffusion.sde import (
     VESDE,
     BrownianSDE,
     CosineVPSDE,
     LinearVPSDE,
+    OrnsteinUhlenbeckSDE,
     SubVPSDE,
 )
+from protdiff.diffusion.time_grid import KarrasGrid
 from protdiff.errors import InputError
 
-SDES = [LinearVPSDE(), CosineVPSDE(), SubVPSDE(), VESDE(), BrownianSDE(drift_velocity=2.0)]
+SDES = [
+    LinearVPSDE(),
+    CosineVPSDE(),
+    SubVPSDE(),
+    VESDE(),
+    BrownianSDE(drift_velocity=2.0),
+    OrnsteinUhlenbeckSDE(centre=1.5),
+]
 TARGETS = [
     NoiseTarget(),
     DataTarget(),
@@ -141,3 +153,27 @@ def test_network_parameters_get_gradients():
     assert network.weight.grad is not None
     with pytest.raises(InputError, match="data_std"):
         PreconditionedTarget(0.0)
+
+
+def test_a_network_is_called_in_sampling_as_in_training():
+    """With one time for each element, in the precision of the data."""
+    seen = []
+
+    def network(x_t, t):
+        seen.append((t.shape, t.dtype))
+        return torch.cat([x_t, t[:, None]], 1)[:, :2]
+
+    sde = LinearVPSDE()
+    denoiser = NetworkDenoiser(network, sde, VelocityTarget())
+    noise = GaussianNoise(torch.Generator().manual_seed(0))
+    DenoisingLoss()(denoiser, torch.zeros(3, 2), noise=noise)
+    HeunODE()(denoiser, torch.ones(3, 2), KarrasGrid()(sde, 2), noise=noise)
+    assert set(seen) == {((3,), torch.float32)}
+    x_t, t = torch.randn(3, 2), torch.tensor(0.3).double()
+    torch.testing.assert_close(denoiser(x_t, t), denoiser(x_t, t.expand(3)))
+
+
+def test_an_output_of_another_shape_is_refused():
+    denoiser = NetworkDenoiser(lambda x_t, t: x_t[:, 0], LinearVPSDE(), VelocityTarget())
+    with pytest.raises(InputError, match="network's output"):
+        denoiser(torch.randn(3, 1), torch.rand(3))

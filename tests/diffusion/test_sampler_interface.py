@@ -1,6 +1,7 @@
 """What every sampler shares: one loop, subspaces, batches, callbacks, budgets, symmetry."""
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -28,6 +29,7 @@ from protdiff.diffusion import (
     LinearVPSDE,
     LogSNRGrid,
     Noise,
+    NoiseLadder,
     PerSampleNoise,
     PredictorCorrector,
     ProjectedNoise,
@@ -38,6 +40,7 @@ from protdiff.diffusion import (
     SDEDPMSolverPP2M,
     StochasticHeun,
     Trajectory,
+    UniformGrid,
     draw_prior,
 )
 from protdiff.diffusion.guidance import RePaint, Replacement
@@ -204,6 +207,10 @@ def test_budget(sampler):
     assert (steps + 1) * sampler.evaluations_per_step + 1 > 100
     with pytest.raises(InputError, match="evaluations"):
         sampler.count_steps(1)
+    least = sampler.evaluations_per_step
+    assert sampler.count_steps(least + 1) == sampler.count_steps(least, final_denoise=False) == 1
+    with pytest.raises(InputError, match="evaluations"):
+        sampler.count_steps(least)
 
 
 @EVERY
@@ -230,6 +237,57 @@ def test_the_shift_of_the_wind_moves_nothing(sampler):
         times = LogSNRGrid()(sde, 10)
         results.append(sampler(denoiser, x_T, times, noise=noise))
     torch.testing.assert_close(results[0], results[1], rtol=1e-5, atol=1e-6)
+
+
+@EVERY
+def test_states_are_shown_and_left_where_the_wind_has_carried_them(sampler):
+    """Every x_t of a callback, and the last state if it is not denoised, has its shift m_t."""
+    states = []
+    for velocity in (0.0, 7.0):
+        sde, trajectory = BrownianSDE(drift_velocity=velocity, diffusion=20.0), Trajectory()
+        denoiser = GaussianDenoiser(sde, torch.ones(2).double(), 0.5 * torch.eye(2).double())
+        times = UniformGrid(t_min=0.2)(sde, 4)
+        for final_denoise in (True, False):
+            noise = PerSampleNoise(seeds(4))
+            x_T = draw_prior(sde, noise, torch.zeros(1, 2, dtype=torch.float64))
+            x = sampler(
+                denoiser,
+                x_T,
+                times,
+                noise=noise,
+                final_denoise=final_denoise,
+                callback=trajectory if final_denoise else None,
+            )
+        states.append(torch.stack([*trajectory.noisy, x]))
+    carried = (states[1] - states[0]).mean((1, 2))
+    expected = 7.0 * torch.cat([times, times[-1:]])
+    torch.testing.assert_close(carried, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        ExponentialSDE(),
+        ExponentialSDE(stochasticity=0.6),
+        DDIM(),
+        DDIM(eta=0.7),
+        HeunODE(),
+        DPMSolverPP2M(),
+        SDEDPMSolverPP2M(),
+        PredictorCorrector(),
+        PredictorCorrector(corrections=2, strength=0.3),
+    ],
+    ids=lambda sampler: type(sampler).__name__,
+)
+def test_pull_is_the_power_of_the_noise_that_a_short_step_leaves(sampler):
+    sde, noise = LinearVPSDE(), ScaledNoise(GaussianNoise(), 0.0)
+    t = torch.tensor(0.5).double()
+    s = sde.time_of_noise_ratio(0.999 * sde.noise_ratio(t))
+    still = FunctionDenoiser(sde, lambda x_t, t: torch.zeros_like(x_t))
+    x_t = torch.ones(1, 1, dtype=torch.float64)
+    x_s, _ = sampler.step(still, x_t, t, s, noise=noise, previous=None)
+    left = float((x_s / sde.alpha(s)) / (x_t / sde.alpha(t)))
+    assert math.log(left) / math.log(0.999) == pytest.approx(sampler.pull, rel=2e-3)
 
 
 @pytest.mark.parametrize(
@@ -314,6 +372,60 @@ def test_langevin_needs_a_constant_grid_only():
     denoiser = GaussianDenoiser(sde, torch.zeros(2), torch.eye(2))
     x = Langevin()(denoiser, torch.ones(1, 2), ConstantGrid(0.5)(sde, 10), noise=noise)
     assert torch.isfinite(x).all()
+
+
+@pytest.mark.statistical
+def test_langevin_samples_the_noisy_marginal():
+    """N(0, λ + k²), up to the bias of its steps; a final denoising step makes it narrower."""
+    sde, variance, number, step_size = VESDE(), 1.2, 20_000, 0.1
+    t = sde.time_of_noise_ratio(torch.tensor(1.0).double())
+    denoiser = GaussianDenoiser(sde, torch.zeros(1), torch.full((1, 1), variance))
+    times, noise = ConstantGrid(float(t))(sde, 200), GaussianNoise(*seeds(0))
+    kept, denoised = (
+        float(
+            Langevin(step_size)(
+                denoiser, torch.zeros(number, 1), times, noise=noise, final_denoise=final
+            ).var()
+        )
+        for final in (False, True)
+    )
+    marginal = variance + 1.0
+    expected = marginal / (1 - step_size / (2 * marginal))
+    assert kept == pytest.approx(expected, rel=4 * (2 / number) ** 0.5)
+    assert denoised < variance
+
+
+@EVERY
+@pytest.mark.parametrize(
+    "times",
+    [
+        torch.linspace(1, 0, 50),
+        torch.linspace(1, 0.01, 50).flip(0),
+        torch.arange(1000, 0, -1),
+        torch.tensor([0.9, 0.5, 0.6, 0.1]),
+        torch.tensor([0.9, float("nan"), 0.1]),
+        torch.tensor([[0.9, 0.1]]),
+        torch.tensor(0.9),
+        torch.tensor([]),
+    ],
+    ids=["to zero", "reversed", "steps", "rising", "nan", "matrix", "scalar", "none"],
+)
+def test_times_that_make_no_run_are_refused(sampler, times):
+    denoiser = FunctionDenoiser(LinearVPSDE(), lambda x_t, t: x_t / 2)
+    with pytest.raises(InputError, match="make no run"):
+        sampler(denoiser, torch.ones(2, 3), times, noise=GaussianNoise())
+
+
+@EVERY
+def test_a_time_may_be_repeated(sampler):
+    """As by the rungs of a ladder that lie above the noise of the SDE."""
+    if isinstance(sampler, ADAPTIVE):
+        pytest.skip("a solver needs a way to go")
+    sde, noise = LinearVPSDE(), PerSampleNoise(seeds(0))
+    times = NoiseLadder(0.1, 1e4, levels=12).find_times(sde)
+    assert float(times[1]) == 1
+    denoiser = FunctionDenoiser(sde, lambda x_t, t: x_t.tanh())
+    assert torch.isfinite(sampler(denoiser, torch.ones(1, 2), times, noise=noise)).all()
 
 
 @pytest.mark.parametrize(

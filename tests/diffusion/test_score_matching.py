@@ -10,6 +10,7 @@ from protdiff.diffusion.objective import (
     implicit_score_matching,
     sliced_score_matching,
 )
+from protdiff.errors import InputError
 
 COVARIANCE = torch.tensor([[1.0, 0.5], [0.5, 0.7]]).double()
 WRONG = torch.tensor([[0.9, -0.2], [0.1, 2.0]]).double()
@@ -114,3 +115,47 @@ def test_losses_train():
         loss(network).mean().backward()
         # At a score of zero only the trace (or the noise) speaks.
         assert network.weight.grad.abs().max() > 0.1
+
+
+def make_losses(x):
+    """Each loss as a function of the model."""
+    return (
+        lambda model: explicit_score_matching(model, x, torch.zeros_like(x)),
+        lambda model: implicit_score_matching(model, x),
+        lambda model: sliced_score_matching(model, x, noise=make_noise()),
+        lambda model: denoising_score_matching(model, x, 0.5, noise=make_noise()),
+    )
+
+
+def test_a_score_of_another_shape_is_refused():
+    for loss in make_losses(make_data(5)[:, :1]):
+        with pytest.raises(InputError, match="score"):
+            loss(lambda x: -x[:, 0])
+    with pytest.raises(InputError, match="true score"):
+        explicit_score_matching(lambda x: -x, make_data(5)[:, :1], torch.zeros(5))
+
+
+def test_numbers_are_events_of_size_one():
+    x = make_data(5)[:, 0]
+    for loss, expected in zip(make_losses(x), make_losses(x[:, None]), strict=True):
+        assert torch.equal(loss(torch.tanh), expected(torch.tanh))
+
+
+@pytest.mark.parametrize("sigma", [0.0, -0.5, float("nan"), float("inf"), torch.ones(2)])
+def test_impossible_noise_is_refused(sigma):
+    """A vector of as many numbers as a sample has would be one noise for each coordinate."""
+    with pytest.raises(InputError, match="sigma"):
+        denoising_score_matching(lambda x: -x, make_data(2), sigma, noise=make_noise())
+
+
+def test_no_projections_are_refused():
+    with pytest.raises(InputError, match="at least 1"):
+        sliced_score_matching(lambda x: -x, make_data(2), noise=make_noise(), projections=0)
+
+
+def test_inference_mode_changes_nothing():
+    x = make_data(5)
+    expected = [loss(torch.tanh) for loss in make_losses(x)]
+    with torch.inference_mode():
+        for loss, value in zip(make_losses(x.clone()), expected, strict=True):
+            assert torch.equal(loss(torch.tanh), value)

@@ -25,7 +25,7 @@ ALL = [
     VESDE(),
     OrnsteinUhlenbeckSDE(),
     OrnsteinUhlenbeckSDE(rate=2.0, diffusion=3.0, centre=1.5),
-    BrownianSDE(drift_velocity=-2.0, diffusion=20.0),
+    BrownianSDE(drift_velocity=-2.5, diffusion=20.5),
     LinearSDE(lambda t: -(1 + t), lambda t: 1 + t.cos()),
 ]
 EVERY = pytest.mark.parametrize("sde", ALL, ids=lambda sde: type(sde).__name__)
@@ -181,6 +181,14 @@ def test_stationary_law_does_not_depend_on_the_start():
         assert float(x.var()) == pytest.approx(sde.stationary_variance, rel=0.05)
 
 
+def test_diffusion_is_what_was_given_and_the_end_its_stationary_law():
+    sde, t = OrnsteinUhlenbeckSDE(rate=40.0, diffusion=3.0), times()
+    torch.testing.assert_close(sde.diffusion_coefficient(t), torch.full_like(t, 3.0))
+    assert sde.stationary_variance == pytest.approx(3.0**2 / (2 * 40), rel=1e-12)
+    end = float(sde.sigma(torch.tensor(1.0).double()) ** 2)
+    assert end == pytest.approx(sde.stationary_variance, rel=1e-12)
+
+
 def test_brownian_motion_drifts():
     sde = BrownianSDE(drift_velocity=3.0, diffusion=2.0)
     t = torch.tensor(0.25).double()
@@ -198,8 +206,37 @@ def test_brownian_motion_drifts():
         lambda: VESDE(sigma_min=0),
         lambda: OrnsteinUhlenbeckSDE(rate=0),
         lambda: BrownianSDE(diffusion=0),
+        lambda: BrownianSDE(diffusion=math.nan),
+        lambda: BrownianSDE(drift_velocity=torch.ones(3)),
+        lambda: OrnsteinUhlenbeckSDE(rate=math.nan),
+        lambda: OrnsteinUhlenbeckSDE(centre=[1.0, 2.0]),
+        lambda: OrnsteinUhlenbeckSDE(diffusion=math.inf),
+        lambda: CosineVPSDE(offset=math.nan),
+        lambda: VESDE(sigma_max=math.inf),
+        lambda: LinearVPSDE(beta_max=math.inf),
     ],
 )
 def test_impossible_parameters_are_refused(make):
     with pytest.raises(InputError):
         make()
+
+
+@EVERY
+def test_a_whole_number_is_a_time(sde):
+    """Coefficients at t = 1 are those at t = 1.0, not their whole parts."""
+    for name in ("drift_coefficient", "diffusion_coefficient", "drift_bias", "shift", "alpha"):
+        function = getattr(sde, name)
+        found, expected = function(torch.tensor(1)), function(torch.tensor(1.0))
+        torch.testing.assert_close(found, expected, check_dtype=False)
+    found, expected = (sde.time_of_noise_ratio(torch.tensor(k)) for k in (1, 1.0))
+    torch.testing.assert_close(found, expected, check_dtype=False)
+
+
+@EVERY
+def test_coefficients_are_differentiable_in_time(sde):
+    t = times().requires_grad_()
+    (rate,) = torch.autograd.grad((sde.log_alpha(t) + 0 * t).sum(), t)
+    torch.testing.assert_close(rate, sde.drift_coefficient(times()))
+    (growth,) = torch.autograd.grad(sde.noise_ratio(t).square().sum(), t)
+    expected = (sde.diffusion_coefficient(times()) / sde.alpha(times())).square()
+    torch.testing.assert_close(growth, expected, rtol=1e-6, atol=1e-9)

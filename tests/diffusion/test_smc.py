@@ -1,5 +1,6 @@
 """Twisted SMC: weights that make a wrong guidance right."""
 
+import itertools
 import math
 
 import pytest
@@ -236,6 +237,31 @@ def test_particles_of_a_run_share_the_path_of_what_is_known():
         assert (free.std(1) > 0).all()
 
 
+def test_evidence_of_a_path_is_its_density():
+    """Where coordinates are independent all particles weigh the same: the kernel's density."""
+    covariance = torch.diag(torch.tensor([0.6, 1.3])).double()
+    denoiser = GaussianDenoiser(SDE, MEAN.double(), covariance)
+    noise, states = GaussianNoise(torch.Generator().manual_seed(0)), []
+    result = SMCDiff(4)(
+        denoiser,
+        torch.tensor([True, False]),
+        torch.tensor([1.2, 0.0]),
+        draw_prior(SDE, noise, torch.zeros(8, 2).double()),
+        LogSNRGrid()(SDE, 6),
+        noise=noise,
+        callback=states.append,
+    )
+    assert [info.index for info in states] == [info.evaluations - 1 for info in states]
+    expected = torch.zeros(2).double()
+    for now, then in itertools.pairwise(states):
+        bridge = SDE.bridge(now.t, then.t)
+        mean = bridge.weight_0 * denoiser(now.x_t, now.t) + bridge.weight_t * now.x_t
+        density = torch.distributions.Normal(mean, bridge.sigma).log_prob(then.x_t)
+        expected = expected + density.reshape(2, 4, 2)[:, 0, 0]
+    torch.testing.assert_close(result.log_evidence, expected)
+    torch.testing.assert_close(result.weights, torch.full((2, 4), 0.25).double())
+
+
 @pytest.mark.parametrize("kind", ["twisted", "smcdiff"])
 def test_runs_do_not_depend_on_one_another(kind):
     denoiser = GaussianDenoiser(SDE, MEAN, COVARIANCE)
@@ -302,3 +328,9 @@ def test_bad_settings():
         TwistedSMC(4)(guided, torch.zeros(6, 2), times, noise=noise)
     with pytest.raises(InputError, match="generators"):
         TwistedSMC(3)(guided, torch.zeros(6, 2), times, noise=noise, generator=[torch.Generator()])
+    with pytest.raises(InputError, match="make no run"):
+        TwistedSMC(3)(guided, torch.zeros(6, 2), times.flip(0), noise=noise)
+    with pytest.raises(InputError, match="make no run"):
+        SMCDiff(3)(
+            denoiser, torch.tensor([True, False]), MEAN, torch.zeros(6, 2), 0 * times, noise=noise
+        )

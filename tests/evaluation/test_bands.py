@@ -159,10 +159,28 @@ def test_the_summary_is_the_share_of_backbones(chain):
     assert math.isnan(summarise_bands([])["native_like"])
 
 
+def test_native_like_is_both_the_checks_and_the_bands(chain):
+    bands, natural = load_native_bands(), measure_backbone(chain)
+    unchecked = [name for name in BANDED if name.endswith("_sd") or name in ("omega", "contacts")]
+    odd = dataclasses.replace(natural, **dict.fromkeys(unchecked, 99.0))
+    assert odd.passes
+    assert not bands.is_native_like(odd)
+    torn = dataclasses.replace(natural, longest_ca_ca=9.0)
+    assert bands.find(torn.length).reaches(bands.check(torn))
+    assert not bands.is_native_like(torn)
+
+
+def test_a_summary_may_be_by_bands_of_ones_own(drawn):
+    own = NativeBands((LengthBands.from_qualities(drawn, (30, 30)),), {})
+    assert summarise_bands(drawn, own)["in_bands"] == pytest.approx(0.95, abs=0.01)
+    assert math.isnan(summarise_bands(drawn)["in_bands"])
+
+
 def test_an_edge_as_it_is_rounded_in_files_is_inside():
     band = Band(0.1, None)
     assert 0.1 in band
     assert 0.09995 in band
     assert 0.099 not in band
     assert math.nan not in band
+    assert math.inf not in band
     assert str(Band(None, 2.0)) == "≤ 2"

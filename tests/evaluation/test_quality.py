@@ -6,7 +6,7 @@ import pytest
 
 from protdiff.errors import InputError
 from protdiff.evaluation import NATIVE, Quality, measure_backbone, measure_quality
-from protdiff.evaluation.quality import is_favoured
+from protdiff.evaluation.quality import index_by_number, is_favoured
 from protdiff.structure import Backbone, build_backbone, read_backbone, write_backbone
 
 
@@ -138,6 +138,20 @@ def test_a_file_s_numbers_tell_a_broken_chain_from_a_known_break(helix, tmp_path
         read = read_backbone(path)
         assert read.residue_index[15] > 15  # reading sees a break in both
         assert ("broken" in measure_backbone(read).failed) == broken
+
+
+def test_a_sound_link_has_both_a_sound_bond_and_a_sound_step(helix):
+    helix = helix.copy()
+    helix[10, 2] += 0.2 * (helix[10, 2] - helix[11, 0])  # the C off its bond, the CA where they are
+    quality = measure_quality(helix)
+    assert quality.links_ca_ca == 1.0
+    assert quality.links == quality.links_c_n == pytest.approx(1 - 1 / (len(helix) - 1))
+
+
+def test_numbers_that_repeat_or_fall_are_odd_and_no_break(helix):
+    numbers = np.r_[5, 5, 6, 4, 3, 7, 8, 20 : 20 + len(helix) - 7]
+    index = index_by_number(Backbone.from_coordinates(helix, residue_number=numbers))
+    assert np.diff(index)[:7].tolist() == [1, 1, 1, 1, 4, 1, 12]
 
 
 def test_chains_are_not_linked(helix):

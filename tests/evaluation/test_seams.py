@@ -26,6 +26,21 @@ def test_a_native_chain_is_sound(helix, motif_mask):
         assert abs(getattr(seams, f"seam_{name}") - centre) < width / 2
 
 
+def test_numbers_of_seams_are_written_rounded(helix, motif_mask):
+    seams = measure_seams(helix, motif_mask)
+    written = seams.to_dict()
+    assert (written["seams"], written["sound_seams"], written["motif_clashes"]) == (2, 2, 0)
+    for name in SEAM_BANDS:
+        assert written[f"seam_{name}"] == round(getattr(seams, f"seam_{name}"), 3) > 0
+
+
+def test_a_design_without_a_seam_has_none_to_measure(helix):
+    seams = measure_seams(helix, np.zeros(20, dtype=bool))
+    assert (seams.seams, seams.sound_seams, seams.motif_clashes) == (0, 0, 0)
+    assert seams.sound
+    assert all(np.isnan(getattr(seams, f"seam_{name}")) for name in SEAM_BANDS)
+
+
 def test_a_torn_seam_is_seen_and_a_break_is_none(helix, motif_mask):
     helix[12:] += 0.3 * (helix[12, 0] - helix[11, 2])  # 1.3 times the length of the bond
     seams = measure_seams(helix, motif_mask)

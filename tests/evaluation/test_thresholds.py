@@ -56,3 +56,5 @@ def test_an_unknown_name_is_refused_with_the_nearest():
         parse_threshold("known_tm>0.9", KNOWN, {"known_tm": "--novelty"})
     with pytest.raises(InputError, match="summary"):
         parse_threshold("qqqqqq<1", KNOWN)
+    with pytest.raises(InputError, match="summary"):
+        parse_threshold("qqqqqq<1", KNOWN, {"known_tm": "--novelty"})

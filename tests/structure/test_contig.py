@@ -78,6 +78,9 @@ def test_reading(text, chains):
         ("0-0/A163", 0, "length 0"),
         ("0-5/0 A163", 0, "no residue at all"),
         ("10-99999/A163", 0, "99999 residues are more than"),
+        ("5/A1-10001", 2, "10001 residues are more than the 10000 allowed"),
+        ("A1-6000/A1-4001", 0, "up to 10001 residues in all are more than the 10000"),
+        ("6000/A1-4001", 0, "up to 10001 residues in all are more than the 10000"),
     ],
 )
 def test_errors_point_at_the_character(text, position, message):
@@ -89,6 +92,22 @@ def test_errors_point_at_the_character(text, position, message):
     assert str(error).startswith(f"contig {text!r}, character {position + 1}: ")
     assert "\n" not in str(error)
     assert error.pointer == f"{text}\n{' ' * position}^"
+
+
+@pytest.mark.parametrize("before", [0, 10, 100, 150])
+def test_the_part_of_a_very_long_contig_around_the_character_is_shown(before):
+    segments = ["A1-5"] * 150
+    text = "/".join([*segments[:before], "?", *segments[before:]])
+    with pytest.raises(ContigError) as caught:
+        parse_contig(text)
+    assert text[caught.value.position] == "?"
+    shown, mark = caught.value.pointer.split("\n")
+    assert shown[len(mark) - 1] == "?"
+    assert len(shown) < 200
+    assert shown.startswith("...") == (before > 10)
+    assert shown.endswith("...") == (before < 150)
+    assert shown.strip(".") in text
+    assert len(str(caught.value)) < 400
 
 
 @settings(max_examples=200, deadline=None)

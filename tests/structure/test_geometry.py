@@ -124,6 +124,26 @@ def test_cbeta_is_equivariant_with_its_hand(helix, rng):
     np.testing.assert_allclose(flipped, place_cbeta(x) * mirror, atol=1e-6)
 
 
+def test_cbeta_has_its_bond_its_angles_and_its_side(helix):
+    n, ca, c = helix.coordinates[:, :3].astype(float).transpose(1, 0, 2)
+    beta = place_cbeta(helix.coordinates)
+    np.testing.assert_allclose(np.linalg.norm(beta - ca, axis=-1), 1.53, atol=1e-6)
+    np.testing.assert_allclose(measure_angle(n, ca, beta), 110.5, atol=1e-4)
+    np.testing.assert_allclose(measure_angle(c, ca, beta), 110.1, atol=1e-4)
+    # Seen from H, CO, R and N stand clockwise in an L-amino acid ("CORN").
+    assert (np.linalg.det(np.stack([c - ca, beta - ca, n - ca], axis=-2)) > 0).all()
+
+
+def test_oxygen_of_a_residue_alone_is_that_of_an_extended_chain(helix):
+    alone = helix.coordinates[5:6, :3].astype(float)
+    oxygen = place_oxygen(alone)[0]
+    assert measure_dihedral(*alone[0], oxygen) == pytest.approx(135.0 - 180.0, abs=1e-6)
+    # As is one between two breaks.
+    apart = place_oxygen(helix.coordinates[:3, :3], np.array([0, 5, 9]))
+    torsions = measure_dihedral(*helix.coordinates[:3, :3].transpose(1, 0, 2), apart)
+    np.testing.assert_allclose(torsions, 135.0 - 180.0, atol=1e-4)
+
+
 def test_oxygen_of_real_proteins(real):
     backbone = read_backbone(real("2GTL"))
     placed = place_oxygen(backbone.coordinates[:, :3], backbone.residue_index)

@@ -116,6 +116,10 @@ def test_a_chain_with_just_enough_room_gets_the_motif_too(source, monkeypatch):
     for seed in range(10):
         chain = make_chain(seed, placer.shortest)
         found = placer.find(chain)
+        order = np.argsort(found.starts)
+        stops = np.add(found.starts, placer.lengths)
+        assert (np.diff(np.array(found.starts)[order]) > np.array(placer.lengths)[order][:-1]).all()
+        assert 0 <= min(found.starts) < max(stops) <= len(chain)
         layout = placer.make_layout(found, len(chain))
         motif = Motif.from_layout(source, layout)
         assert motif.length == len(chain)

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from protdiff.diffusion.broadcasting import flatten_event
 from protdiff.diffusion.guidance.terms import Estimate, LikelihoodTerm
 
 __all__ = [
@@ -227,7 +228,7 @@ class GaussianPriorObservation(LikelihoodTerm):
 
     def __call__(self, estimate: Estimate) -> Tensor:
         """Return the log-likelihood of the observation, ``(batch,)``."""
-        denoised = estimate.denoised.flatten(1)
+        denoised = flatten_event(estimate.denoised)
         eigenvalues, rotated = self._eigenvalues.to(denoised), self._rotated.to(denoised)
         residual = self.observed.to(denoised) - denoised @ self.matrix.to(denoised).mT
         squared = estimate.noise_ratio.square().to(denoised).reshape(-1, 1)

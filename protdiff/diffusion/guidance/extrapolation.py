@@ -22,6 +22,8 @@ distribution quality in diffusion models", 2024.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -30,6 +32,8 @@ from protdiff.diffusion.denoiser import Denoiser
 from protdiff.errors import InputError
 
 __all__ = ["Autoguidance", "ClassifierFreeGuidance", "NoiseSpan"]
+
+_Mean = Callable[[Tensor, Tensor], Tensor]
 
 
 class ClassifierFreeGuidance(Denoiser):
@@ -147,19 +151,21 @@ class NoiseSpan(Denoiser):
         noise_ratio = self.sde.noise_ratio(t)
         return (noise_ratio >= self.low) & (noise_ratio <= self.high)
 
-    def __call__(self, x_t: Tensor, t: Tensor) -> Tensor:
-        """Give the mean of the denoiser in force, ``(batch, *event)``."""
+    def _choose(self, inside: _Mean, outside: _Mean, x_t: Tensor, t: Tensor) -> Tensor:
         holds = self._holds(t)
         if bool(holds.all()):
-            return self.inside(x_t, t)
+            return inside(x_t, t)
         if not bool(holds.any()):
-            return self.outside(x_t, t)
-        return torch.where(expand(holds, x_t).bool(), self.inside(x_t, t), self.outside(x_t, t))
+            return outside(x_t, t)
+        return torch.where(expand(holds, x_t).bool(), inside(x_t, t), outside(x_t, t))
+
+    def __call__(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """Give the mean of the denoiser in force, ``(batch, *event)``."""
+        return self._choose(self.inside, self.outside, x_t, t)
 
     def finish(self, x_t: Tensor, t: Tensor) -> Tensor:
         """Give the final mean of the denoiser in force, ``(batch, *event)``."""
-        chosen = self.inside if bool(self._holds(t).all()) else self.outside
-        return chosen.finish(x_t, t)
+        return self._choose(self.inside.finish, self.outside.finish, x_t, t)
 
     def reorder(self, indices: Tensor) -> None:
         """Hand the resampling on to both."""

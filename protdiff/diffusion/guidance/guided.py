@@ -32,9 +32,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from protdiff.diffusion.broadcasting import expand
+from protdiff.diffusion.broadcasting import expand, flatten_event
 from protdiff.diffusion.denoiser import Denoiser
-from protdiff.diffusion.guidance.terms import Estimate, LikelihoodTerm
+from protdiff.diffusion.guidance.terms import Estimate, LikelihoodTerm, evaluate_term
 from protdiff.diffusion.guidance.variance import IsotropicVariance, PosteriorVariance
 from protdiff.diffusion.subspace import Subspace
 from protdiff.errors import InputError
@@ -161,7 +161,8 @@ class Guided(GuidedDenoiser):
             # Copies, because what was made in inference mode cannot take part in a gradient.
             x, t = (x_t, t) if nested else (x_t.detach().clone().requires_grad_(), t.clone())
             denoised = denoise(x, t)
-            log_likelihood = self.log_likelihood(Estimate(x, t, denoised, self.sde))
+            estimate = Estimate(x, t, denoised, self.sde)
+            log_likelihood = evaluate_term(self.log_likelihood, estimate)
             shift = torch.zeros_like(x)
             if log_likelihood.requires_grad:
                 (gradient,) = torch.autograd.grad(
@@ -229,7 +230,7 @@ class FrozenGuided(GuidedDenoiser):
             with torch.enable_grad():
                 x, mean = x.requires_grad_(), mean.requires_grad_()
                 estimate = Estimate(x, t, mean, self.sde)
-                log_likelihood = self.log_likelihood(estimate)
+                log_likelihood = evaluate_term(self.log_likelihood, estimate)
             shift = torch.zeros_like(mean)
             if log_likelihood.requires_grad:
                 by_x, by_mean = torch.autograd.grad(
@@ -254,7 +255,7 @@ def _limit(shift: Tensor, max_shift: float | Tensor) -> Tensor:
     if isinstance(max_shift, float) and math.isinf(max_shift):
         return shift
     limit = torch.as_tensor(max_shift).to(shift)
-    norm = shift.flatten(1).norm(dim=1)
+    norm = flatten_event(shift).norm(dim=1)
     # The comparison comes before the division, so that no shift at all gives no 0/0.
     scale = torch.where(norm > limit, limit / norm.clamp(min=limit), 1.0)
     return expand(scale, shift) * shift

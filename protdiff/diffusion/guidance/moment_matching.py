@@ -24,7 +24,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from protdiff.diffusion.broadcasting import expand
+from protdiff.diffusion.broadcasting import expand, sum_event
 from protdiff.diffusion.denoiser import Denoiser
 from protdiff.errors import InputError
 
@@ -119,7 +119,7 @@ def _conjugate_gradients(
     """Solve a positive-definite system for each element of the batch."""
 
     def inner(a: Tensor, b: Tensor) -> Tensor:
-        return (a * b).flatten(1).sum(1)
+        return sum_event(a * b)
 
     solution = torch.zeros_like(target)
     residual = direction = target

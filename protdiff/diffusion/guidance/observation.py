@@ -19,7 +19,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from protdiff.diffusion.broadcasting import expand
+from protdiff.diffusion.broadcasting import expand, flatten_event, sum_event
 from protdiff.diffusion.guidance.terms import Estimate, LikelihoodTerm
 from protdiff.diffusion.guidance.variance import IsotropicVariance, PosteriorVariance, ZeroVariance
 from protdiff.errors import InputError
@@ -80,7 +80,7 @@ class LinearObservation(LikelihoodTerm):
 
     def __call__(self, estimate: Estimate) -> Tensor:
         """Return the log-likelihood of the observation, ``(batch,)``."""
-        denoised = estimate.denoised.flatten(1)
+        denoised = flatten_event(estimate.denoised)
         residual = self._observed.to(denoised) - denoised @ self._matrix.to(denoised).mT
         inflation = expand(self.variance(estimate), residual)
         variance = self.noise_std**2 + inflation * self._gram.to(denoised)
@@ -129,7 +129,7 @@ class MaskedObservation(LikelihoodTerm):
         # Chosen before it is squared: what is not observed may be NaN (a missing atom).
         residual = torch.where(mask, self.observed.to(denoised) - denoised, 0.0)
         variance = self.noise_std**2 + expand(self.variance(estimate), denoised)
-        return torch.where(mask, _log_normal(residual, variance), 0.0).flatten(1).sum(1)
+        return sum_event(torch.where(mask, _log_normal(residual, variance), 0.0))
 
 
 class ResidualObservation(LikelihoodTerm):

@@ -33,7 +33,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from protdiff.diffusion.broadcasting import expand
+from protdiff.diffusion.broadcasting import expand, flatten_event
 from protdiff.diffusion.denoiser import Denoiser
 from protdiff.diffusion.noise import Noise
 from protdiff.diffusion.sampler import Callback, Sampler, SamplerAround, StepInfo
@@ -91,7 +91,7 @@ class LinearConstraint:
 
     def __call__(self, x_0: Tensor) -> Tensor:
         """Move ``x_0`` to the nearest sample that satisfies the constraint, ``(batch, *event)``."""
-        residual = self.observed.to(x_0) - x_0.flatten(1) @ self.matrix.to(x_0).mT
+        residual = self.observed.to(x_0) - flatten_event(x_0) @ self.matrix.to(x_0).mT
         moved: Tensor = x_0 + (residual @ self._inverse.to(x_0).mT).reshape(x_0.shape)
         return moved
 

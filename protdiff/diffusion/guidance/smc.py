@@ -40,6 +40,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from protdiff.diffusion.broadcasting import sum_event
 from protdiff.diffusion.denoiser import Denoiser, MovingFrame
 from protdiff.diffusion.guidance.guided import GuidedDenoiser, GuidedEstimate
 from protdiff.diffusion.guidance.resampling import (
@@ -51,6 +52,7 @@ from protdiff.diffusion.guidance.resampling import (
 from protdiff.diffusion.noise import Noise
 from protdiff.diffusion.sampler import Callback, StepInfo
 from protdiff.diffusion.sde import SDE
+from protdiff.diffusion.time_grid import check_times
 from protdiff.errors import InputError
 
 __all__ = ["SMCDiff", "SMCResult", "TwistedSMC"]
@@ -165,7 +167,7 @@ class TwistedSMC:
         SMCResult
             The last guided means, or states, with their weights.
         """
-        sde, grid = guided.sde, times.detach().to("cpu", torch.float64)
+        sde, grid = guided.sde, check_times(guided.sde, times)
         population = _Population(len(x_T), self.particles, self.ess_threshold, generator)
         # As in every sampler, steps are taken in the frame that moves with the shift of the SDE.
         x = x_T - sde.shift(grid[0])
@@ -183,7 +185,7 @@ class TwistedSMC:
             xi = noise(x)
             x = weight_0 * now.guided + weight_t * x + sigma * xi
             delta = (weight_0 / sigma) * (now.guided - now.denoised)
-            log_ratio = -(delta * (xi + delta / 2)).flatten(1).sum(1)
+            log_ratio = -sum_event(delta * (xi + delta / 2))
             then = guided.evaluate(x + sde.shift(s), s)
             population.weigh(log_ratio + then.log_likelihood - now.log_likelihood)
             now = then
@@ -249,7 +251,7 @@ class SMCDiff:
         SMCResult
             The last denoised means, with what is known written into them, and their weights.
         """
-        frame, grid = MovingFrame(denoiser), times.detach().to("cpu", torch.float64)
+        frame, grid = MovingFrame(denoiser), check_times(denoiser.sde, times)
         sde = frame.sde
         population = _Population(len(x_T), self.particles, self.ess_threshold, generator)
         mask = observed_mask.to(x_T.device).expand(x_T.shape)
@@ -264,9 +266,9 @@ class SMCDiff:
             weight_0, weight_t, sigma = _kernel(sde, t, s)
             path = weight_0 * values + weight_t * path + sigma * self._share(noise(x))
             mean = weight_0 * denoised + weight_t * x
-            residual = torch.where(mask, (path - mean) / sigma, 0.0).flatten(1)
-            constant = (sigma.log() + 0.5 * math.log(2.0 * math.pi)) * mask.flatten(1).sum(1)
-            population.weigh(-0.5 * residual.square().sum(1) - constant.to(residual))
+            residual = torch.where(mask, (path - mean) / sigma, 0.0)
+            constant = (sigma.log() + 0.5 * math.log(2.0 * math.pi)) * sum_event(mask)
+            population.weigh(-0.5 * sum_event(residual.square()) - constant.to(residual))
             indices = population.resample()
             if indices is not None:
                 mean, path = mean[indices], path[indices]

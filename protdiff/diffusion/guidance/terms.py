@@ -30,6 +30,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from protdiff.diffusion.broadcasting import check_shape
 from protdiff.diffusion.sde import SDE
 from protdiff.errors import InputError
 
@@ -107,6 +108,17 @@ class LikelihoodTerm(ABC):
         return SpanTerm(self, low, high)
 
 
+def evaluate_term(term: LikelihoodTerm, estimate: Estimate) -> Tensor:
+    """Return a term, ``(batch,)``; of another shape its strength would grow with the batch.
+
+    Raises
+    ------
+    InputError
+        The term is not one number for each sample.
+    """
+    return check_shape(term(estimate), estimate.x_t.shape[:1], "a log-likelihood")
+
+
 class SumOfTerms(LikelihoodTerm):
     r"""Several conditions at once, :math:`\sum_k \log p(y_k \mid x_t)`.
 
@@ -123,7 +135,7 @@ class SumOfTerms(LikelihoodTerm):
         """Return the sum of the terms, ``(batch,)``."""
         total = estimate.x_t.new_zeros(len(estimate.x_t))
         for term in self.terms:
-            total = total + term(estimate)
+            total = total + evaluate_term(term, estimate)
         return total
 
 
@@ -175,7 +187,7 @@ class SpanTerm(LikelihoodTerm):
         if not bool(inside.any()):
             # Nothing that needs a gradient is returned, so no network is differentiated.
             return nothing
-        return torch.where(inside, self.term(estimate), nothing)
+        return torch.where(inside, evaluate_term(self.term, estimate), nothing)
 
 
 class Potential(LikelihoodTerm):
@@ -197,4 +209,5 @@ class Potential(LikelihoodTerm):
 
     def __call__(self, estimate: Estimate) -> Tensor:
         """Return minus the energy of the denoised mean over the temperature, ``(batch,)``."""
-        return -self.energy(estimate.denoised) / self.temperature
+        energy = check_shape(self.energy(estimate.denoised), estimate.x_t.shape[:1], "the energy")
+        return -energy / self.temperature

@@ -32,6 +32,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from protdiff.diffusion.broadcasting import check_shape, sum_event
+
 __all__ = ["Action", "action_matching_loss", "action_velocity", "transport"]
 
 Action = Callable[[Tensor, Tensor], Tensor]
@@ -70,21 +72,28 @@ def action_matching_loss(
     Tensor
         ``()``, differentiable in the action's parameters.
 
+    Raises
+    ------
+    InputError
+        The action, the times or the density are not one number for each sample.
+
     References
     ----------
     Neklyudov, Brekelmans, Severo, Makhzani, "Action matching: learning stochastic dynamics from
     samples", 2023, algorithm 1.
     """
-    with torch.enable_grad():
-        x, time = x_t.detach().requires_grad_(), t.detach().to(x_t).requires_grad_()
+    check_shape(t, x_t.shape[:1], "the times")
+    with torch.inference_mode(False), torch.enable_grad():
+        # Copies, because what was made in inference mode cannot take part in a gradient.
+        x, time = (tensor.detach().clone().requires_grad_() for tensor in (x_t, t.to(x_t)))
         gradient, rate = torch.autograd.grad(
-            action(x, time).sum(), (x, time), create_graph=True, materialize_grads=True
+            _evaluate(action, x, time).sum(), (x, time), create_graph=True, materialize_grads=True
         )
-        inside = 0.5 * gradient.square().flatten(1).sum(1) + rate
+        inside = 0.5 * sum_event(gradient.square()) + rate
         if density is not None:
-            inside = inside / density.to(inside)
-        start = action(x_start, time.new_zeros(len(x_start)))
-        end = action(x_end, time.new_ones(len(x_end)))
+            inside = inside / check_shape(density, t.shape, "the density").to(inside)
+        start = _evaluate(action, x_start.clone(), time.new_zeros(len(x_start)))
+        end = _evaluate(action, x_end.clone(), time.new_ones(len(x_end)))
         return start.mean() - end.mean() + inside.mean()
 
 
@@ -100,10 +109,10 @@ def action_velocity(action: Action, x: Tensor, t: Tensor) -> Tensor:
     t
         Time, ``()`` or ``(batch,)``.
     """
-    with torch.enable_grad():
-        x = x.detach().requires_grad_()
+    with torch.inference_mode(False), torch.enable_grad():
+        x, time = x.detach().clone().requires_grad_(), t.to(x, copy=True).expand(len(x))
         (velocity,) = torch.autograd.grad(
-            action(x, t.to(x).expand(len(x))).sum(), x, materialize_grads=True
+            _evaluate(action, x, time).sum(), x, materialize_grads=True
         )
     return velocity
 
@@ -134,3 +143,7 @@ def transport(action: Action, x: Tensor, times: Tensor) -> Tensor:
         fourth = action_velocity(action, x + step * third, s)
         x = x + step / 6 * (first + 2 * second + 2 * third + fourth)
     return x
+
+
+def _evaluate(action: Action, x: Tensor, t: Tensor) -> Tensor:
+    return check_shape(action(x, t), x.shape[:1], "the action")

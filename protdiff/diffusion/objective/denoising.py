@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from protdiff.diffusion.broadcasting import check_shape, sum_event
 from protdiff.diffusion.denoiser import Denoiser
 from protdiff.diffusion.noise import Noise
 from protdiff.diffusion.objective.time_sampling import LogNormalTimes, TimeSampler
@@ -107,6 +108,11 @@ class DenoisingLoss:
         -------
         DenoisingTerms
             Differentiable in the model's parameters.
+
+        Raises
+        ------
+        InputError
+            The model gives another shape than that of the data.
         """
         sde = denoiser.sde
         t = self.times(sde, len(x_0), generator)
@@ -115,5 +121,6 @@ class DenoisingLoss:
             weight = weight / self.times.density(sde, t)
         t, weight = t.to(x_0), weight.to(x_0)
         x_t = sde.perturb(x_0, t, noise(x_0))
-        squared_error = (denoiser(x_t, t) - x_0).square().flatten(1).sum(1)
+        denoised = check_shape(denoiser(x_t, t), x_0.shape, "the denoised mean")
+        squared_error = sum_event((denoised - x_0).square())
         return DenoisingTerms(0.5 * weight * squared_error, squared_error, weight, t)

@@ -37,10 +37,12 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from protdiff.diffusion.broadcasting import sum_event
 from protdiff.diffusion.denoiser import Denoiser
 from protdiff.diffusion.noise import Noise
 from protdiff.diffusion.sde import SDE
 from protdiff.diffusion.subspace import FullSpace, Subspace
+from protdiff.diffusion.time_grid import check_times
 
 __all__ = ["DiscreteBound", "compute_discrete_bound", "step_weights"]
 
@@ -104,8 +106,9 @@ def compute_discrete_bound(
     ----------
     Ho, Jain, Abbeel, "Denoising diffusion probabilistic models", 2020, equation 5.
     """
-    sde, grid = denoiser.sde, times.detach().to("cpu", torch.float64)
+    sde, grid = denoiser.sde, check_times(denoiser.sde, times)
     space = FullSpace(tuple(x_0.shape)) if subspace is None else subspace
+    space.check(x_0)
     dimension = space.dimension.to(x_0)
     zero = torch.zeros_like(x_0)
     first, last = grid[0], grid[-1]
@@ -124,10 +127,10 @@ def compute_discrete_bound(
         true_mean = bridge.weight_0 * x_0 + bridge.weight_t * centred
         model_mean = bridge.weight_0 * denoised + bridge.weight_t * centred
         steps.append(_divergence(true_mean, bridge.sigma, model_mean, bridge.sigma, dimension))
-        errors.append((x_0 - denoised).square().flatten(1).sum(1))
+        errors.append(sum_event((x_0 - denoised).square()))
     denoised = denoiser.finish(sde.perturb(x_0, last, noise(x_0)), last)
     variance = sde.noise_ratio(last).square()
-    squared = (x_0 - denoised).square().flatten(1).sum(1)
+    squared = sum_event((x_0 - denoised).square())
     log_volume = dimension * (2.0 * math.pi * variance).log()
     reconstruction = 0.5 * (squared / variance + log_volume)
     return DiscreteBound(prior, torch.stack(steps), reconstruction, torch.stack(errors))
@@ -163,5 +166,5 @@ def _divergence(
 ) -> Tensor:
     """KL divergence between isotropic Gaussians, N(mean_q, sigma_q²) from N(mean_p, sigma_p²)."""
     ratio = (sigma_q / sigma_p).square()
-    squared = (mean_q - mean_p).square().flatten(1).sum(1)
+    squared = sum_event((mean_q - mean_p).square())
     return 0.5 * (dimension * (ratio - 1.0 - ratio.log()) + squared / sigma_p.square())

@@ -20,7 +20,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from protdiff.diffusion.broadcasting import expand
+from protdiff.diffusion.broadcasting import check_shape, expand, sum_event
 from protdiff.diffusion.noise import Noise
 
 __all__ = ["ncsn_loss"]
@@ -62,5 +62,5 @@ def ncsn_loss(
     rungs = torch.randint(len(sigmas), (len(x),), generator=generator)
     sigma = sigmas[rungs].to(x)
     epsilon = noise(x)
-    predicted = score(x + expand(sigma, x) * epsilon, sigma)
-    return 0.5 * (expand(sigma, x) * predicted + epsilon).square().flatten(1).sum(1)
+    predicted = check_shape(score(x + expand(sigma, x) * epsilon, sigma), x.shape, "the score")
+    return 0.5 * sum_event((expand(sigma, x) * predicted + epsilon).square())

@@ -42,7 +42,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from protdiff.diffusion.broadcasting import expand
+from protdiff.diffusion.broadcasting import check_shape, expand
 from protdiff.diffusion.denoiser import Denoiser
 from protdiff.diffusion.sde import SDE
 from protdiff.errors import InputError
@@ -242,7 +242,8 @@ class NetworkDenoiser(Denoiser):
     Parameters
     ----------
     network
-        A function of x_t ``(batch, *event)`` and t ``()`` or ``(batch,)`` to ``(batch, *event)``.
+        A function of x_t ``(batch, *event)`` and t ``(batch,)``, in the precision and place of x_t,
+        to ``(batch, *event)``. Whoever calls the denoiser may give one time for all.
     sde
         The forward process it was trained under.
     parametrisation
@@ -270,4 +271,6 @@ class NetworkDenoiser(Denoiser):
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Tensor:
         """Give E[x_0 | x_t], ``(batch, *event)``."""
-        return self.parametrisation.denoised(self.sde, self.network(x_t, t), x_t, t)
+        output = self.network(x_t, t.to(x_t).expand(len(x_t)))
+        check_shape(output, x_t.shape, "the network's output")
+        return self.parametrisation.denoised(self.sde, output, x_t, t)

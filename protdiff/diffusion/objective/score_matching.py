@@ -25,12 +25,15 @@ stochastic estimator of the trace of the influence matrix", 1989.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from protdiff.diffusion.broadcasting import check_shape, flatten_event, sum_event
 from protdiff.diffusion.noise import Noise
+from protdiff.errors import InputError
 
 __all__ = [
     "denoising_score_matching",
@@ -59,7 +62,7 @@ def explicit_score_matching(score: ScoreModel, x: Tensor, true_score: Tensor) ->
     Tensor
         ``(batch,)``.
     """
-    return _half_square(score(x) - true_score)
+    return _half_square(_evaluate(score, x) - check_shape(true_score, x.shape, "the true score"))
 
 
 def implicit_score_matching(score: ScoreModel, x: Tensor) -> Tensor:
@@ -83,16 +86,17 @@ def implicit_score_matching(score: ScoreModel, x: Tensor) -> Tensor:
     ----------
     Hyvärinen, "Estimation of non-normalized statistical models by score matching", 2005, theorem 1.
     """
-    with torch.enable_grad():
-        x = x.detach().requires_grad_()
-        s = score(x)
+    with torch.inference_mode(False), torch.enable_grad():
+        # A copy, because what was made in inference mode cannot take part in a gradient.
+        x = x.detach().clone().requires_grad_()
+        s = _evaluate(score, x)
         trace = s.new_zeros(len(x))
-        for index, component in enumerate(s.flatten(1).unbind(1)):
+        for index, component in enumerate(flatten_event(s).unbind(1)):
             (row,) = torch.autograd.grad(
                 component.sum(), x, create_graph=True, materialize_grads=True
             )
-            trace = trace + row.flatten(1)[:, index]
-    return _half_square(s) + trace
+            trace = trace + flatten_event(row)[:, index]
+        return _half_square(s) + trace
 
 
 def sliced_score_matching(
@@ -123,17 +127,19 @@ def sliced_score_matching(
     Song, Garg, Shi, Ermon, "Sliced score matching: a scalable approach to density and score
     estimation", 2019, equation 8.
     """
-    with torch.enable_grad():
-        x = x.detach().requires_grad_()
-        s = score(x)
+    if projections < 1:
+        raise InputError(f"{projections} projections give no trace; ask for at least 1")
+    with torch.inference_mode(False), torch.enable_grad():
+        x = x.detach().clone().requires_grad_()  # a copy, as above
+        s = _evaluate(score, x)
         trace = s.new_zeros(len(x))
         for _ in range(projections):
             direction = noise(x.detach())
             (product,) = torch.autograd.grad(
                 (s * direction).sum(), x, create_graph=True, materialize_grads=True
             )
-            trace = trace + (product * direction).flatten(1).sum(1)
-    return _half_square(s) + trace / projections
+            trace = trace + sum_event(product * direction)
+        return _half_square(s) + trace / projections
 
 
 def denoising_score_matching(score: ScoreModel, x: Tensor, sigma: float, *, noise: Noise) -> Tensor:
@@ -161,9 +167,16 @@ def denoising_score_matching(score: ScoreModel, x: Tensor, sigma: float, *, nois
     ----------
     Vincent, "A connection between score matching and denoising autoencoders", 2011.
     """
+    check_shape(torch.as_tensor(sigma), (), "sigma")
+    if not 0 < sigma < math.inf:
+        raise InputError(f"sigma = {float(sigma):g} must be positive and finite")
     epsilon = noise(x)
-    return _half_square(score(x + sigma * epsilon) + epsilon / sigma)
+    return _half_square(_evaluate(score, x + sigma * epsilon) + epsilon / sigma)
+
+
+def _evaluate(score: ScoreModel, x: Tensor) -> Tensor:
+    return check_shape(score(x), x.shape, "the score")
 
 
 def _half_square(x: Tensor) -> Tensor:
-    return 0.5 * x.square().flatten(1).sum(1)
+    return 0.5 * sum_event(x.square())

@@ -41,6 +41,7 @@ from torch import Tensor
 from protdiff.diffusion.denoiser import Denoiser, MovingFrame
 from protdiff.diffusion.noise import Noise
 from protdiff.diffusion.sde import SDE
+from protdiff.diffusion.time_grid import check_times
 from protdiff.errors import InputError
 
 __all__ = ["Callback", "Sampler", "StepInfo", "Trajectory", "draw_prior"]
@@ -112,8 +113,8 @@ class Sampler(ABC):
         may then go back, so its denoiser must have no memory.
     pull
         The power c of k_s / k_t that an exact step leaves of y - D while D stands still: 1 + η²,
-        so 2 of the reverse SDE and 1 of the ODE; 0 of a sampler that does not go from time to time
-        of its grid. Euler's steps in t leave less.
+        so 2 of the reverse SDE and 1 of the ODE, and more with correctors; 0 of a sampler that does
+        not go from time to time of its grid. Euler's steps in t leave less.
 
     References
     ----------
@@ -170,7 +171,7 @@ class Sampler(ABC):
         final_denoise: bool = True,
         callback: Callback | None = None,
     ) -> Tensor:
-        """Sample.
+        """Sample; nothing that comes out has a gradient.
 
         Parameters
         ----------
@@ -179,7 +180,7 @@ class Sampler(ABC):
         x_T
             A draw of the prior, ``(batch, *event)``; see :func:`draw_prior`.
         times
-            ``(steps + 1,)``, from a time grid.
+            ``(steps + 1,)``, from a time grid: never rising, above 0.
         noise
             Where a stochastic sampler takes its noise.
         final_denoise
@@ -191,9 +192,14 @@ class Sampler(ABC):
         -------
         Tensor
             x_0, ``(batch, *event)``; without the final denoising step, the state at the last time.
+
+        Raises
+        ------
+        InputError
+            The times make no run.
         """
         run = MovingFrame(denoiser)
-        grid = times.detach().to("cpu", torch.float64)
+        grid = check_times(run.sde, times)
         x = x_T - run.shift(grid[0])
         info: StepInfo | None = None
         for index, (t, s) in enumerate(pairwise(grid)):

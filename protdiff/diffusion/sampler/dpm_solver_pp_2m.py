@@ -47,7 +47,7 @@ class DPMSolverPP2M(Sampler):
         k_t, k_s = sde.noise_ratio(t), sde.noise_ratio(s)
         h = (k_t / k_s).log()
         denoised = guess = denoiser(x_t, t)
-        if previous is not None:
+        if previous is not None and previous.t > t:
             last = (sde.noise_ratio(previous.t) / k_t).log()
             guess = denoised + h / (2 * last) * (denoised - previous.denoised)
         x_s = sde.sigma(s) / sde.sigma(t) * x_t - sde.alpha(s) * torch.expm1(-h) * guess

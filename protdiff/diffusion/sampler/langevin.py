@@ -17,9 +17,10 @@ class Langevin(Sampler):
 
     .. math::  x \leftarrow x + τ \nabla \log p_s(x) + \sqrt{2 τ}\; ξ, \qquad τ = δ σ_s^2 .
 
-    With a :class:`~protdiff.diffusion.time_grid.ConstantGrid` it samples the noisy marginal p_t,
-    whatever it starts from, up to a bias of order δ. No number of steps takes that away, so its
-    order in them is 0.
+    With a :class:`~protdiff.diffusion.time_grid.ConstantGrid` and ``final_denoise=False`` it
+    samples the noisy marginal p_t, whatever it starts from, up to a bias of order δ. No number of
+    steps takes that away, so its order in them is 0. (The denoising step that ends a run by default
+    gives the posterior mean of such a sample, too narrow for p_t and for the data.)
 
     Parameters
     ----------

@@ -53,6 +53,7 @@ class PredictorCorrector(Sampler):
         self.corrections = corrections
         self.strength = strength
         self.evaluations_per_step = 1 + corrections
+        self.pull = 2.0 + corrections * strength
         self._predictor = ExponentialSDE()
 
     def step(

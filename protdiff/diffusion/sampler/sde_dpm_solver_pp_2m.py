@@ -49,7 +49,7 @@ class SDEDPMSolverPP2M(Sampler):
         h = (k_t / k_s).log()
         fresh = -torch.expm1(-2 * h)
         denoised = guess = denoiser(x_t, t)
-        if previous is not None:
+        if previous is not None and previous.t > t:
             last = (sde.noise_ratio(previous.t) / k_t).log()
             guess = denoised + h / (2 * last) * (denoised - previous.denoised)
         kept = sde.sigma(s) / sde.sigma(t) * (-h).exp()

@@ -39,7 +39,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from protdiff.diffusion.broadcasting import expand
+from protdiff.diffusion.broadcasting import as_floating, expand
+from protdiff.errors import InputError, shorten
 
 __all__ = ["SDE", "Bridge", "Transition"]
 
@@ -116,9 +117,19 @@ class SDE(ABC):
             middle = (low + high) / 2
             below = self.noise_ratio(middle) < target
             low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-        return ((low + high) / 2).to(noise_ratio.dtype)
+        return ((low + high) / 2).to(as_floating(noise_ratio).dtype)
 
     # --- what follows from these, for every equation ---
+
+    def _check_numbers(self) -> None:
+        """Refuse NaN, which passes comparisons, infinity, and vectors, which mix with batches."""
+        for name, value in vars(self).items():
+            if value is None:
+                continue
+            number = torch.as_tensor(value)
+            if number.ndim > 0 or not bool(number.isfinite()):
+                text = shorten(" ".join(str(value).split()))
+                raise InputError(f"{name} = {text} is not one finite number; give such a number")
 
     @property
     def t_max(self) -> float:

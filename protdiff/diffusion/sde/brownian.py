@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from protdiff.diffusion.broadcasting import as_floating
 from protdiff.diffusion.sde.base import SDE
 from protdiff.errors import InputError
 
@@ -38,6 +39,7 @@ class BrownianSDE(SDE):
     diffusion: float = 50.0
 
     def __post_init__(self) -> None:
+        self._check_numbers()
         if self.diffusion <= 0:
             raise InputError(f"diffusion = {self.diffusion} must be positive")
 
@@ -55,11 +57,11 @@ class BrownianSDE(SDE):
 
     def diffusion_coefficient(self, t: Tensor) -> Tensor:
         """Give g."""
-        return torch.full_like(t, self.diffusion)
+        return torch.full_like(as_floating(t), self.diffusion)
 
     def drift_bias(self, t: Tensor) -> Tensor:
         """Give b."""
-        return torch.full_like(t, self.drift_velocity)
+        return torch.full_like(as_floating(t), self.drift_velocity)
 
     def shift(self, t: Tensor) -> Tensor:
         """Give b t."""

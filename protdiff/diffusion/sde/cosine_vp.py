@@ -42,6 +42,7 @@ class CosineVPSDE(SDE):
     final_noise_ratio: float = 100.0
 
     def __post_init__(self) -> None:
+        self._check_numbers()
         if self.offset < 0 or self.final_noise_ratio <= 0:
             raise InputError(
                 f"offset = {self.offset} and final_noise_ratio = {self.final_noise_ratio} make no "

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from protdiff.diffusion.broadcasting import as_floating
 from protdiff.diffusion.sde.base import SDE
 
 __all__ = ["LinearSDE"]
@@ -64,13 +65,13 @@ class LinearSDE(SDE):
         """Give ∫f."""
         panel, time = self._find_panel(t)
         value = self._log_alpha_at[panel] + self._integrate_drift(self._edges[panel], time)
-        return value.to(t)
+        return value.to(as_floating(t))
 
     def noise_ratio(self, t: Tensor) -> Tensor:
         """Give sqrt(∫ g²/α²)."""
         panel, time = self._find_panel(t)
         rest = self._integrate_noise(self._edges[panel], time, self._log_alpha_at[panel])
-        return (self._k_squared_at[panel] + rest).sqrt().to(t)
+        return (self._k_squared_at[panel] + rest).sqrt().to(as_floating(t))
 
     def drift_coefficient(self, t: Tensor) -> Tensor:
         """Give f."""
@@ -81,7 +82,7 @@ class LinearSDE(SDE):
         return self.diffusion_function(t)
 
     def _find_panel(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        time = t.detach().to("cpu", torch.float64)
+        time = t.to("cpu", torch.float64)
         return (time * _PANELS).floor().long().clamp(0, _PANELS - 1), time
 
     def _integrate_drift(self, start: Tensor, end: Tensor) -> Tensor:

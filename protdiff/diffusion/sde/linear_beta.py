@@ -39,6 +39,7 @@ class LinearBetaSDE(SDE):
     beta_max: float = 20.0
 
     def __post_init__(self) -> None:
+        self._check_numbers()
         if not 0 < self.beta_min < self.beta_max:
             raise InputError(
                 f"beta_min = {self.beta_min} and beta_max = {self.beta_max} do not make an "

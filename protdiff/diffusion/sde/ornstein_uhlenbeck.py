@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from protdiff.diffusion.broadcasting import as_floating
 from protdiff.diffusion.sde.base import SDE
 from protdiff.errors import InputError
 
@@ -42,6 +43,7 @@ class OrnsteinUhlenbeckSDE(SDE):
     centre: float = 0.0
 
     def __post_init__(self) -> None:
+        self._check_numbers()
         if self.rate <= 0 or (self.diffusion is not None and self.diffusion <= 0):
             raise InputError(
                 f"rate = {self.rate} and diffusion = {self.diffusion} must both be positive"
@@ -62,15 +64,16 @@ class OrnsteinUhlenbeckSDE(SDE):
 
     def drift_coefficient(self, t: Tensor) -> Tensor:
         """Give -θ."""
-        return torch.full_like(t, -self.rate)
+        return torch.full_like(as_floating(t), -self.rate)
 
     def diffusion_coefficient(self, t: Tensor) -> Tensor:
         """Give g."""
-        return torch.full_like(t, (2 * self.rate * self.stationary_variance) ** 0.5)
+        diffusion = (2 * self.rate * self.stationary_variance) ** 0.5
+        return torch.full_like(as_floating(t), diffusion)
 
     def drift_bias(self, t: Tensor) -> Tensor:
         """Give θμ."""
-        return torch.full_like(t, self.rate * self.centre)
+        return torch.full_like(as_floating(t), self.rate * self.centre)
 
     def shift(self, t: Tensor) -> Tensor:
         """Give μ (1 - exp(-θt))."""

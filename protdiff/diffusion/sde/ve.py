@@ -40,6 +40,7 @@ class VESDE(SDE):
     sigma_max: float = 50.0
 
     def __post_init__(self) -> None:
+        self._check_numbers()
         if not 0 < self.sigma_min < self.sigma_max:
             raise InputError(
                 f"sigma_min = {self.sigma_min} and sigma_max = {self.sigma_max} do not make an "
