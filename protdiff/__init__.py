@@ -109,13 +109,18 @@ __getattr__, __dir__ = make_lazy(
     },
     subpackages=(
         "campaign",
+        "checkpoint",
         "conditioning",
         "design",
+        "device",
         "diffusion",
+        "errors",
         "evaluation",
+        "model",
         "network",
         "report",
         "structure",
         "training",
+        "weights",
     ),
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,8 +19,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from protdiff.diffusion import SDE, CosineVPSDE, LinearVPSDE
-from protdiff.errors import CheckpointError
+from protdiff.diffusion import (
+    SDE,
+    VESDE,
+    BrownianSDE,
+    CosineVPSDE,
+    LinearVPSDE,
+    OrnsteinUhlenbeckSDE,
+    SubVPSDE,
+)
+from protdiff.errors import CheckpointError, InputError
 from protdiff.files import hash_file, write_atomically
 from protdiff.model import LENGTH_RANGE, BackboneModel
 from protdiff.network import NetworkConfig, ScoreNetwork
@@ -31,7 +39,11 @@ CHECKPOINT_VERSION = 2
 _FORMAT = "protdiff-checkpoint"
 _ADDED_IN_VERSION_2 = ("secondary.weight", "noise.composition")
 """Weights that a checkpoint of version 1 lacks; as they start, at zero, they change nothing."""
-_SDES: dict[str, type[SDE]] = {"LinearVPSDE": LinearVPSDE, "CosineVPSDE": CosineVPSDE}
+_SDES: dict[str, type[SDE]] = {
+    kind.__name__: kind
+    for kind in (BrownianSDE, CosineVPSDE, LinearVPSDE, OrnsteinUhlenbeckSDE, SubVPSDE, VESDE)
+}
+"""Those that a few numbers describe."""
 
 
 def save_checkpoint(path: str | Path, model: BackboneModel, *, overwrite: bool = False) -> None:
@@ -45,7 +57,17 @@ def save_checkpoint(path: str | Path, model: BackboneModel, *, overwrite: bool =
         Network, process and metadata.
     overwrite
         Replace an existing file.
+
+    Raises
+    ------
+    InputError
+        The process is none that a file can describe; or the file exists, or cannot be written.
     """
+    if type(model.sde) not in _SDES.values():
+        raise InputError(
+            f"a checkpoint cannot hold the process {type(model.sde).__name__}; save the model with "
+            f"{', '.join(_SDES)}, and give it its own once it is loaded"
+        )
     sde = {f.name: getattr(model.sde, f.name) for f in fields(cast(Any, model.sde))}
     header = {
         "format": _FORMAT,
@@ -87,7 +109,10 @@ def load_checkpoint(path: str | Path, *, device: str | torch.device = "cpu") -> 
     try:
         config = NetworkConfig(**header["network"])
         _check_sizes(config, weights)
-        network = ScoreNetwork(config)
+        # Its random weights are about to be replaced; the caller's random numbers are not ours, nor
+        # is the precision that the caller makes tensors with.
+        with torch.random.fork_rng(devices=[]):
+            network = ScoreNetwork(config).float()
         sde_header = dict(header["sde"])
         sde = _SDES[sde_header.pop("name")](**sde_header)
         if header["version"] == 1:
@@ -101,13 +126,8 @@ def load_checkpoint(path: str | Path, *, device: str | torch.device = "cpu") -> 
             "fetch the checkpoint again or use the protdiff version that wrote it"
         ) from error
     network.requires_grad_(False).eval()
-    return BackboneModel(
-        network=network.to(device),
-        sde=sde,
-        metadata=header["metadata"],
-        name=path.stem,
-        sha256=hash_file(path),
-    )
+    model = BackboneModel(network, sde, header["metadata"], path.stem, hash_file(path))
+    return replace(model, digest=model.measure_digest(), network=network.to(device))
 
 
 def read_header(path: str | Path) -> dict[str, Any]:

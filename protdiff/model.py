@@ -11,6 +11,8 @@ have zero mean over the atoms that exist, and are zero on padding.
 
 from __future__ import annotations
 
+import copy
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -179,6 +181,8 @@ class BackboneModel:
         The model card's machine-readable part: lengths, data, steps, samples seen, ...
     name, sha256
         Of the checkpoint it came from.
+    digest
+        What :meth:`measure_digest` gave when it came; empty if nobody looked.
     compiled
         The network as :meth:`compile` has made it for sampling.
     """
@@ -188,11 +192,17 @@ class BackboneModel:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     name: str = "untrained"
     sha256: str = ""
+    digest: str = ""
     compiled: CompiledNetwork | None = None
 
     def __post_init__(self) -> None:
         if self.compiled is not None and self.compiled.network is not self.network:
             raise InputError("the compiled network is another one; compile this model anew")
+
+    def __repr__(self) -> str:
+        """Say in a line which model it is: its tensors would fill a page."""
+        shortest, longest = self.trained_lengths
+        return f"{type(self).__name__}({self.name}, {shortest}-{longest} residues, {self.device})"
 
     @property
     def scale(self) -> float:
@@ -215,9 +225,39 @@ class BackboneModel:
         """Whether the network learned to be told of secondary structure."""
         return bool((self.network.secondary.weight != 0).any())
 
+    def measure_digest(self) -> str:
+        """Return the SHA-256 of all that the model computes with: sizes, process and weights."""
+        found = hashlib.sha256(f"{self.network.config.to_dict()} {self.sde!r}".encode())
+        for name, tensor in self.network.state_dict().items():
+            found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            content = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+            found.update(content.numpy().tobytes())
+        return found.hexdigest()
+
+    def identify(self) -> BackboneModel:
+        """Return the model under the name and the hash by which its designs are to be known.
+
+        One that is as it was loaded has those of its file. One whose weights or process were
+        changed since is called ``modified``, with :meth:`measure_digest` for a hash: what it makes
+        does not get into a folder of the other's.
+        """
+        if self.sha256 and not self.digest:  # whoever gave the hash answers for it
+            return self
+        digest = self.measure_digest()
+        if digest == self.digest:
+            return self
+        name = f"modified {self.name}" if self.sha256 else self.name
+        return replace(self, name=name, sha256=digest, digest=digest)
+
+    def in_full_precision(self) -> torch.autocast:
+        """Suspend a ``torch.autocast`` that the caller is in: designs would be others by it."""
+        return torch.autocast(self.device.type, enabled=False)
+
     def to(self, device: torch.device | str) -> BackboneModel:
-        """Return the model on another device."""
-        moved = replace(self, network=self.network.to(device), compiled=None)
+        """Return the model on another device; this one stays where it is."""
+        if torch.device(device) == self.device:
+            return self
+        moved = replace(self, network=copy.deepcopy(self.network).to(device), compiled=None)
         return moved if self.compiled is None else moved.compile(self.compiled.backend)
 
     def compile(self, backend: str = "inductor") -> BackboneModel:

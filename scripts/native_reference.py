@@ -82,7 +82,7 @@ def main() -> None:
     print(f"{len(qualities)} chains of {arguments.lengths} residues")
     print(f"{'quantity':24s}{'mean':>9s}{'sd':>8s}{'5 %':>9s}{'95 %':>9s}   reference")
     for field in dataclasses.fields(Quality):
-        if field.name in ("length", "finite") or field.name.endswith("_sd"):
+        if field.name in ("length", "finite", "partner_gap") or field.name.endswith("_sd"):
             continue
         values = np.array([getattr(quality, field.name) for quality in qualities], dtype=float)
         low, high = np.nanpercentile(values, [5, 95])

@@ -8,7 +8,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from protdiff.checkpoint import load_checkpoint, read_header, save_checkpoint
-from protdiff.diffusion import CosineVPSDE
+from protdiff.diffusion import (
+    VESDE,
+    BrownianSDE,
+    CosineVPSDE,
+    LinearSDE,
+    LinearVPSDE,
+    OrnsteinUhlenbeckSDE,
+    SubVPSDE,
+)
 from protdiff.errors import CheckpointError, InputError
 from protdiff.model import BackboneModel, make_residue_mask
 from protdiff.network import ScoreNetwork
@@ -39,6 +47,43 @@ def test_checkpoint_round_trip(tiny_model, tmp_path, mask):
     assert read_header(path)["metadata"] == model.metadata
     with pytest.raises(InputError, match="exists already"):
         save_checkpoint(path, model)
+
+
+@pytest.mark.parametrize(
+    "sde",
+    [
+        BrownianSDE(diffusion=9.0),
+        CosineVPSDE(),
+        LinearVPSDE(beta_max=9.0),
+        OrnsteinUhlenbeckSDE(rate=3.0),
+        SubVPSDE(beta_max=9.0),
+        VESDE(sigma_max=9.0),
+    ],
+)
+def test_every_process_of_a_few_numbers_comes_back(tiny_model, tmp_path, sde):
+    save_checkpoint(tmp_path / "a.safetensors", replace(tiny_model, sde=sde))
+    assert load_checkpoint(tmp_path / "a.safetensors").sde == sde
+
+
+def test_a_process_that_no_file_describes_is_refused(tiny_model, tmp_path):
+    sde = LinearSDE(lambda t: -t, lambda t: t)
+    with pytest.raises(InputError, match="cannot hold the process LinearSDE; save the model with"):
+        save_checkpoint(tmp_path / "a.safetensors", replace(tiny_model, sde=sde))
+    assert not list(tmp_path.iterdir())
+
+
+def test_reading_leaves_torch_as_it_is(tiny_model, tiny_weights, mask, monkeypatch):
+    before = torch.get_rng_state()
+    plain = load_checkpoint(tiny_weights)
+    assert torch.equal(torch.get_rng_state(), before)
+    x_t, t = draw(tiny_model, mask), torch.tensor(0.3)
+    expected = plain.denoiser(mask)(x_t, t)
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = load_checkpoint(tiny_weights).denoiser(mask)(x_t, t)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(found, expected)
 
 
 def test_what_a_network_has_on_request_comes_back(tiny_model, tmp_path, mask):

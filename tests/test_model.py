@@ -1,11 +1,14 @@
 """The denoiser of backbones."""
 
 import copy
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 import torch
 
+from protdiff.checkpoint import load_checkpoint
 from protdiff.diffusion import (
     CosineVPSDE,
     EulerODE,
@@ -164,6 +167,45 @@ def test_secondary_structure_reaches_the_network(tiny_model, mask):
         assert (model.denoiser(mask, secondary_structure=told)(x_t, t) - plain).abs()[0].max() > 0
     # The second chain is told of nothing.
     assert torch.equal(model.denoiser(mask, secondary_structure=shares)(x_t, t)[1], plain[1])
+
+
+def test_moving_a_model_leaves_it_where_it_is(tiny_model):
+    moved = tiny_model.to("meta")
+    assert (moved.device.type, tiny_model.device.type) == ("meta", "cpu")
+    assert tiny_model.to("cpu") is tiny_model
+
+
+def test_a_model_says_which_it_is_in_a_line(tiny_model):
+    assert repr(tiny_model) == "BackboneModel(tiny, 30-512 residues, cpu)"
+
+
+def test_a_model_is_known_by_what_it_computes_with(tiny_weights):
+    loaded = load_checkpoint(tiny_weights)
+    assert loaded.identify() is loaded
+    tuned = replace(loaded, network=copy.deepcopy(loaded.network))
+    assert tuned.identify() is tuned
+    next(tuned.network.parameters()).data += 1e-3
+    other = replace(loaded, sde=CosineVPSDE())
+    sized = replace(loaded, network=copy.deepcopy(loaded.network))
+    sized.network.config = replace(loaded.network.config, scale=9.0)
+    found = [model.identify() for model in (tuned, other, sized)]
+    assert {model.name for model in found} == {"modified tiny"}
+    assert len({loaded.sha256, *(model.sha256 for model in found)}) == 4
+    assert found[0].identify() is found[0]
+    nameless = replace(tuned, name="untrained", sha256="", digest="").identify()
+    assert (nameless.name, nameless.sha256) == ("untrained", found[0].sha256)
+
+
+def test_names_that_the_package_declares_are_there():
+    code = (
+        "import protdiff; from protdiff import diffusion\n"
+        "assert {'__version__', '__file__', 'load'} <= set(dir(protdiff))\n"
+        "protdiff.checkpoint.load_checkpoint, protdiff.device.find_device, protdiff.errors\n"
+        "protdiff.model.BackboneModel, protdiff.weights.list_weights\n"
+        "diffusion.guidance.Guided, diffusion.objective\n"
+        "assert {'guidance', 'DDIM'} <= set(dir(diffusion))"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
 
 
 @pytest.mark.parametrize("length", [40, 100])

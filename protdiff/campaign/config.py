@@ -49,7 +49,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from protdiff.design.conditions import ConditionOptions
-from protdiff.design.filter import DRAWS_PER_DESIGN, DesignFilter, has_motif_numbers
+from protdiff.design.filter import DRAWS_PER_DESIGN, NUMBERS_BESIDE, DesignFilter
 from protdiff.design.lengths import parse_lengths
 from protdiff.design.samplers import (
     DEFAULT_HOLD,
@@ -210,8 +210,7 @@ class Job:
         for entry in dataclasses.fields(self):
             if entry.name in _OF_MOTIF and getattr(self, entry.name) != entry.default:
                 raise InputError(f"{entry.name} goes with a motif, and there is none")
-        if has_motif_numbers(self.filter.limits):
-            raise InputError("the filter asks for a number of a motif, and there is none")
+        self.filter.check_beside(NUMBERS_BESIDE.keys() - {"motif"})
 
     @property
     def motif_files(self) -> tuple[str, ...]:

@@ -122,10 +122,12 @@ def check_campaign(
     InputError
         There is such a job.
     """
+    filters = {job.name: job.filter for job in campaign.jobs}
     for name, task in tasks.items():
         try:
             check_task(designers[name].model, task)
             check_output(task, campaign.output)
+            filters[name].check_beside(task.beside)
         except InputError as error:
             raise InputError(f"job {name}: {error}") from error
 
@@ -202,7 +204,7 @@ def _describe_campaign(
                 **tasks[job.name].describe(),
                 "seed": tasks[job.name].seed,
                 "weights_sha256": weights_sha256[job.name],
-                **asdict(job.sampling),
+                **job.sampling.describe(),
                 "steps": get_common_steps(tasks[job.name]),
                 "filter": job.filter.describe(),
                 "until_passing": job.filter.until_passing,

@@ -32,7 +32,7 @@ MOST_ROWS = 40
 
 
 def read_filter(
-    texts: Sequence[str] | None, num: int, max_draws: int | None, *, motif: bool = False
+    texts: Sequence[str] | None, num: int, max_draws: int | None
 ) -> DesignFilter | None:
     """Read what --filter asks, and check --max-draws against it.
 
@@ -48,7 +48,7 @@ def read_filter(
     from protdiff.design.filter import limit_draws, parse_filter
 
     limit_draws(num, max_draws)
-    return parse_filter(texts, motif=motif)
+    return parse_filter(texts)
 
 
 def run_and_report(
@@ -176,7 +176,7 @@ def print_records(records: Sequence[Mapping[str, Any]]) -> None:
     has_start = any("rmsd_to_start" in record for record in records)
     columns += ["motif (Å)"] if has_motif else []
     columns += ["from start (Å)"] if has_start else []
-    has_partner = any("partner_gap" in record for record in records)
+    has_partner = any(get_quality(record).get("partner_gap") is not None for record in records)
     columns += ["hot spots", "gap (Å)"] if has_partner else []
     rows = []
     for record in records[:MOST_ROWS]:
@@ -189,7 +189,7 @@ def print_records(records: Sequence[Mapping[str, Any]]) -> None:
         row += [format_number(record.get("rmsd_to_start"), 1)] if has_start else []
         if has_partner:
             row.append(format_number(record.get("hotspots_touched"), 2))
-            row.append(format_number(record.get("partner_gap"), 1))
+            row.append(format_number(quality.get("partner_gap"), 1))
         failed = quality.get("failed", [])
         rows.append([*row, ", ".join(map(str, failed)) or VERDICT_GOOD])
     print_table([*columns, "verdict"], rows)

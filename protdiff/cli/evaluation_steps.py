@@ -117,7 +117,7 @@ def find_sources(paths: Sequence[Path], handedness: Handedness | None) -> list[S
 
 def measure_all(sources: Sequence[Source], *, quiet: bool) -> Evaluation:
     """Measure all structures; those that cannot be read are put aside."""
-    from protdiff.evaluation import measure_backbone, summarise_quality
+    from protdiff.evaluation import measure_recorded, summarise_quality
     from protdiff.evaluation.bands import load_native_bands, summarise_bands
     from protdiff.structure import read_backbone
 
@@ -128,7 +128,7 @@ def measure_all(sources: Sequence[Source], *, quiet: bool) -> Evaluation:
         for source in sources:
             try:
                 backbone = read_backbone(source.path)
-                quality = measure_backbone(backbone, handedness=source.handedness)
+                quality = measure_recorded(backbone, source.record, handedness=source.handedness)
             except InputError as error:
                 if len(sources) == 1:
                     raise

@@ -178,7 +178,7 @@ def scaffold(
     )
 
     length: LengthRange | None = total_length
-    asked = read_filter(filter, num, max_draws, motif=True)
+    asked = read_filter(filter, num, max_draws)
     if unindexed is not None:
         if contig is not None or total_length is None:
             raise InputError("--unindexed goes with --length, and not with --contig")

@@ -19,9 +19,11 @@ to be told of the finished design (:meth:`Conditioner.measure`).
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +32,12 @@ from torch import Tensor
 from protdiff.conditioning.motif_frame import MotifFrame
 from protdiff.diffusion import SDE, Denoiser, Noise
 from protdiff.diffusion.guidance import LikelihoodTerm
+from protdiff.errors import InputError, shorten
 from protdiff.model import BackboneModel
 from protdiff.structure import Backbone, Motif
 from protdiff.structure.chain_layout import ChainLayout
 
-__all__ = ["Conditioner", "Scene"]
+__all__ = ["Conditioner", "Scene", "list_conditioners"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +85,24 @@ class Conditioner(ABC):
     reads_mask: bool = False
     """Whether it leaves out the residues that :attr:`Scene.residue_mask` does; where it does not,
     designs of different lengths are made one length at a time, which takes longer."""
+
+    def __repr__(self) -> str:
+        """Say what is asked, as it is kept with the designs."""
+        values = [f"{name}={value!r}" for name, value in self.describe().items() if name != "kind"]
+        return f"{type(self).__name__}({', '.join(values)})"
+
+    def __eq__(self, other: object) -> bool:
+        """Whether another asks the same."""
+        if not isinstance(other, Conditioner) or type(other) is not type(self):
+            return NotImplemented
+        return self.describe() == other.describe()
+
+    def __hash__(self) -> int:
+        return hash((type(self), json.dumps(self.describe(), sort_keys=True)))
+
+    beside: ClassVar[str | None] = None
+    """What designs are made beside, ``"target"`` or ``"start"``: of that they have numbers, which a
+    filter may ask for."""
 
     @property
     def reads_motif(self) -> bool:
@@ -163,3 +184,24 @@ class Conditioner(ABC):
     def measure(self, backbone: Backbone) -> dict[str, Any]:
         """Return what the manifest is to tell of a finished design; by default nothing."""
         return {}
+
+
+def list_conditioners(given: Conditioner | Iterable[Conditioner]) -> tuple[Conditioner, ...]:
+    """Return the conditioners of a design: those of a sequence, or one by itself.
+
+    Raises
+    ------
+    InputError
+        Something in it is no conditioner.
+    """
+    if isinstance(given, Conditioner):
+        return (given,)
+    # A text is a sequence too, of letters.
+    made = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
+    for one in made:
+        if not isinstance(one, Conditioner):
+            raise InputError(
+                f"{shorten(repr(one))} is no conditioner; give one made with its values, such as "
+                'Symmetry("C3"), or a list of them'
+            )
+    return made

@@ -188,7 +188,7 @@ def make_motif_conditions(
         raise InputError(f"{len(motifs)} motifs for a batch of {len(residue_mask)}; give one each")
     count = residue_mask.shape[1]
     group = torch.zeros(len(motifs), count, dtype=torch.int64)
-    positions = torch.zeros(len(motifs), count, 3, 3)
+    positions = torch.zeros(len(motifs), count, 3, 3, dtype=torch.float32)
     origin = torch.zeros(len(motifs), 1, 3, dtype=torch.float64)
     residue_index = torch.arange(count).repeat(len(motifs), 1)
     for row, motif in enumerate(motifs):

@@ -55,6 +55,8 @@ class PartialDiffusion(Conditioner):
         The noise is out of its range, or the structure cannot be used.
     """
 
+    beside = "start"
+
     def __init__(self, start: str | Path | Backbone, noise: float = 0.4) -> None:
         if not 0.0 < noise <= 1.0:
             raise InputError(f"noise is {noise}; give a share of the steps above 0, up to 1")

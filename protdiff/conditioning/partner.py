@@ -79,6 +79,7 @@ class Partner(Conditioner):
     """
 
     reads_mask = True
+    beside = "target"
 
     def __init__(
         self,

@@ -16,9 +16,8 @@ step goes further than to where it would vanish. Where an energy is negative it 
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import math
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +25,7 @@ import torch
 from torch import Tensor
 
 from protdiff.conditioning.conditioner import Conditioner, Scene
+from protdiff.conditioning.fingerprint import UnknownContentError, hash_source, hash_values
 from protdiff.diffusion.guidance import Estimate, LikelihoodTerm
 from protdiff.errors import InputError
 from protdiff.model import DIFFUSED_ATOMS
@@ -71,18 +71,23 @@ class UserPotential(Conditioner):
         self.temperature = temperature
         self.largest_noise = largest_noise
         self._checked: set[int] = set()
+        self._token = secrets.token_hex(16)
 
     def describe(self) -> dict[str, Any]:
-        """Return the function by name and, where there is one, by a hash of its source."""
+        """Return the function by name, by a hash of its source, and by one of what it carries.
+
+        Where what it carries cannot be hashed there is a random number instead: designs by it are
+        added to those of the same object only.
+        """
         try:
-            source: str | None = inspect.getsource(self.energy)
-        except (OSError, TypeError):
-            source = None
-        sha256 = None if source is None else hashlib.sha256(source.encode()).hexdigest()
+            values = hash_values(self.energy)
+        except UnknownContentError:
+            values = f"unknown {self._token}"
         return {
             "kind": "potential",
             "function": self.name,
-            "source_sha256": sha256,
+            "source_sha256": hash_source(self.energy),
+            **({} if values is None else {"values_sha256": values}),
             "temperature": self.temperature,
             "largest_noise": None if math.isinf(self.largest_noise) else self.largest_noise,
         }
@@ -93,16 +98,21 @@ class UserPotential(Conditioner):
             return
         self._checked.add(length)
         generator = torch.Generator().manual_seed(0)
-        tried = 10.0 * torch.randn(2, length, len(DIFFUSED_ATOMS), 3, generator=generator)
-        tried.requires_grad_()
-        try:
-            with torch.enable_grad():
+        shape = (2, length, len(DIFFUSED_ATOMS), 3)
+        # The caller may be in inference mode, in which nothing can be differentiated.
+        with torch.inference_mode(False), torch.enable_grad():
+            tried = 10.0 * torch.randn(shape, generator=generator, dtype=torch.float32)
+            tried.requires_grad_()
+            try:
                 energies = self.energy(tried)
-        except Exception as error:  # anything may come of a user's function
-            raise InputError(
-                f"the potential {self.name} failed on coordinates {tuple(tried.shape)} in Å "
-                f"({type(error).__name__}: {error})"
-            ) from error
+            except Exception as error:  # anything may come of a user's function
+                raise InputError(
+                    f"the potential {self.name} failed on coordinates {shape} in Å "
+                    f"({type(error).__name__}: {error})"
+                ) from error
+            self._check_forces(tried, energies)
+
+    def _check_forces(self, tried: Tensor, energies: Tensor) -> None:
         self.check_shape(energies, 2)
         if not energies.requires_grad:
             raise InputError(
@@ -151,8 +161,8 @@ class _EnergyTerm(LikelihoodTerm):
 
     def __call__(self, estimate: Estimate) -> Tensor:
         """Return the log-likelihood of each design, ``(batch,)``."""
-        with torch.enable_grad():
-            mean = estimate.denoised.detach().requires_grad_()
+        with torch.inference_mode(False), torch.enable_grad():
+            mean = estimate.denoised.detach().clone().requires_grad_()
             energies = self._measure(mean)
             (gradient,) = torch.autograd.grad(energies.sum(), mean)
         slope = gradient.flatten(1).square().sum(dim=1)

@@ -7,7 +7,8 @@ itself, and there are batches, whose designs take half the time of single ones a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from protdiff.design.engine import DesignTask, Plan
     from protdiff.model import BackboneModel
 
-__all__ = ["PADDED_TO", "get_padding", "group_plans", "make_scene", "pad_length"]
+__all__ = ["AHEAD", "PADDED_TO", "get_padding", "group_plans", "make_scene", "pad_length"]
 
 PADDED_TO = 8
 """Residues; the rows of padding cost a tenth, and save several times that."""
+AHEAD = 64
+"""Batches of designs that are planned ahead, at most, to fill one with designs of one length."""
 
 
 def get_padding(task: DesignTask) -> int:
@@ -43,8 +46,11 @@ def pad_length(length: int, padding: int) -> int:
     return min(-(-length // padding) * padding, max(length, LENGTH_RANGE[1]))
 
 
-def group_plans(plans: Sequence[Plan], batch_size: int, padding: int = 1) -> Iterator[list[Plan]]:
+def group_plans(plans: Iterable[Plan], batch_size: int, padding: int = 1) -> Iterator[list[Plan]]:
     """Group plans of one padded length into batches; that of the first plan left comes first.
+
+    No more plans are taken than it needs to fill a batch, and at most :data:`AHEAD` batches of them
+    wait; so the batches follow from the plans and their order alone.
 
     Examples
     --------
@@ -55,16 +61,20 @@ def group_plans(plans: Sequence[Plan], batch_size: int, padding: int = 1) -> Ite
     >>> [[plan.index for plan in batch] for batch in group_plans(plans, batch_size=4, padding=8)]
     [[0, 2], [1]]
     """
-    of_length: dict[int, list[Plan]] = {}
-    for plan in plans:
-        of_length.setdefault(pad_length(plan.length, padding), []).append(plan)
-    batches = [
-        same[start : start + batch_size]
-        for same in of_length.values()
-        for start in range(0, len(same), batch_size)
-    ]
-    place = {id(plan): number for number, plan in enumerate(plans)}
-    yield from sorted(batches, key=lambda batch: place[id(batch[0])])
+    coming = iter(plans)
+    left = list(islice(coming, 1))
+    while left:
+        length = pad_length(left[0].length, padding)
+        batch: list[Plan] = []
+        others: list[Plan] = []
+        for seen, plan in enumerate(chain(left, coming), start=1):
+            fits = len(batch) < batch_size and pad_length(plan.length, padding) == length
+            (batch if fits else others).append(plan)
+            enough = len(batch) == batch_size or seen >= AHEAD * batch_size
+            if enough and seen >= len(left):
+                break
+        yield batch
+        left = others or list(islice(coming, 1))
 
 
 def make_scene(model: BackboneModel, plans: Sequence[Plan], padding: int = 1) -> Scene:

@@ -46,12 +46,15 @@ def collect_designs(
     num = take_integer("the number of designs", num)
     if num < 0:
         raise InputError(f"the number of designs is {num}; give 0 or more")
+    if filter is not None:
+        filter.check_beside(task.beside)
+    model = designer.model.identify()
     found: dict[int, tuple[Design, dict[str, Any]]] = {}
     kept: set[int] = set()
 
     def make_set() -> DesignSet:
         pairs = [found[index] for index in sorted(kept)]
-        run = describe_run(designer.model, task, OutputSettings(), filter)
+        run = describe_run(model, task, OutputSettings(), filter)
         return DesignSet(
             [design for design, _ in pairs], [line for _, line in pairs], run, drawn=len(found)
         )
@@ -72,7 +75,7 @@ def collect_designs(
                 for design in designer.make(
                     task, indices, batch_size=batch_size, on_progress=report
                 ):
-                    record = make_record(designer.model, task, design, None)
+                    record = make_record(model, task, design, None)
                     found[design.index] = design, record
                     if filter is None or not filter.find_faults(record):
                         kept.add(design.index)

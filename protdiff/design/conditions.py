@@ -169,6 +169,11 @@ def describe_conditioners(conditioners: Sequence[Conditioner]) -> dict[str, Any]
     return {"conditioners": [conditioner.describe() for conditioner in conditioners]}
 
 
+def list_beside(conditioners: Sequence[Conditioner]) -> tuple[str, ...]:
+    """List what conditioners have designs made beside."""
+    return tuple(one.beside for one in conditioners if one.beside is not None)
+
+
 def lay_out_chains(length: int, conditioners: Sequence[Conditioner]) -> ChainLayout:
     """Lay out a design of which one chain has ``length`` residues."""
     from protdiff.structure.chain_layout import ChainLayout

@@ -31,7 +31,7 @@ from protdiff.design.run_folder import (
 )
 from protdiff.design.table import format_html, format_text, is_missing
 from protdiff.errors import InputError, shorten
-from protdiff.evaluation import Quality, measure_backbone
+from protdiff.evaluation import Quality, measure_recorded
 from protdiff.files import make_folder_atomically, write_atomically
 from protdiff.handedness import Handedness, get_sign
 from protdiff.structure import Backbone, read_backbone, write_backbone
@@ -158,13 +158,18 @@ class DesignSet(Sequence[Backbone]):
             True: only those that fail no quick check; False: only those that fail one.
         """
         predicate = asked if callable(asked) else None
-        limits = None if callable(asked) else as_filter(asked, motif=True)
+        limits = None if callable(asked) else as_filter(asked)
         return self._take(
             place
             for place, design in enumerate(self._designs)
             if (passing is None or design.quality.passes == passing)
             and (predicate is None or predicate(design))
-            and (limits is None or not limits.find_faults({"quality": self._get_quality(place)}))
+            and (
+                limits is None
+                or not limits.find_faults(
+                    {**self._records[place], "quality": self._get_quality(place)}
+                )
+            )
         )
 
     def _get_quality(self, place: int) -> dict[str, Any]:
@@ -493,13 +498,12 @@ def _read_design(path: Path, index: int, record: Mapping[str, Any]) -> Design:
     backbone = read_backbone(path)
     motif = read_motif(record, backbone, manifest=path.parent / MANIFEST)
     try:
-        handedness = record.get("handedness", "L")
-        get_sign(handedness)
+        get_sign(record.get("handedness", "L"))
         seconds = float(record.get("seconds", 0.0))
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"the manifest's line for {path} is damaged; make it again") from error
     backbone = replace(backbone, motif_mask=motif.motif_mask)
-    return Design(index, backbone, measure_backbone(backbone, handedness=handedness), seconds, {})
+    return Design(index, backbone, measure_recorded(backbone, record), seconds, {})
 
 
 def _refuse_motif_changes(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import torch
 
-from protdiff.conditioning.conditioner import Conditioner
+from protdiff.conditioning.conditioner import Conditioner, list_conditioners
 from protdiff.design.collect import collect_designs
 from protdiff.design.design_set import DesignSet
 from protdiff.design.engine import Design, DesignTask, OnProgress, make_designs
@@ -17,7 +17,13 @@ from protdiff.design.filter import DesignFilter, as_filter
 from protdiff.design.generate import Generation
 from protdiff.design.motif_task import make_motif_task
 from protdiff.design.samplers import DEFAULT_HOLD, DEFAULT_METHOD, DEFAULT_PARTICLES
-from protdiff.design.settings import SamplingSettings, make_settings
+from protdiff.design.settings import (
+    LikelihoodOptions,
+    SamplingOptions,
+    SamplingSettings,
+    make_settings,
+)
+from protdiff.device import find_device
 from protdiff.errors import InputError
 from protdiff.handedness import Handedness
 from protdiff.plain import take_integer
@@ -61,6 +67,20 @@ class Designer:
 
     model: BackboneModel
 
+    def __repr__(self) -> str:
+        """Say in a line which model it has."""
+        return f"{type(self).__name__}({self.model!r})"
+
+    def to(self, device: str | torch.device) -> Designer:
+        """Return a designer on another device; this one stays where it is.
+
+        Parameters
+        ----------
+        device
+            As :func:`protdiff.load` takes it.
+        """
+        return replace(self, model=self.model.to(find_device(device)))
+
     @property
     def default_batch_size(self) -> int:
         """How many designs are sampled at once unless asked otherwise."""
@@ -72,13 +92,14 @@ class Designer:
         num: int = 1,
         seed: int = 0,
         *,
-        conditioners: Sequence[Conditioner] = (),
+        conditioners: Conditioner | Iterable[Conditioner] = (),
         filter: DesignFilter | str | Sequence[str] | None = None,
         max_draws: int | None = None,
         batch_size: int | None = None,
         progress: bool = False,
         on_progress: OnProgress | None = None,
-        **settings: Any,
+        settings: SamplingSettings | None = None,
+        **options: Unpack[SamplingOptions],
     ) -> DesignSet:
         """Generate backbones.
 
@@ -95,7 +116,8 @@ class Designer:
             Design k of a seed is the same backbone whatever ``num`` and ``batch_size`` are.
         conditioners
             What is asked of the designs, from :mod:`protdiff.conditioning` or of one's own:
-            ``[Symmetry("C3"), SecondaryStructure("mainly-beta")]``. All hold at once.
+            ``[Symmetry("C3"), SecondaryStructure("mainly-beta")]``. All hold at once. One alone
+            needs no list.
         filter
             Draw until ``num`` designs meet it, and keep only those: ``"pass"`` for every quick
             check, conditions on numbers of the quality, as ``"pass, strand>=0.2"``, or a
@@ -110,9 +132,11 @@ class Designer:
             Show a bar: text in a terminal, a widget in a notebook.
         on_progress
             Called as sampling goes on with what has been done since the last call, in designs.
-        **settings
+        settings
+            How to sample.
+        **options
             Fields of :class:`~protdiff.design.settings.SamplingSettings`: sampler, steps,
-            temperature, step_scale, grid, handedness.
+            temperature, step_scale, grid, handedness. They win over those of ``settings``.
 
         Returns
         -------
@@ -128,7 +152,10 @@ class Designer:
             exception; it is a ``KeyboardInterrupt``.
         """
         task = Generation(
-            length, seed, make_settings(SamplingSettings, settings), tuple(conditioners)
+            length,
+            seed,
+            make_settings(SamplingSettings, options, settings),
+            list_conditioners(conditioners),
         )
         asked = as_filter(filter)
         return collect_designs(
@@ -154,7 +181,7 @@ class Designer:
         method: str = DEFAULT_METHOD,
         redesignable: str | None = None,
         groups: str | None = None,
-        conditioners: Sequence[Conditioner] = (),
+        conditioners: Conditioner | Iterable[Conditioner] = (),
         filter: DesignFilter | str | Sequence[str] | None = None,
         max_draws: int | None = None,
         hold: str = DEFAULT_HOLD,
@@ -162,7 +189,8 @@ class Designer:
         batch_size: int | None = None,
         progress: bool = False,
         on_progress: OnProgress | None = None,
-        **settings: Any,
+        settings: SamplingSettings | None = None,
+        **options: Unpack[SamplingOptions],
     ) -> DesignSet:
         """Build proteins around a motif.
 
@@ -173,7 +201,7 @@ class Designer:
             ``5TPN.A163-181``, and each is a rigid body of its own.
         contig
             What is given and what is made, such as ``"10-40/A163-181/10-40"``.
-        num, seed, filter, max_draws, batch_size, progress, on_progress, **settings
+        num, seed, filter, max_draws, batch_size, progress, on_progress, settings, **options
             As in :meth:`generate`.
         unindexed
             Instead of a contig: motif segments whose order and places are found in sampling, such
@@ -217,7 +245,7 @@ class Designer:
             _join(motif),
             _parse(segments),
             seed,
-            make_settings(SamplingSettings, settings),
+            make_settings(SamplingSettings, options, settings),
             unindexed=unindexed is not None,
             total_length=total_length,
             method=method,
@@ -225,9 +253,9 @@ class Designer:
             redesignable=redesignable,
             groups=groups,
             particles=particles,
-            conditioners=tuple(conditioners),
+            conditioners=list_conditioners(conditioners),
         )
-        asked = as_filter(filter, motif=True)
+        asked = as_filter(filter)
         return collect_designs(
             self,
             task,
@@ -240,7 +268,11 @@ class Designer:
         )
 
     def log_likelihood(
-        self, backbone: str | Path | Backbone, *, handedness: Handedness = "L", **settings: Any
+        self,
+        backbone: str | Path | Backbone,
+        *,
+        handedness: Handedness = "L",
+        **settings: Unpack[LikelihoodOptions],
     ) -> Likelihood:
         """Measure how likely a structure is under the model.
 
@@ -266,15 +298,20 @@ class Designer:
         """
         from protdiff.evaluation.likelihood import LikelihoodSettings, measure_likelihood
 
-        return measure_likelihood(
-            self.model,
-            _read(backbone),
-            make_settings(LikelihoodSettings, settings),
-            handedness=handedness,
-        )
+        with self.model.in_full_precision():
+            return measure_likelihood(
+                self.model,
+                _read(backbone),
+                make_settings(LikelihoodSettings, settings),
+                handedness=handedness,
+            )
 
     def encode(
-        self, backbone: str | Path | Backbone, *, handedness: Handedness = "L", **settings: Any
+        self,
+        backbone: str | Path | Backbone,
+        *,
+        handedness: Handedness = "L",
+        **settings: Unpack[LikelihoodOptions],
     ) -> torch.Tensor:
         """Carry a structure along the probability flow to its latent code.
 
@@ -288,12 +325,13 @@ class Designer:
         """
         from protdiff.evaluation.likelihood import LikelihoodSettings, encode_backbone
 
-        return encode_backbone(
-            self.model,
-            _read(backbone),
-            make_settings(LikelihoodSettings, settings),
-            handedness=handedness,
-        )
+        with self.model.in_full_precision():
+            return encode_backbone(
+                self.model,
+                _read(backbone),
+                make_settings(LikelihoodSettings, settings),
+                handedness=handedness,
+            )
 
     def decode(
         self,
@@ -301,7 +339,7 @@ class Designer:
         *,
         residue_index: ArrayLike | None = None,
         handedness: Handedness = "L",
-        **settings: Any,
+        **settings: Unpack[LikelihoodOptions],
     ) -> Backbone:
         """Carry a latent code back to a structure: the inverse of :meth:`encode`.
 
@@ -316,13 +354,14 @@ class Designer:
         """
         from protdiff.evaluation.likelihood import LikelihoodSettings, decode_backbone
 
-        return decode_backbone(
-            self.model,
-            code,
-            make_settings(LikelihoodSettings, settings),
-            residue_index=residue_index,
-            handedness=handedness,
-        )
+        with self.model.in_full_precision():
+            return decode_backbone(
+                self.model,
+                code,
+                make_settings(LikelihoodSettings, settings),
+                residue_index=residue_index,
+                handedness=handedness,
+            )
 
     def make(
         self,
@@ -335,13 +374,16 @@ class Designer:
     ) -> Iterator[Design]:
         """Make designs one after the other, with their quality and, on request, trajectories.
 
+        They come as their batches are done: by index where all are of one length; else those of a
+        batch together, and batches by their first design. None is planned long before it is made.
+
         Parameters
         ----------
         task
             A :class:`~protdiff.design.generate.Generation` or
             :class:`~protdiff.design.scaffold.Scaffolding`.
         indices
-            Which designs of it.
+            Which designs of it; ``itertools.count()`` goes on as long as designs are taken.
         batch_size, on_progress
             As in :meth:`generate`.
         frames

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -31,7 +31,7 @@ from protdiff.design.settings import SamplingSettings
 from protdiff.diffusion import Denoiser, StepInfo, Trajectory
 from protdiff.errors import InputError
 from protdiff.evaluation import Quality, measure_quality
-from protdiff.structure import Backbone
+from protdiff.structure import Backbone, superimpose
 from protdiff.structure.chain_layout import ChainLayout
 from protdiff.weights import choose_weights
 
@@ -60,6 +60,16 @@ class Frames:
 
     noisy: NDArray[np.float32]
     denoised: NDArray[np.float32]
+
+    def superimpose(self, sampled: NDArray[np.float32], design: Backbone) -> Frames:
+        """Move the frames as what was sampled, (residue, 3, 3), was moved to be the design."""
+        if not (design.is_finite and np.isfinite(sampled).all()):
+            return self
+        motion = superimpose(sampled, design.coordinates[:, : sampled.shape[1]])
+        return Frames(
+            noisy=motion.apply(self.noisy).astype(np.float32),
+            denoised=motion.apply(self.denoised).astype(np.float32),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +131,10 @@ class DesignTask(Protocol):
         """What is asked of the designs."""
 
     @property
+    def beside(self) -> Collection[str]:
+        """What the designs are made beside: ``"motif"``, ``"target"``, ``"start"``."""
+
+    @property
     def secondary_structure(self) -> SecondaryStructureRequest:
         """What secondary structure the designs are asked for."""
 
@@ -180,8 +194,10 @@ def make_designs(
     Yields
     ------
     Design
-        As soon as its batch is done.
+        As soon as its batch is done: by index where all are of one length; else those of a batch
+        together, and batches by their first design.
     """
+    check_task(model, task)
     for batch in make_batches(
         model, task, indices, batch_size=batch_size, frames=frames, on_progress=on_progress
     ):
@@ -198,12 +214,14 @@ def make_batches(
     frames: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Iterator[list[Design]]:
-    """Make designs, and give those of a batch together.
+    """Make designs of a task that was checked, and give those of a batch together.
 
     A design does not depend on its batch but by rounding, for products of matrices of another
     shape add up in another order. Who needs a stopped run to end the same to the last bit names
     all its designs as ``indices``, and as ``wanted`` those that are missing: batches are then put
     together as if nothing had been made, and those with nothing to make are passed over.
+
+    Designs are planned as batches need them, so the indices may be without end.
 
     Parameters
     ----------
@@ -212,13 +230,13 @@ def make_batches(
     wanted
         Which of the designs to give; all without it.
     """
-    check_task(model, task)
     if is_adaptive(task.settings.sampler):
         batch_size = 1
-    plans_of_all = [task.plan(index) for index in indices]
+    plans_of_all = (task.plan(index) for index in indices)
     for plans in group_plans(plans_of_all, batch_size, get_padding(task)):
         if wanted is None or any(plan.index in wanted for plan in plans):
-            designs = list(_make_batch(model, task, plans, frames, on_progress))
+            with model.in_full_precision():
+                designs = _make_batch(model, task, plans, frames, on_progress)
             yield [design for design in designs if wanted is None or design.index in wanted]
 
 
@@ -270,7 +288,7 @@ def _make_batch(
     plans: Sequence[Plan],
     frames: bool,
     on_progress: OnProgress | None,
-) -> Iterator[Design]:
+) -> list[Design]:
     trajectory = Trajectory() if frames else None
     steps = count_steps(model, task.settings, plans[0].length)
     report = _Report(on_progress, designs=len(plans), steps=steps)
@@ -288,16 +306,45 @@ def _make_batch(
         sampled = sample_plans(model, task, plans, callback)
     seconds = (time.perf_counter() - start) / len(plans)
     report.complete()
+    designs = []
     for place, plan in enumerate(plans):
         backbone, extra = task.finish(plan, sampled[place, : plan.length])
         extra = {**extra, **notes[place]}
+        gap: float | None = None
         for conditioner in task.conditioners:
-            extra = {**extra, **conditioner.measure(backbone)}
+            measured = conditioner.measure(backbone)
+            gap = measured.pop("partner_gap", gap)
+            extra = _join(extra, measured)
         quality = measure_quality(
             backbone.coordinates, backbone.residue_index, handedness=task.settings.handedness
         )
-        kept = None if trajectory is None else _take_frames(model, trajectory, place, plan)
-        yield Design(plan.index, backbone, quality, seconds, extra, kept)
+        if gap is not None:
+            quality = replace(quality, partner_gap=gap)
+        kept = None
+        if trajectory is not None:
+            kept = _take_frames(model, trajectory, place, plan).superimpose(
+                sampled[place, : plan.length], backbone
+            )
+        designs.append(Design(plan.index, backbone, quality, seconds, extra, kept))
+    return designs
+
+
+def _join(told: dict[str, Any], measured: dict[str, Any]) -> dict[str, Any]:
+    """Add what a conditioner measured; what another of its kind did keeps its place.
+
+    Examples
+    --------
+    >>> _join({"potential m:f": 1.0}, {"potential m:f": 2.0, "gap": 3.0})
+    {'potential m:f': 1.0, 'potential m:f (2)': 2.0, 'gap': 3.0}
+    """
+    joined = dict(told)
+    for name, value in measured.items():
+        number, free = 1, name
+        while free in joined:
+            number += 1
+            free = f"{name} ({number})"
+        joined[free] = value
+    return joined
 
 
 def sample_plans(

@@ -12,12 +12,13 @@ when the run was stopped nor on whether ``num`` was smaller at first.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from protdiff.errors import InputError
+from protdiff.errors import InputError, shorten
 from protdiff.evaluation.quality import Quality
 from protdiff.evaluation.seams import Seams
 from protdiff.evaluation.thresholds import Threshold, parse_condition
@@ -26,7 +27,6 @@ from protdiff.names import suggest_name
 
 __all__ = [
     "DRAWS_PER_DESIGN",
-    "MOTIF_NUMBERS",
     "PASSING",
     "DesignFilter",
     "as_filter",
@@ -41,13 +41,20 @@ DRAWS_PER_DESIGN = 10
 PASSING = "pass"
 """What asks for the quick checks, where conditions are given as text."""
 
-NUMBERS = tuple(field.name for field in dataclasses.fields(Quality) if field.name != "finite")
-MOTIF_NUMBERS = (
-    "motif_rmsd_sampled",
-    "relaxed_by",
-    *(field.name for field in dataclasses.fields(Seams)),
+NUMBERS_BESIDE: dict[str, tuple[str, ...]] = {
+    "motif": (
+        *("motif_rmsd", "motif_rmsd_sampled", "relaxed_by"),
+        *(field.name for field in dataclasses.fields(Seams)),
+    ),
+    "target": ("partner_gap", "hotspots_touched"),
+    "start": ("rmsd_to_start",),
+}
+"""Numbers that only those designs have that were made beside something."""
+NUMBERS = tuple(
+    field.name
+    for field in dataclasses.fields(Quality)
+    if field.name not in ("finite", *NUMBERS_BESIDE["target"])
 )
-"""Numbers that only designs around a motif have."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +92,30 @@ class DesignFilter:
         >>> asked.find_faults({"quality": {"failed": ["clashing"], "strand": 0.1}})
         ['clashing', 'strand']
         """
-        quality = record["quality"]
-        faults = list(quality["failed"]) if self.passing else []
-        return faults + [limit.name for limit in self.limits if not limit.holds(quality)]
+        numbers = {**record, **record["quality"]}
+        faults = list(numbers["failed"]) if self.passing else []
+        return faults + [limit.name for limit in self.limits if not limit.holds(numbers)]
+
+    def check_beside(self, beside: Collection[str]) -> None:
+        """Refuse a condition on what no design will have.
+
+        Parameters
+        ----------
+        beside
+            What the designs are made beside, of :data:`NUMBERS_BESIDE`.
+
+        Raises
+        ------
+        InputError
+            There is one.
+        """
+        for what, numbers in NUMBERS_BESIDE.items():
+            asked = next((limit for limit in self.limits if limit.name in numbers), None)
+            if asked is not None and what not in beside:
+                raise InputError(
+                    f"the filter asks for {asked}, a number of designs with a {what}, and there is "
+                    "none; leave the condition out"
+                )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str = "filter") -> Self:
@@ -99,7 +127,7 @@ class DesignFilter:
             A name or a condition cannot be understood.
         """
         own = [entry.name for entry in dataclasses.fields(cls) if entry.name != "limits"]
-        check_keys(values, [*own, *NUMBERS, *MOTIF_NUMBERS], where)
+        check_keys(values, [*own, *_list_numbers()], where)
         limits = [
             _parse_limit(name, condition, where)
             for name, conditions in values.items()
@@ -123,16 +151,18 @@ def _parse_limit(name: str, condition: object, where: str) -> Threshold:
     )
 
 
-def parse_filter(texts: Sequence[str], *, motif: bool = False) -> DesignFilter:
+def _list_numbers() -> list[str]:
+    return [*NUMBERS, *itertools.chain.from_iterable(NUMBERS_BESIDE.values())]
+
+
+def parse_filter(texts: str | Sequence[str]) -> DesignFilter:
     """Read what is asked of designs.
 
     Parameters
     ----------
     texts
-        Each one condition or several with commas between: ``"pass"`` for the quick checks, or a
-        number of the quality, one of < <= > >= and a limit.
-    motif
-        The designs have a motif, and its numbers may be asked for too.
+        One text or several, each one condition or several with commas between: ``"pass"`` for the
+        quick checks, or a number of the quality, one of < <= > >= and a limit.
 
     Raises
     ------
@@ -144,6 +174,12 @@ def parse_filter(texts: Sequence[str], *, motif: bool = False) -> DesignFilter:
     >>> parse_filter(["pass", "strand>=0.2, clashes<=0"]).describe()
     {'passing': True, 'strand': ['>=0.2'], 'clashes': ['<=0']}
     """
+    texts = [texts] if isinstance(texts, str) else texts
+    if not (isinstance(texts, Sequence) and all(isinstance(text, str) for text in texts)):
+        raise InputError(
+            f"filter is {shorten(repr(texts))}; give conditions as text, such as 'pass, "
+            "strand>=0.2', or a DesignFilter; the filter of a finished set takes functions"
+        )
     passing, limits = False, []
     for part in (part.strip() for text in texts for part in text.split(",")):
         if part == PASSING:
@@ -152,7 +188,7 @@ def parse_filter(texts: Sequence[str], *, motif: bool = False) -> DesignFilter:
         limit = parse_condition(part, example=f"strand>=0.2, or {PASSING}")
         if limit.name == PASSING:
             raise InputError(f"{part!r} is no condition; {PASSING} stands alone, without a limit")
-        known = [*NUMBERS, *(MOTIF_NUMBERS if motif else ())]
+        known = _list_numbers()
         if limit.name not in known:
             hint = suggest_name(limit.name, [PASSING, *known]) or "a manifest has all under quality"
             raise InputError(f"designs have no number {limit.name!r} to filter by; {hint}")
@@ -164,12 +200,12 @@ def parse_filter(texts: Sequence[str], *, motif: bool = False) -> DesignFilter:
 
 
 def as_filter(
-    asked: DesignFilter | str | Sequence[str] | None, *, motif: bool = False
+    asked: DesignFilter | str | Sequence[str] | None,
 ) -> DesignFilter | None:
     """Return a filter however it was given; None of one that asks for nothing."""
     if asked is None or isinstance(asked, DesignFilter):
         return asked or None
-    return parse_filter([asked] if isinstance(asked, str) else asked, motif=motif) or None
+    return parse_filter(asked) or None
 
 
 def limit_draws(num: int, max_draws: int | None) -> int:
@@ -200,8 +236,3 @@ def iterate_rounds(num: int, most: int, count_kept: Callable[[int], int]) -> Ite
     while (lacking := num - count_kept(drawn)) > 0 and drawn < most:
         begin, drawn = drawn, min(drawn + lacking, most)
         yield range(begin, drawn)
-
-
-def has_motif_numbers(limits: Iterable[Threshold]) -> bool:
-    """Whether a condition is on something that only designs around a motif have."""
-    return any(limit.name in MOTIF_NUMBERS for limit in limits)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protdiff.conditioning.compose import Conditions
-from protdiff.conditioning.conditioner import Conditioner
+from protdiff.conditioning.conditioner import Conditioner, list_conditioners
 from protdiff.design.conditions import (
     choose_secondary_structure,
     describe_conditioners,
     lay_out_chains,
+    list_beside,
 )
 from protdiff.design.engine import Plan
 from protdiff.design.lengths import LengthLaw, parse_lengths
@@ -66,6 +67,7 @@ class Generation:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "seed", take_integer("seed", self.seed))
+        object.__setattr__(self, "conditioners", list_conditioners(self.conditioners))
         self.secondary_structure  # noqa: B018 - asked for twice, it is refused
         for one in self.conditioners:
             one.check_motif(None)
@@ -113,6 +115,11 @@ class Generation:
     def shortest_chains(self) -> ChainLayout:
         """The chains of the shortest design."""
         return lay_out_chains(self.chain_length_range[0], self.conditioners)
+
+    @property
+    def beside(self) -> Collection[str]:
+        """What the designs are made beside."""
+        return list_beside(self.conditioners)
 
     @property
     def secondary_structure(self) -> SecondaryStructureRequest:

@@ -51,6 +51,8 @@ def plan_designs(
     output = output or OutputSettings()
     check_task(designer.model, task)
     check_output(task, output)
+    if filter is not None:
+        filter.check_beside(task.beside)
     settings = describe_run(designer.model, task, output, filter)
     records = check_folder(folder, settings, overwrite=overwrite)
     missing = [index for index in range(num) if index not in records]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -12,6 +12,7 @@ import numpy as np
 from protdiff.design.engine import Design, DesignTask, OnProgress, check_task, make_batches
 from protdiff.design.filter import iterate_rounds, limit_draws
 from protdiff.design.run_folder import TRAJECTORIES, RunFolder, explain_write_error, name_design
+from protdiff.design.samplers import describe_choice
 from protdiff.errors import InputError
 from protdiff.evaluation.quality import LARGEST_COORDINATE
 from protdiff.plain import take_integer
@@ -81,6 +82,9 @@ class Filter(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """Return what it asks for, as JSON knows it."""
+
+    def check_beside(self, beside: Collection[str]) -> None:
+        """Refuse to ask for numbers of what the designs are not made beside."""
 
     def find_faults(self, record: Mapping[str, Any]) -> list[str]:
         """Return the names of what a design, by its line of the manifest, falls short of."""
@@ -194,7 +198,10 @@ def run_designs(
     output = output or OutputSettings()
     check_task(designer.model, task)  # before anything is written
     check_output(task, output)
-    settings = describe_run(designer.model, task, output, filter)
+    if filter is not None:
+        filter.check_beside(task.beside)
+    model = designer.model.identify()
+    settings = describe_run(model, task, output, filter)
     with RunFolder.open(folder, settings, overwrite=overwrite) as run:
 
         def count_kept(drawn: int) -> int:
@@ -212,7 +219,7 @@ def run_designs(
                 present = [record for record in run.records if record["index"] in asked]
                 on_start(sum(map(is_kept, present)), len(missing))
             batches = make_batches(
-                designer.model,
+                model,
                 task,
                 indices if whole_batches or until_kept else missing,
                 batch_size=designer.get_batch_size(batch_size),
@@ -221,9 +228,7 @@ def run_designs(
                 on_progress=on_progress,
             )
             for designs in batches:
-                records = [
-                    _keep(run.path, designer.model, task, output, filter, one) for one in designs
-                ]
+                records = [_keep(run.path, model, task, output, filter, one) for one in designs]
                 run.add(*records)
                 if on_design is not None:
                     for record in records:
@@ -249,10 +254,11 @@ def describe_run(
     model: BackboneModel, task: RunTask, output: OutputSettings, filter: Filter | None = None
 ) -> dict[str, Any]:
     """Return what the designs of a folder depend on, the content of its ``run.json``."""
+    model = model.identify()
     return {
         **task.describe(),
         "seed": task.seed,
-        **asdict(task.settings),
+        **task.settings.describe(),
         "steps": get_common_steps(task),
         "weights": model.name,
         "weights_sha256": model.sha256,
@@ -289,16 +295,16 @@ def _keep(
 def make_record(
     model: BackboneModel, task: RunTask, design: Design, file: str | None
 ) -> dict[str, Any]:
-    """Return a design's line of the manifest."""
+    """Return a design's line of the manifest; the model says who it is."""
     settings = task.settings
     return {
         "file": file,
         "index": design.index,
         "seed": task.seed,
         "length": len(design.backbone),
-        "sampler": settings.sampler,
+        "sampler": describe_choice(settings.sampler),
         "steps": settings.get_steps(len(design.backbone)),
-        "grid": settings.grid,
+        "grid": describe_choice(settings.grid),
         "temperature": settings.temperature,
         "step_scale": settings.step_scale,
         "restarts": settings.restarts or 0,

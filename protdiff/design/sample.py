@@ -128,7 +128,7 @@ def prepare_sampling(
     plain = ProjectedNoise(PerSampleNoise(generators), model.subspace(residue_mask))
     noise = conditions.make_noise(plain)
     times = _make_times(sde, settings, residue_mask.shape[1])
-    like = torch.zeros(*residue_mask.shape, 3, 3, device=model.device)
+    like = torch.zeros(*residue_mask.shape, 3, 3, dtype=torch.float32, device=model.device)
     # The start is not a step: a temperature scales the noise that is added on the way only.
     elsewhere = conditions.begin(sde, times, noise)
     start, times = elsewhere or (draw_prior(sde, noise, like, times[0]), times)

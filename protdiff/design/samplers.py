@@ -6,12 +6,16 @@ one constructor with its default values. A new sampler gets one line in the tabl
 What has no name is reached by its place, ``module:object`` as Python's entry points are written: a
 class that takes no arguments, or an instance with the values wanted. So a sampler or a grid of
 one's own, in a file of one's own, is used from the command line and recorded in a run as it is.
+From Python the object itself will do.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
+from protdiff.errors import InputError, shorten
 from protdiff.motif_methods import METHODS
 from protdiff.names import check_name, find_object
 
@@ -26,6 +30,8 @@ __all__ = [
     "METHODS",
     "SAMPLER_NAMES",
     "count_rungs",
+    "describe_choice",
+    "hash_choice",
     "is_adaptive",
     "make_grid",
     "make_sampler",
@@ -60,13 +66,14 @@ HOLDS = ("hard", "soft")
 DEFAULT_HOLD = "hard"
 
 
-def make_sampler(name: str) -> Sampler:
+def make_sampler(name: str | Sampler | type[Sampler]) -> Sampler:
     """Return the sampler of a name.
 
     Parameters
     ----------
     name
-        One of :data:`SAMPLER_NAMES`, or the place of another, ``"module:object"``.
+        One of :data:`SAMPLER_NAMES`, or the place of another, ``"module:object"``; or a sampler,
+        which is given back, or a class of them.
 
     Raises
     ------
@@ -82,16 +89,85 @@ def make_sampler(name: str) -> Sampler:
     """
     from protdiff.diffusion import Sampler
 
-    if ":" not in name:
+    if isinstance(name, str) and ":" not in name:
         check_name("sampler", name, SAMPLER_NAMES)
         name = f"protdiff.diffusion.sampler:{_SAMPLERS[name]}"
-    found: Sampler = find_object("sampler", name, Sampler)
+    found: Sampler = _take("sampler", name, Sampler)
     return found
 
 
-def is_adaptive(name: str) -> bool:
+def is_adaptive(name: str | Sampler) -> bool:
     """Return whether the sampler of a name is one of :data:`ADAPTIVE_SAMPLERS`, or like them."""
-    return name in ADAPTIVE_SAMPLERS or (":" in name and make_sampler(name).adaptive)
+    return name in ADAPTIVE_SAMPLERS or (not _is_name(name) and make_sampler(name).adaptive)
+
+
+def describe_choice(choice: str | Sampler | TimeGrid) -> str:
+    """Return a sampler or a grid as a run records it: by name, or by class and plain values.
+
+    Examples
+    --------
+    >>> from protdiff.diffusion import KarrasGrid
+    >>> describe_choice(KarrasGrid(rho=5.0))
+    'KarrasGrid(rho=5.0, noise_ratio_min=None, noise_ratio_max=None)'
+    """
+    if isinstance(choice, str):
+        return choice
+    # What is private is another's, such as a sampler within a sampler; the hash has it all.
+    values = {name: value for name, value in vars(choice).items() if not name.startswith("_")}
+    plain = [
+        f"{name}={value!r}"
+        for name, value in values.items()
+        if isinstance(value, bool | int | float | str | None)
+    ]
+    return f"{type(choice).__name__}({', '.join(plain)})"
+
+
+def hash_choice(
+    choice: str | Sampler | TimeGrid, make: Callable[[Any], Sampler | TimeGrid]
+) -> str | None:
+    """Return a hash of the code and the values of what has no name; None of what has one.
+
+    Parameters
+    ----------
+    choice
+        A sampler or a grid.
+    make
+        :func:`make_sampler` or :func:`make_grid`.
+
+    Returns
+    -------
+    str or None
+        Where it holds what cannot be hashed, a random number: nobody could tell whether a run goes
+        on with it.
+    """
+    if _is_name(choice):
+        return None
+    from protdiff.conditioning.fingerprint import UnknownContentError, hash_content
+
+    try:
+        return hash_content(make(choice))
+    except UnknownContentError:
+        return f"unknown {secrets.token_hex(16)}"
+
+
+def _is_name(choice: object) -> bool:
+    return isinstance(choice, str) and ":" not in choice
+
+
+def _take(kind: str, given: Any, base: type) -> Any:
+    """Return an object that is given by its place, by its class or as itself."""
+    if isinstance(given, str):
+        return find_object(kind, given, base)
+    try:
+        made = given() if isinstance(given, type) and issubclass(given, base) else given
+    except TypeError as error:
+        raise InputError(f"{given.__name__} cannot be made ({error}); give an instance") from error
+    if not isinstance(made, base):
+        raise InputError(
+            f"{shorten(repr(given))} is no {kind}; give a name, a place as module:object, or a "
+            f"{base.__name__}"
+        )
+    return made
 
 
 def count_rungs(length: int) -> int:
@@ -102,13 +178,14 @@ def count_rungs(length: int) -> int:
     return max(0, -((LONG - length) // RUNG))
 
 
-def make_grid(name: str, length: int = LONG) -> TimeGrid:
+def make_grid(name: str | TimeGrid | type[TimeGrid], length: int = LONG) -> TimeGrid:
     """Return the time grid of a name.
 
     Parameters
     ----------
     name
-        One of :data:`GRID_NAMES`, or the place of another, ``"module:object"``.
+        One of :data:`GRID_NAMES`, or the place of another, ``"module:object"``; or a grid, which
+        is given back, or a class of them.
     length
         Residues of a design, all chains together, with padding or without. Where it is above 128,
         ``karras`` and ``coarse`` begin at more noise, by the square of how much larger the protein
@@ -117,8 +194,8 @@ def make_grid(name: str, length: int = LONG) -> TimeGrid:
     from protdiff.diffusion import CosineGrid, KarrasGrid, LogSNRGrid, TimeGrid, UniformGrid
     from protdiff.structure.size import expect_radius
 
-    if ":" in name:
-        found: TimeGrid = find_object("time grid", name, TimeGrid)
+    if not isinstance(name, str) or ":" in name:
+        found: TimeGrid = _take("time grid", name, TimeGrid)
         return found
     check_name("time grid", name, GRID_NAMES)
     larger = (expect_radius(LONG + RUNG * count_rungs(length)) / expect_radius(LONG)) ** 2

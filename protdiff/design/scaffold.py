@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protdiff.conditioning.compose import Conditions
-from protdiff.conditioning.conditioner import Conditioner
+from protdiff.conditioning.conditioner import Conditioner, list_conditioners
 from protdiff.design.batching import get_padding, make_scene
 from protdiff.design.beside_motif import check_beside_motif
 from protdiff.design.conditions import (
     choose_secondary_structure,
     describe_conditioners,
+    list_beside,
     refuse_designs_without_motif,
 )
 from protdiff.design.engine import Plan, sample_plans
@@ -124,6 +125,7 @@ class Scaffolding:
     def __post_init__(self) -> None:
         for name in ("seed", "particles"):
             object.__setattr__(self, name, take_integer(name, getattr(self, name)))
+        object.__setattr__(self, "conditioners", list_conditioners(self.conditioners))
         check_symmetry(self.conditioners, self.contig, self.method)
         rest = leave_symmetry_out(self.conditioners)
         check_motif_choices(self.method, self.hold, self.settings, rest)
@@ -163,6 +165,11 @@ class Scaffolding:
         shortest, _ = self.contig.limit_lengths(self.total_length)
         layout = self.contig.sample_layout(make_layout_generator(self.seed, 0), shortest)
         return ChainLayout.of_layout(repeat_layout(layout, self.copies))
+
+    @property
+    def beside(self) -> Collection[str]:
+        """What the designs are made beside."""
+        return ("motif", *list_beside(self.conditioners))
 
     @property
     def secondary_structure(self) -> SecondaryStructureRequest:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, TypeVar, cast
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeVar, cast
 
 from protdiff.design.samplers import (
     GRID_NAMES,
     SAMPLER_NAMES,
     count_rungs,
+    describe_choice,
+    hash_choice,
     is_adaptive,
     make_grid,
     make_sampler,
@@ -19,15 +21,24 @@ from protdiff.design.secondary_structure import (
     SecondaryStructureRequest,
     parse_secondary_structure,
 )
-from protdiff.errors import InputError
+from protdiff.errors import InputError, shorten
 from protdiff.handedness import Handedness, get_sign
 from protdiff.names import check_name
 from protdiff.plain import take_integer, take_number
+
+if TYPE_CHECKING:
+    from protdiff.diffusion import Sampler, TimeGrid
+
+    Choice: TypeAlias = str | Any
+else:  # a configuration file has names alone, which are known without torch
+    Choice = str
 
 __all__ = [
     "DEFAULT_STEPS",
     "MOST_DEFAULT_STEPS",
     "Handedness",
+    "LikelihoodOptions",
+    "SamplingOptions",
     "SamplingSettings",
     "get_sign",
     "make_settings",
@@ -52,7 +63,7 @@ class SamplingSettings:
     ----------
     sampler
         One of :data:`~protdiff.design.samplers.SAMPLER_NAMES`, or the place of a sampler of one's
-        own, ``"module:object"``.
+        own, ``"module:object"``, or the sampler itself.
     steps
         Steps from noise to structure; None takes as many as a design's length asks for
         (:meth:`get_steps`).
@@ -64,7 +75,8 @@ class SamplingSettings:
         1 sharpens. It fades to 1 where noise hides folds
         (:class:`~protdiff.diffusion.ScaledScore`).
     grid
-        Where the steps are put: one of :data:`~protdiff.design.samplers.GRID_NAMES`, or a place.
+        Where the steps are put: one of :data:`~protdiff.design.samplers.GRID_NAMES`, or a place,
+        or the grid itself.
     handedness
         ``"L"`` for natural proteins, ``"D"`` for mirror-image ones.
     self_condition
@@ -85,11 +97,11 @@ class SamplingSettings:
         A choice that does not exist, or a number out of its range.
     """
 
-    sampler: str = DEFAULT_SAMPLER
+    sampler: Choice = DEFAULT_SAMPLER
     steps: int | None = None
     temperature: float = 1.0
     step_scale: float = 1.8
-    grid: str = "karras"
+    grid: Choice = "karras"
     handedness: Handedness = "L"
     self_condition: bool = True
     excluded_volume: bool = True
@@ -98,14 +110,17 @@ class SamplingSettings:
 
     def __post_init__(self) -> None:
         # Names are checked without torch; what is only named by its place has to be looked at.
-        if ":" in self.sampler:
-            make_sampler(self.sampler)
-        else:
-            check_name("sampler", self.sampler, SAMPLER_NAMES)
-        if ":" in self.grid:
-            make_grid(self.grid)
-        else:
-            check_name("time grid", self.grid, GRID_NAMES)
+        for name, kind, names, make in (
+            ("sampler", "sampler", SAMPLER_NAMES, make_sampler),
+            ("grid", "time grid", GRID_NAMES, make_grid),
+        ):
+            choice = getattr(self, name)
+            if not isinstance(choice, str):
+                object.__setattr__(self, name, make(choice))
+            elif ":" in choice:
+                make(choice)
+            else:
+                check_name(kind, choice, names)
         for name in ("steps", "restarts"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, take_integer(name, getattr(self, name)))
@@ -122,6 +137,19 @@ class SamplingSettings:
             raise InputError(f"restarts is {self.restarts}; give 0 to {MOST_RESTARTS}")
         get_sign(self.handedness)
         parse_secondary_structure(self.secondary_structure)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what designs depend on, as JSON knows it.
+
+        A sampler or a grid that has no name has a hash of its code and its values beside.
+        """
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name, make in (("sampler", make_sampler), ("grid", make_grid)):
+            sha256 = hash_choice(values[name], make)
+            values[name] = describe_choice(values[name])
+            if sha256 is not None:
+                values[f"{name}_sha256"] = sha256
+        return values
 
     def get_steps(self, length: int) -> int:
         """Return the steps of a design: those asked for, or those for its length.
@@ -157,16 +185,51 @@ class SamplingSettings:
         return self.self_condition and not is_adaptive(self.sampler)
 
 
-def make_settings(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
-    """Make settings, a dataclass, of keyword arguments.
+class SamplingOptions(TypedDict, total=False):
+    """The fields of :class:`SamplingSettings` as keyword arguments."""
+
+    sampler: str | Sampler | type[Sampler]
+    steps: int | None
+    temperature: float
+    step_scale: float
+    grid: str | TimeGrid | type[TimeGrid]
+    handedness: Handedness
+    self_condition: bool
+    excluded_volume: bool
+    restarts: int | None
+    secondary_structure: str
+
+
+class LikelihoodOptions(TypedDict, total=False):
+    """The fields of :class:`~protdiff.evaluation.likelihood.LikelihoodSettings`, likewise."""
+
+    probes: int
+    seed: int
+    rtol: float
+    atol: float
+    noise_floor: float
+
+
+def make_settings(
+    kind: type[Settings], values: Mapping[str, Any], settings: Settings | None = None
+) -> Settings:
+    """Make settings, a dataclass, of keyword arguments, which win over settings that are given.
 
     Raises
     ------
+    InputError
+        The settings that are given are of another kind.
     TypeError
-        One of them is no field of it.
+        A keyword argument is no field of it.
     """
+    if not (settings is None or isinstance(settings, kind)):
+        raise InputError(
+            f"settings is {shorten(repr(settings))}; give {kind.__name__}(...), or its fields as "
+            "keyword arguments"
+        )
     known = [field.name for field in fields(cast(Any, kind))]
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise TypeError(f"unknown arguments {', '.join(unknown)}; there are {', '.join(known)}")
-    return kind(**values)
+    made: Settings = kind(**values) if settings is None else replace(cast(Any, settings), **values)
+    return made

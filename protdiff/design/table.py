@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -63,7 +64,7 @@ def format_html(designs: Sequence[Design], records: Sequence[Mapping[str, Any]])
 
 def is_missing(value: Any) -> bool:
     """Tell whether there is no number: None or NaN."""
-    return value is None or (isinstance(value, float) and math.isnan(value))
+    return value is None or (isinstance(value, numbers.Real) and math.isnan(value))
 
 
 def _summarise(designs: Sequence[Design]) -> str:
@@ -91,5 +92,5 @@ def _tabulate(
 
 
 def _format(value: Any, digits: int) -> str:
-    known = isinstance(value, int | float) and not is_missing(value)
+    known = isinstance(value, numbers.Real) and not is_missing(value)
     return f"{value:.{digits}f}" if known else "–"

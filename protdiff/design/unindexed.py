@@ -8,7 +8,7 @@ itself, in which the motif fits nowhere as well as where it was put.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -18,11 +18,12 @@ import torch
 from numpy.typing import NDArray
 
 from protdiff.conditioning.compose import Conditions
-from protdiff.conditioning.conditioner import Conditioner
+from protdiff.conditioning.conditioner import Conditioner, list_conditioners
 from protdiff.design.beside_motif import refuse_beside_unindexed
 from protdiff.design.conditions import (
     choose_secondary_structure,
     describe_conditioners,
+    list_beside,
 )
 from protdiff.design.engine import Plan
 from protdiff.design.motif_denoiser import make_motif_parts
@@ -30,6 +31,7 @@ from protdiff.design.sample import make_denoiser
 from protdiff.design.samplers import (
     DEFAULT_HOLD,
     DEFAULT_METHOD,
+    describe_choice,
     is_adaptive,
 )
 from protdiff.design.scaffold import (
@@ -94,6 +96,7 @@ class UnindexedScaffolding:
     def __post_init__(self) -> None:
         for name in ("seed", "spacing"):
             object.__setattr__(self, name, take_integer(name, getattr(self, name)))
+        object.__setattr__(self, "conditioners", list_conditioners(self.conditioners))
         if find_symmetry(self.conditioners) is not None:
             raise InputError(
                 "the places of an unindexed motif are found in one chain, and a symmetry makes "
@@ -109,8 +112,9 @@ class UnindexedScaffolding:
             )
         if is_adaptive(self.settings.sampler):
             raise InputError(
-                f"the sampler {self.settings.sampler} goes back to larger noise, and the place of "
-                "an unindexed motif is found on the way to smaller; choose another sampler"
+                f"the sampler {describe_choice(self.settings.sampler)} goes back to larger noise, "
+                "and the place of an unindexed motif is found on the way to smaller; choose "
+                "another sampler"
             )
         if not 0 <= self.spacing <= 100:
             raise InputError(f"spacing is {self.spacing}; give 0 to 100 residues")
@@ -151,6 +155,11 @@ class UnindexedScaffolding:
     def shortest_chains(self) -> ChainLayout:
         """The one chain of the shortest design."""
         return ChainLayout.of_one_chain(self.length_range[0])
+
+    @property
+    def beside(self) -> Collection[str]:
+        """What the designs are made beside."""
+        return ("motif", *list_beside(self.conditioners))
 
     @property
     def secondary_structure(self) -> SecondaryStructureRequest:

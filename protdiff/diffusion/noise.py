@@ -101,15 +101,17 @@ class PerSampleNoise(Noise):
                 f"a batch of {like.shape[0]} asks for noise from {len(self.generators)} "
                 "generators; give one generator for each element"
             )
-        drawn = torch.zeros(like.shape)
+        drawn = torch.zeros(like.shape, dtype=torch.float32)
         for index, generator in enumerate(self.generators):
             # Exactly the element's own numbers are drawn: torch's stream for a longer tensor
             # does not begin with its stream for a shorter one.
             if self.lengths is None:
-                drawn[index] = torch.randn(like.shape[1:], generator=generator)
+                drawn[index] = torch.randn(like.shape[1:], generator=generator, dtype=drawn.dtype)
             else:
                 length = self.lengths[index]
-                drawn[index, :length] = torch.randn(length, *like.shape[2:], generator=generator)
+                drawn[index, :length] = torch.randn(
+                    length, *like.shape[2:], generator=generator, dtype=drawn.dtype
+                )
         return drawn.to(like)
 
 

@@ -10,6 +10,7 @@ from protdiff.evaluation.quality import (
     index_by_number,
     measure_backbone,
     measure_quality,
+    measure_recorded,
 )
 from protdiff.evaluation.secondary_structure import assign_secondary_structure
 
@@ -27,6 +28,7 @@ __all__ = [
     "measure_diversity",
     "measure_novelty",
     "measure_quality",
+    "measure_recorded",
     "summarise_bands",
     "summarise_quality",
 ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,14 @@ from protdiff.structure.geometry import (
 )
 from protdiff.structure.size import expect_radius
 
-__all__ = ["NATIVE", "Quality", "index_by_number", "measure_backbone", "measure_quality"]
+__all__ = [
+    "NATIVE",
+    "Quality",
+    "index_by_number",
+    "measure_backbone",
+    "measure_quality",
+    "measure_recorded",
+]
 
 Array = NDArray[np.floating]
 
@@ -71,6 +79,9 @@ CLASHING_ABOVE = 1.0
 EXTENDED_ABOVE = 1.25
 COLLAPSED_BELOW = 0.90
 """Rg / (2.2 L^.38) of a chain that is not compact, and of one packed tighter than any protein."""
+
+TARGET_CLASH_BELOW = 2.5
+"""Å between backbone atoms of a design and of its target; within a protein such a pair clashes."""
 
 CONTACT_ORDER_CUTOFF = 8.0
 CONTACT_ORDER_SEPARATION = 3
@@ -164,6 +175,9 @@ class Quality:
     """Share of helix by hydrogen bonds (pydssp)."""
     strand: float
     """Share of strand by hydrogen bonds (pydssp)."""
+    partner_gap: float = math.nan
+    """Distance of the nearest backbone atoms of a design and of its target; NaN without a target.
+    A structure file does not tell it, so that it comes from where the design was made."""
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -179,6 +193,7 @@ class Quality:
             "clashing": self.clashes > CLASHING_ABOVE,
             "not_compact": self.rg_ratio > EXTENDED_ABOVE,
             "collapsed": self.rg_ratio < COLLAPSED_BELOW,
+            "target_clash": self.partner_gap < TARGET_CLASH_BELOW,
         }
         return tuple(name for name, fails in checks.items() if fails)
 
@@ -254,6 +269,34 @@ def measure_backbone(backbone: Backbone, *, handedness: Handedness = "L") -> Qua
     """
     index = index_by_number(backbone)
     return measure_quality(backbone.coordinates, index, handedness=handedness)
+
+
+def measure_recorded(
+    backbone: Backbone, record: Mapping[str, Any], *, handedness: Handedness | None = None
+) -> Quality:
+    """Measure a design that was read from a file, as :func:`measure_backbone`.
+
+    Parameters
+    ----------
+    backbone
+        The design.
+    record
+        Its line of the manifest, which says whether it is an L- or a D-protein and how near it came
+        to its target; empty without one.
+    handedness
+        Judge it as this, whatever the line says.
+
+    Raises
+    ------
+    InputError
+        The handedness is neither L nor D.
+    """
+    quality = measure_backbone(backbone, handedness=handedness or record.get("handedness", "L"))
+    recorded = record.get("quality")
+    gap = recorded.get("partner_gap") if isinstance(recorded, Mapping) else None
+    if not isinstance(gap, int | float):
+        return quality
+    return dataclasses.replace(quality, partner_gap=float(gap))
 
 
 def index_by_number(backbone: Backbone) -> NDArray[np.int64]:

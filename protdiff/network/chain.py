@@ -112,7 +112,7 @@ class ChainGeometry(nn.Module):
         kinds = len(_DISPLACEMENTS)
         self.irreps_in = o3.Irreps(f"{kinds}x1o")
         self.irreps_out = o3.Irreps(f"{scalars}x0e + {vectors}x1o")
-        lengths = torch.tensor(CHAIN_LENGTHS) / scale
+        lengths = torch.tensor(CHAIN_LENGTHS, dtype=torch.float32) / scale
         self.register_buffer("lengths", lengths, persistent=False)
         upper = torch.triu_indices(kinds, kinds, offset=1)
         self.register_buffer("upper", upper[0] * kinds + upper[1], persistent=False)

@@ -82,7 +82,7 @@ class ChainConvolution(nn.Module):
         self.from_inner = o3.Linear(self.product.irreps_out.simplify(), self.irreps_out)
         steps = torch.arange(1, reach + 1)
         self.register_buffer("offsets", torch.cat([-steps.flip(0), steps]), persistent=False)
-        centres = torch.linspace(0.0, _FARTHEST, _RADIAL_BASES)
+        centres = torch.linspace(0.0, _FARTHEST, _RADIAL_BASES, dtype=torch.float32)
         self.register_buffer("centres", centres, persistent=False)
         self.place = nn.Parameter(torch.randn(2 * reach, 2 * _RADIAL_BASES))
         self.radial = nn.Linear(_RADIAL_BASES, 2 * _RADIAL_BASES)

@@ -129,7 +129,9 @@ def _describe_pairs(positions: Tensor, handedness: Tensor, rows: slice) -> Tenso
     towards = (frame_of_rows @ alpha_carbon.mT - own[:, :, rows, None]) * inverse
     away = (own[..., None, :] - of_rows @ frame.mT) * inverse
     cosines = (frame_of_rows[:, :, None] @ frame[:, None].mT).flatten(1, 2)
-    centres = torch.linspace(2.0, _FARTHEST, RADIAL_BASES, device=positions.device)
+    centres = torch.linspace(
+        2.0, _FARTHEST, RADIAL_BASES, dtype=positions.dtype, device=positions.device
+    )
     width = (_FARTHEST - 2.0) / (RADIAL_BASES - 1)
     radial = get_radial_bases(distance, centres[:, None, None], width)
     return torch.cat([radial, towards, away, cosines], dim=1)

@@ -202,7 +202,7 @@ class ScoreNetwork(nn.Module):
             for _ in range(2)
         )
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))
-        lengths = torch.tensor(CHAIN_LENGTHS) / config.scale
+        lengths = torch.tensor(CHAIN_LENGTHS, dtype=torch.float32) / config.scale
         self.register_buffer("lengths", lengths, persistent=False)
 
     def forward(
@@ -257,7 +257,7 @@ class ScoreNetwork(nn.Module):
             rearrange(c, "batch -> batch 1 1 1") for c in get_preconditioning(noise_ratio)
         )
         node_mask = rearrange(residue_mask, "batch residue -> batch residue 1 1")
-        count = node_mask.sum(dim=1, keepdim=True) * 3.0
+        count = 3 * node_mask.sum(dim=1, keepdim=True)
         noise = self.noise(noise_ratio, composition)
         place = self.place(residue_mask)
         scalars = place + self.noise_to_scalars(noise)[:, None]

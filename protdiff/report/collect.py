@@ -31,7 +31,7 @@ from protdiff.evaluation import (
     Quality,
     assign_secondary_structure,
     index_by_number,
-    measure_backbone,
+    measure_recorded,
 )
 from protdiff.handedness import get_sign
 from protdiff.structure import (
@@ -229,7 +229,7 @@ def _read_design(found: _Found, problems: list[str]) -> ReportDesign | None:
             problems.append(f"{found.name}: {error}")
             return None
     problems += [f"{found.name}: {warning.message}" for warning in caught]
-    quality = measure_backbone(backbone, handedness=handedness)
+    quality = measure_recorded(backbone, found.record)
     if not quality.finite:
         problems.append(f"{found.name}: coordinates too large to be measured")
         return None

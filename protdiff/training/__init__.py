@@ -6,10 +6,18 @@ from protdiff.lazy import make_lazy
 
 if TYPE_CHECKING:
     from protdiff.training.config import TrainingConfig, load_config
+    from protdiff.training.prepare import prepare_dataset
     from protdiff.training.preset import list_presets
     from protdiff.training.trainer import Trainer, train
 
-__all__ = ["Trainer", "TrainingConfig", "list_presets", "load_config", "train"]
+__all__ = [
+    "Trainer",
+    "TrainingConfig",
+    "list_presets",
+    "load_config",
+    "prepare_dataset",
+    "train",
+]
 
 __getattr__, __dir__ = make_lazy(
     __name__,
@@ -18,6 +26,7 @@ __getattr__, __dir__ = make_lazy(
         "TrainingConfig": "protdiff.training.config",
         "list_presets": "protdiff.training.preset",
         "load_config": "protdiff.training.config",
+        "prepare_dataset": "protdiff.training.prepare",
         "train": "protdiff.training.trainer",
     },
 )

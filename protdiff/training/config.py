@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_type_hints
 
 from protdiff.errors import InputError
-from protdiff.fields import read_dataclass
+from protdiff.fields import convert, read_dataclass
 from protdiff.model import LENGTH_RANGE
 from protdiff.network import NetworkConfig
 from protdiff.toml import read_toml
@@ -145,7 +145,9 @@ class TrainingConfig:
     noise: NoiseLevels = field(default_factory=NoiseLevels)
 
     def __post_init__(self) -> None:
-        """Check the values that would otherwise fail late or silently."""
+        """Take the values for their types, and check those that would fail late or silently."""
+        for name, hint in get_type_hints(type(self)).items():
+            object.__setattr__(self, name, _take(name, getattr(self, name), hint))
         for name, value in _flatten(self.to_dict()):
             if isinstance(value, int | float) and not abs(value) <= _LARGEST:  # nor a NaN
                 raise InputError(f"{name}: expected a number of at most {_LARGEST:g}")
@@ -242,6 +244,15 @@ def load_config(
     values.update({name: value for name, value in overrides.items() if value is not None})
     origin = f"preset {preset}" if path is None else str(path)
     return TrainingConfig.from_dict(values, origin)
+
+
+def _take(name: str, value: Any, hint: Any) -> Any:
+    """Return a value as its declared type, as if it came from a file."""
+    if isinstance(value, NetworkConfig | NoiseLevels):
+        value = dataclasses.asdict(value)
+    if isinstance(value, Mapping) and dataclasses.is_dataclass(hint):
+        return read_dataclass(cast(type, hint), value, f"[{name}]")
+    return convert(str(value) if isinstance(value, Path) else value, hint, name)
 
 
 def _flatten(values: Mapping[str, Any], table: str = "") -> Iterator[tuple[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,8 @@ __all__ = ["compile_network", "use_cpu"]
 def use_cpu(threads: int, processes: int = 1) -> Iterator[None]:
     """Set the number of threads, and flush denormals, which small activations run into on CPUs.
 
+    Both are afterwards what they were.
+
     Parameters
     ----------
     threads
@@ -25,13 +28,14 @@ def use_cpu(threads: int, processes: int = 1) -> Iterator[None]:
         Those that share them, each one getting its part and at least one.
     """
     before = torch.get_num_threads()
+    flushed = sys.float_info.min / 2 == 0.0  # torch does not tell
     if threads:
         torch.set_num_threads(max(1, threads // processes))
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
-        torch.set_flush_denormal(False)
+        torch.set_flush_denormal(flushed)
         torch.set_num_threads(before)
 
 

@@ -106,8 +106,9 @@ class Trainer:
         self.out = Path(config.out)
         self.device = self.processes.device
         self.train_set, self.held_out_set = load_dataset(config.data, config.lengths)
-        torch.manual_seed(config.seed)
-        self.network = _make_network(config).to(self.device)
+        with torch.random.fork_rng(devices=[]):  # the caller's random numbers are not ours
+            torch.default_generator.manual_seed(config.seed)
+            self.network = _make_network(config).to(self.device)
         self.average = WeightAverage(self.network, config.ema)
         self.optimizer = MuonWithAdamW(
             self.network,

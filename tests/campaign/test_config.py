@@ -95,7 +95,10 @@ def test_a_job_overrides_what_holds_for_all():
         ({"job": [{**JOB, "unindexed": "A1-3"}]}, "unindexed goes with a motif"),
         ({"job": [{**JOB, "groups": "1"}]}, "groups goes with a motif"),
         ({"job": [{**JOB, "strict": True}]}, "strict goes with a motif"),
-        ({"job": [{**JOB, "filter": {"motif_rmsd_sampled": "<1"}}]}, "number of a motif"),
+        (
+            {"job": [{**JOB, "filter": {"motif_rmsd_sampled": "<1"}}]},
+            "number of designs with a motif",
+        ),
         ({"job": [JOB, JOB]}, "two jobs are called 'a'"),
         ({"job": [JOB, {**JOB, "name": "A"}]}, "two jobs are called 'A'"),
         *(

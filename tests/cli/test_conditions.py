@@ -154,7 +154,7 @@ def test_what_is_no_ring_of_scaffolds_is_one_line(
         (["--noise", "0.4"], "there is none"),
         (["--from", "HELIX", "--noise", "1.5"], "above 0, up to 1"),
         (["--from", "HELIX", "--length", "60"], "has 40 residues, and designs of 60"),
-        (["--from", "HELIX", "--symmetry", "C2"], "has 40 residues, and designs of 80"),
+        (["--from", "HELIX", "--symmetry", "C2"], "C2 has 2 equal chains"),
         (["--rg", "large"], "no radius of gyration"),
         (["--rg", "60", "--length", "40"], "cannot have a radius of gyration of 60"),
         (["--contacts", "12"], "12"),
@@ -238,7 +238,7 @@ def test_a_shape_and_a_partner(generate, helix_file, tmp_path):
     design = read_backbone(tmp_path / "out" / "design_0000.pdb").coordinates.reshape(-1, 1, 3)
     partner = read_backbone(helix_file).coordinates.reshape(-1, 3)
     gap = np.linalg.norm(design - partner, axis=-1).min()
-    assert told["partner_gap"] == pytest.approx(gap, abs=0.02)
+    assert told["quality"]["partner_gap"] == pytest.approx(gap, abs=0.02)
     assert 0 <= told["hotspots_touched"] <= 1
 
 
@@ -285,14 +285,14 @@ def test_scaffolds_beside_a_target_and_from_a_structure(scaffold, pair_file, hel
     assert np.abs(design[10:20, :3] - complex_.coordinates[44:54, :3]).max() < 0.02
     others = complex_.coordinates[:40].reshape(-1, 3)
     gap = np.linalg.norm(design.reshape(-1, 1, 3) - others, axis=-1).min()
-    assert line["partner_gap"] == pytest.approx(gap, abs=0.02)
+    assert line["quality"]["partner_gap"] == pytest.approx(gap, abs=0.02)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (("--contig", "10/B45-54/20", "--target", "PAIR"), "stand in one place"),
-        (("--contig", "10/B45-54/20", "--target", "PAIR:C"), "has no chain C"),
+        (("--contig", "10/B45-54/20", "--target", "PAIR:C"), "has no protein chain C"),
         (("--contig", "10/B45-54/20", "--hotspots", "A5"), "go together"),
         (("--contig", "10/B45-54/20", "--noise", "0.3"), "there is none"),
         (("--contig", "10/B45-54/30", "--from", "HELIX"), "has 40 residues, .* has 50"),

@@ -1,10 +1,14 @@
 """Potentials of one's own: Å, forces, what a noisy mean can mean, and clear refusals."""
 
+import functools
+import json
+
 import numpy as np
 import pytest
 import torch
 
 from protdiff.conditioning import Conditions, Scene, UserPotential
+from protdiff.design import Generation, SamplingSettings, run_designs
 from protdiff.diffusion import FunctionDenoiser, LinearVPSDE
 from protdiff.diffusion.guidance import Estimate
 from protdiff.errors import InputError
@@ -118,6 +122,111 @@ def test_a_function_is_found_by_its_place_and_known_by_its_source():
     by_name = UserPotential(prefer_30).describe()
     assert by_place == by_name
     assert len(by_place["source_sha256"]) == 64
+
+
+TARGET = torch.tensor(9.0)
+
+
+def prefer_target(x):
+    return (measure_rg(x) - TARGET).square()
+
+
+def make_closure(radius):
+    return lambda x: (measure_rg(x) - radius).square()
+
+
+def prefer(x, radius):
+    return (measure_rg(x) - radius).square()
+
+
+def make_default(radius):
+    def energy(x, radius=radius):
+        return (measure_rg(x) - radius).square()
+
+    return energy
+
+
+class Learned(torch.nn.Module):
+    def __init__(self, radius):
+        super().__init__()
+        self.radius = torch.nn.Parameter(torch.tensor(radius))
+
+    def forward(self, x):
+        return (measure_rg(x) - self.radius).square()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        make_closure,
+        make_default,
+        Learned,
+        lambda radius: Learned(radius).forward,
+        lambda radius: functools.partial(prefer, radius=radius),
+        lambda radius: make_closure(torch.full((3,), radius)),
+        lambda radius: make_closure({"rg": [np.float32(radius)]}),
+    ],
+)
+def test_a_function_is_known_by_what_it_carries(make):
+    nine, again, fourteen = (UserPotential(make(radius)).describe() for radius in (9.0, 9.0, 14.0))
+    assert nine == again
+    assert nine != fourteen
+    assert json.loads(json.dumps(nine)) == nine
+
+
+def test_a_function_is_known_by_what_it_reads_of_its_module(monkeypatch):
+    before = UserPotential(prefer_30).describe()
+    monkeypatch.setattr(f"{__name__}.measure_rg", lambda x: x[:, 0, 0, 0])
+    assert UserPotential(prefer_30).describe() != before
+    before = UserPotential(prefer_target).describe()
+    monkeypatch.setattr(f"{__name__}.TARGET", torch.tensor(14.0))
+    assert UserPotential(prefer_target).describe() != before
+
+
+def test_a_function_that_was_typed_in_is_known_by_its_code():
+    def type_in(radius):
+        typed = {"__name__": "typed_in"}
+        exec(f"def energy(x): return (x.mean((1, 2, 3)) - {radius}).square()", typed)
+        exec(f"class Own:\n def __call__(self, x): return x.mean((1, 2, 3)) - {radius}", typed)
+        return [UserPotential(one).describe() for one in (typed["energy"], typed["Own"]())]
+
+    for nine, again, fourteen in zip(type_in(9.0), type_in(9.0), type_in(14.0), strict=True):
+        assert nine == again
+        assert nine != fourteen
+
+
+def test_what_cannot_be_hashed_is_known_as_itself_alone(tmp_path):
+    with (tmp_path / "file").open("w") as file:
+        one, other = (UserPotential(make_closure(file)) for _ in range(2))
+        assert one.describe() == one.describe()
+        assert one.describe() != other.describe()
+
+
+def test_a_folder_is_not_continued_by_another_energy(designer, tmp_path):
+    def run(radius, number):
+        asked = UserPotential(make_closure(radius))
+        task = Generation(40, 0, SamplingSettings(**FAST), conditioners=(asked,))
+        return run_designs(designer, task, tmp_path, number)
+
+    run(9.0, 1)
+    assert run(9.0, 2).made == 1
+    with pytest.raises(InputError, match="other settings"):
+        run(14.0, 3)
+
+
+def test_two_of_one_name_are_both_measured(designer):
+    asked = [UserPotential(make_closure(radius)) for radius in (30.0, 31.0)]
+    (record,) = designer.generate(40, conditioners=asked, **FAST).to_records()
+    first, second = (value for name, value in record.items() if name.startswith("potential"))
+    assert first != second
+
+
+def test_it_works_in_inference_mode(designer):
+    asked = UserPotential(prefer_30)
+    plain = designer.generate(40, conditioners=asked, **FAST)
+    with torch.inference_mode():
+        inside = designer.generate(40, conditioners=UserPotential(prefer_30), **FAST)
+    assert np.array_equal(inside[0].coordinates, plain[0].coordinates)
 
 
 @pytest.mark.parametrize(

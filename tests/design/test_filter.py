@@ -4,8 +4,9 @@ import warnings
 import numpy as np
 import pytest
 
+from protdiff.conditioning import Conditioner
 from protdiff.design import Generation, SamplingSettings, parse_filter, read_designs, run_designs
-from protdiff.design.filter import DesignFilter, iterate_rounds, limit_draws
+from protdiff.design.filter import DesignFilter, as_filter, iterate_rounds, limit_draws
 from protdiff.design.run_folder import MANIFEST
 from protdiff.errors import InputError
 
@@ -123,7 +124,6 @@ def test_designs_that_are_named_are_not_drawn_until_enough_pass(designer, tmp_pa
         ("pass<1", "pass stands alone"),
         ("pas<1", "did you mean 'pass'"),
         ("strand<inf", "give a number, such as strand<0.2"),
-        ("motif_rmsd_sampled<1", "no number 'motif_rmsd_sampled'"),
     ],
 )
 def test_what_is_no_filter_is_refused_in_a_line(text, message):
@@ -132,10 +132,66 @@ def test_what_is_no_filter_is_refused_in_a_line(text, message):
     assert "\n" not in str(caught.value)
 
 
+def test_one_text_is_a_filter_and_a_function_is_none(designer):
+    assert parse_filter("pass, strand>=0.2") == parse_filter(["pass", "strand>=0.2"])
+    for wrong in (lambda design: True, [3], 3):
+        with pytest.raises(InputError, match="give conditions as text, such as 'pass"):
+            designer.generate(40, filter=wrong)
+
+
+class Beside(Conditioner):
+    """Designs that stand beside something, at a distance that was told."""
+
+    beside = "target"
+
+    def __init__(self, gap):
+        self.gap = gap
+
+    def describe(self):
+        return {"kind": "beside", "gap": self.gap}
+
+    def measure(self, backbone):
+        return {"partner_gap": self.gap, "hotspots_touched": 0.5}
+
+
+def test_numbers_of_what_designs_are_made_beside(designer, tmp_path):
+    asked = {"length": 40, "steps": 2, "filter": ["hotspots_touched>=0.5", "partner_gap<3"]}
+    (near,) = (made := designer.generate(conditioners=[Beside(2.0)], **asked)).designs
+    assert near.quality.partner_gap == 2.0
+    assert "target_clash" in near.quality.failed
+    assert made.to_records()[0]["partner_gap"] == 2.0
+    made.write(tmp_path / "near")
+    again = read_designs(tmp_path / "near")
+    assert "target_clash" in again.qualities[0].failed
+    assert len(again.filter("partner_gap<3, hotspots_touched>0")) == 1
+    assert not again.filter("partner_gap>3")
+    with pytest.warns(UserWarning, match="0 of 10 designs drawn"):
+        assert not designer.generate(conditioners=[Beside(4.0)], **asked)
+    with pytest.raises(InputError, match="a number of designs with a target"):
+        designer.generate(**asked)
+    task = Generation(40, 0, SamplingSettings(steps=2))
+    with pytest.raises(InputError, match="number of designs with a motif"):
+        run_designs(designer, task, tmp_path / "out", 1, filter=parse_filter("sound_seams>=2"))
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_filter_is_read_as_a_campaign_reads_it():
     table = {"passing": True, "strand": [">=0.2", "<0.5"], "motif_rmsd_sampled": "<=1"}
-    assert parse_filter(["sound_seams>=2, motif_clashes<1"], motif=True).find_faults(
+    assert parse_filter(["sound_seams>=2, motif_clashes<1"]).find_faults(
         {"quality": {"failed": [], "sound_seams": 1, "motif_clashes": 0}}
     ) == ["sound_seams"]
-    texts = ["pass,strand>=0.2", "strand < .5, motif_rmsd_sampled<=1"]
-    assert parse_filter(texts, motif=True) == DesignFilter.from_dict(table)
+    texts = ["strand>=0.2 , pass", "strand < .5, motif_rmsd_sampled<=1"]
+    assert parse_filter(texts) == DesignFilter.from_dict(table)
+
+
+@pytest.mark.parametrize("condition", ["s>=0.2", "0.2", ">=", ">=inf", ["<0.5", "x"], 0.2, None])
+def test_a_condition_of_a_table_is_a_sign_and_a_number(condition):
+    with pytest.raises(InputError, match=r"filter: strand = .*expected a condition such as"):
+        DesignFilter.from_dict({"strand": condition})
+
+
+def test_a_filter_that_asks_for_nothing_is_none():
+    asked = parse_filter(["pass", "strand>0.1"])
+    assert as_filter(asked) is asked
+    assert as_filter("pass, strand>0.1") == as_filter(["pass", "strand>0.1"]) == asked
+    assert as_filter(DesignFilter()) is as_filter([]) is as_filter(None) is None

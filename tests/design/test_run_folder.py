@@ -56,6 +56,8 @@ def test_a_torn_last_line_is_made_again(tmp_path, cut):
         b"[]",
         b"null",
         b'{"index": 1}',
+        b'{"index": 1, "file": null, "rg": NaN}',
+        b'{"index": 1, "file": null, "name": "\\ud800"}',
         b'{"index": "1", "file": "design_0001.pdb"}',
         b'{"index": true, "file": "design_0001.pdb"}',
         b'{"index": -1, "file": "design_0001.pdb"}',
@@ -170,6 +172,30 @@ def test_overwriting_removes_designs_and_nothing_else(tmp_path):
     assert json.loads((tmp_path / SETTINGS).read_text())["length"] == 50
 
 
+def test_what_cannot_be_removed_is_left_without_its_line(tmp_path):
+    """The manifest goes first: a line without its file would be a design that is not there."""
+    fill(tmp_path, [0])
+    (tmp_path / "design_0001.pdb").mkdir()
+    with (
+        pytest.raises(InputError, match=r"cannot remove .*design_0001\.pdb"),
+        RunFolder.open(tmp_path, RUN, overwrite=True),
+    ):
+        pass
+    assert not (tmp_path / MANIFEST).exists()
+
+
+def test_what_a_killed_run_had_begun_to_write_is_removed(tmp_path):
+    fill(tmp_path, [0])
+    begun = (".design_0001-a1b2c3d4.pdb", ".manifest-x_1.jsonl", ".run-abc.json")
+    others = (".design_0001.pdb", ".notes-abc.json", ".nfs0001")
+    for name in (*begun, *others):
+        (tmp_path / name).write_text("half")
+    with RunFolder.open(tmp_path, RUN) as run:
+        assert not any((tmp_path / name).exists() for name in begun)
+        assert run.find_missing(1) == []
+    assert all((tmp_path / name).exists() for name in others)
+
+
 def test_designs_of_unknown_origin_are_refused(tmp_path):
     (tmp_path / "design_0000.pdb").write_text("somebody's")
     with pytest.raises(InputError, match=r"no run\.json"), RunFolder.open(tmp_path, RUN):
@@ -214,6 +240,8 @@ def test_a_file_in_the_folder_s_place_is_refused(tmp_path):
         RunFolder.open(tmp_path / "designs", RUN),
     ):
         pass
+    with pytest.raises(InputError, match="cannot write to"):
+        check_folder(tmp_path / "designs", RUN)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from types import SimpleNamespace
 
@@ -92,6 +93,25 @@ def test_the_designed_part_is_the_sampler_s(designer, source, unconditional):
     kept = ~plan.motif.motif_mask
     pair = design.backbone.coordinates[kept, :3], sampled.coordinates[kept, :3]
     assert superimpose(*pair).rmsd < 1e-4  # it is written in the frame of the motif
+
+
+def test_trajectories_stand_where_the_design_does(designer, source, unconditional):
+    moved = source.with_coordinates(source.coordinates + 100.0)
+    task = make_task(moved, hold="soft", total_length=45)
+    design = next(designer.make(task, [0], frames=True))
+    last = design.frames.denoised[-1]
+    assert np.abs(last - design.backbone.coordinates[:, :3]).max() < 2e-3
+    assert design.frames.noisy.shape == design.frames.denoised.shape
+
+
+def test_a_run_goes_on_with_the_residues_it_began_with_only(designer, source, tmp_path):
+    task = make_task(source)
+    run_designs(designer, task, tmp_path, 1)
+    for change in ({"residue_number": source.residue_number + 1}, {"residue_name": "CYS"}):
+        names = {field: np.broadcast_to(value, len(source)) for field, value in change.items()}
+        other = make_task(dataclasses.replace(source, **names))
+        with pytest.raises(InputError, match="motif_sha256"):
+            run_designs(designer, other, tmp_path, 2)
 
 
 @pytest.mark.parametrize("total_length", [45, None])

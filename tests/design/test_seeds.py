@@ -42,6 +42,13 @@ def test_a_stream_is_the_same_in_another_process():
     assert int(printed) == derive_seed(5, 7)
 
 
+def test_generators_are_of_the_seed_of_their_design():
+    assert make_generator(3, 1).initial_seed() == derive_seed(3, 1)
+    assert make_generator(3, 1, "motif").initial_seed() == derive_seed(3, 1, "motif")
+    expected = np.random.default_rng(derive_seed(3, 1, "layout"))
+    assert make_layout_generator(3, 1).random() == expected.random()
+
+
 def test_generators_repeat():
     assert torch.equal(
         torch.randn(5, generator=make_generator(3, 1)),

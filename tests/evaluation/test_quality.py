@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 
 from protdiff.errors import InputError
-from protdiff.evaluation import NATIVE, Quality, measure_backbone, measure_quality
+from protdiff.evaluation import (
+    NATIVE,
+    Quality,
+    measure_backbone,
+    measure_quality,
+    measure_recorded,
+)
 from protdiff.evaluation.quality import index_by_number, is_favoured
 from protdiff.structure import Backbone, build_backbone, read_backbone, write_backbone
 
@@ -55,7 +61,9 @@ def test_a_d_protein_is_judged_by_its_mirror_image(helix):
     natural = measure_quality(helix)
     d_protein = measure_quality(mirror(helix), handedness="D")
     for field in dataclasses.fields(Quality):
-        assert getattr(d_protein, field.name) == pytest.approx(getattr(natural, field.name))
+        assert getattr(d_protein, field.name) == pytest.approx(
+            getattr(natural, field.name), nan_ok=True
+        )
 
 
 def test_a_strand_is_extended_and_no_helix(strand):
@@ -85,7 +93,7 @@ def test_measuring_does_not_depend_on_the_frame(helix):
     natural = measure_quality(helix)
     for field in dataclasses.fields(Quality):
         assert getattr(moved, field.name) == pytest.approx(
-            getattr(natural, field.name), abs=1e-6
+            getattr(natural, field.name), abs=1e-6, nan_ok=True
         ), field.name
 
 
@@ -285,3 +293,18 @@ def test_contact_order_knows_chains(helix):
 
 def test_a_chain_without_contacts_has_no_contact_order(strand):
     assert np.isnan(measure_quality(strand).contact_order)
+
+
+def test_what_only_the_manifest_knows_is_taken_from_it(helix):
+    backbone = Backbone.from_coordinates(helix)
+    assert measure_recorded(backbone, {}).passes
+    near, far, damaged = (
+        measure_recorded(backbone, {"quality": {"partner_gap": gap}}) for gap in (2.4, 2.6, "?")
+    )
+    assert near.failed == ("target_clash",)
+    assert near.to_dict()["partner_gap"] == 2.4
+    assert far.passes
+    assert damaged.to_dict()["partner_gap"] is None
+    mirrored = Backbone.from_coordinates(mirror(helix))
+    assert measure_recorded(mirrored, {"handedness": "D"}).passes
+    assert not measure_recorded(mirrored, {"handedness": "D"}, handedness="L").passes

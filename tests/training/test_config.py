@@ -1,10 +1,12 @@
 import csv
+import json
 from pathlib import Path
 
 import pytest
 
 from protdiff.checkpoint import read_header
 from protdiff.errors import InputError
+from protdiff.network import NetworkConfig
 from protdiff.training import TrainingConfig, list_presets, load_config
 from protdiff.training.schedule import get_learning_rate
 from protdiff.weights import find_weights
@@ -62,6 +64,32 @@ def test_mistakes_are_named(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(InputError, match=message):
         load_config(path)
+
+
+def test_what_python_gives_is_taken_as_a_file_would_have_it():
+    config = TrainingConfig(Path("a"), Path("b"), lengths=[40, 80], network={"layers": 4}, ema=1)
+    assert (config.data, config.out, config.lengths) == ("a", "b", (40, 80))
+    assert (config.network, config.network.scalars) == (NetworkConfig(layers=4), 128)
+    assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"steps": "many"}, "steps = 'many'; expected a whole number"),
+        ({"steps": "9"}, "steps = '9'; expected a whole number"),
+        ({"learning_rate": None}, "learning_rate = None; expected a number"),
+        ({"lengths": [40]}, "lengths = "),
+        ({"lengths": 40}, "lengths = 40; expected"),
+        ({"network": 4}, "network = 4; expected a table"),
+        ({"network": {"layer": 4}}, r"\[network\]: unknown key 'layer'; did you mean 'layers'"),
+        ({"network": NetworkConfig(layers="4")}, r"\[network\]: layers = '4'; expected a whole"),
+        ({"compile": "no"}, "compile = 'no'; expected true or false"),
+    ],
+)
+def test_what_python_gives_is_checked_as_a_file_is(values, message):
+    with pytest.raises(InputError, match=message):
+        TrainingConfig("a", "b", **values)
 
 
 def test_a_panel_of_no_designs_may_have_any_length():

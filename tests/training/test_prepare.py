@@ -188,6 +188,25 @@ def test_clusters_are_split_whole(folder, tmp_path):
     assert everything.kept == 8
 
 
+def test_what_the_manifest_says_of_lengths_is_not_read_again(folder, tmp_path):
+    """Its numbers are believed, in a dry run too, and files without one are measured."""
+    names = [f"sub/good{i}.{'pdb' if i % 2 else 'cif.gz'}" for i in range(8)]
+    lengths = (39, 40, 48, 256, 257, "", "x", 12345)
+    rows = [
+        (f"chain{i}", name, i, i, length)
+        for i, (name, length) in enumerate(zip(names, lengths, strict=True))
+    ]
+    write_manifest(folder, rows, ("id", "file", "cluster30", "cluster40", "length"))
+    for dry_run in (True, False):
+        out = tmp_path / "out.safetensors"
+        report = prepare_dataset(folder, out, dry_run=dry_run, held_out_fraction=0.0)
+        assert report.dropped == {"not in the manifest": 6, "too short": 1, "too long": 2}
+        assert report.examples["too short"] == ["chain0"]
+        assert report.examples["too long"] == ["chain4", "chain7"]
+        assert out.exists() is not dry_run
+    assert json.loads(read(out)[1]["ids"]) == ["chain1", "chain2", "chain3", "chain5", "chain6"]
+
+
 def test_the_split_depends_on_nothing_but_the_cluster(folder, tmp_path):
     whole = prepare_dataset(folder, tmp_path / "a.safetensors", held_out_fraction=0.5)
     data, metadata = read(tmp_path / "a.safetensors")

@@ -2,10 +2,12 @@
 
 import copy
 import dataclasses
+import json
 import math
 
 import pytest
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from protdiff.diffusion import VESDE, FunctionDenoiser, LinearVPSDE
@@ -13,9 +15,9 @@ from protdiff.diffusion.objective import DenoisingLoss, EDMWeighting, Preconditi
 from protdiff.errors import InputError
 from protdiff.network import get_preconditioning
 from protdiff.training.average import WeightAverage
-from protdiff.training.dataset import load_dataset
+from protdiff.training.dataset import load_dataset, write_dataset
 from protdiff.training.draws import draw_step
-from protdiff.training.objective import NoisyBatch
+from protdiff.training.objective import NoisyBatch, get_denoising_losses
 from protdiff.training.optimizer import MuonWithAdamW, orthogonalize, orthogonalize_by_shape
 from protdiff.training.processes import Processes
 from protdiff.training.sampling import (
@@ -300,3 +302,111 @@ def test_average_follows_the_weights():
     assert torch.allclose(average.module.weight, torch.full((2, 3), 0.1))
     average.update(module, step=1)  # early steps forget faster
     assert average.module.weight.min() > 0.8
+
+
+@pytest.mark.parametrize("shape", [(6, 10), (10, 6)])
+def test_muon_is_momentum_made_orthogonal_beside_a_decoupled_decay(shape):
+    """Three steps by the formulas: Nesterov's mean, its size that of AdamW, the decay apart."""
+    generator = torch.Generator().manual_seed(0)
+    layer = nn.Linear(*shape, bias=False)
+    expected, mean = layer.weight.detach().clone(), torch.zeros_like(layer.weight)
+    optimizer = MuonWithAdamW(layer, 0.05, weight_decay=0.1, momentum=0.9)
+    for _ in range(3):
+        gradient = torch.randn(expected.shape, generator=generator)
+        layer.weight.grad = gradient.clone()
+        optimizer.step()
+        mean = 0.9 * mean + 0.1 * gradient
+        direction = orthogonalize(0.9 * mean + 0.1 * gradient)
+        expected = (1 - 0.05 * 0.1) * expected - 0.05 * 0.2 * math.sqrt(10) * direction
+        assert torch.allclose(layer.weight, expected, atol=1e-6)
+
+
+def test_an_average_is_no_part_of_the_training():
+    average = WeightAverage(nn.Linear(3, 2), decay=0.9).module
+    assert not average.training
+    assert not any(parameter.requires_grad for parameter in average.parameters())
+
+
+def test_losses_are_means_over_coordinates_to_which_parts_add_up():
+    generator = torch.Generator().manual_seed(0)
+    mask = torch.arange(5) < torch.tensor([5, 3, 4])[:, None]
+    clean, noise = (
+        torch.randn(3, 5, 3, 3, generator=generator) * mask[..., None, None] for _ in range(2)
+    )
+    ratio = torch.tensor([0.1, 1.0, 4.0])
+    batch = NoisyBatch(clean, noise, mask, torch.arange(5).expand(3, 5), ratio)
+    previous = []
+
+    def network(noisy, noise_ratio, index, residue_mask, ones, before, *told):
+        previous.append(before)
+        return [0.5 * noisy, 0.25 * noisy]
+
+    noisy = clean + ratio[:, None, None, None] * noise
+    sums = [batch.get_losses(share * noisy).sum() for share in (0.25, 0.5)]
+    found = get_denoising_losses(network, batch, self_condition=False)
+    torch.testing.assert_close(torch.stack(found), torch.stack(sums) / (9 * 12))
+    part = get_denoising_losses(network, batch, self_condition=True, coordinates=1000)
+    torch.testing.assert_close(torch.stack(part), torch.stack(sums) / 1000)
+    assert previous[:2] == [None, None]
+    assert torch.equal(previous[2], 0.25 * noisy)
+
+
+def test_motifs_are_shown_with_their_coordinates_and_else_nothing_is():
+    told = []
+    mask = torch.ones(1, 4, dtype=torch.bool)
+    clean = torch.randn(1, 4, 3, 3, generator=torch.Generator().manual_seed(0))
+    groups = torch.tensor([[0, 1, 1, 0]])
+    for group in (None, groups):
+        batch = NoisyBatch(clean, clean, mask, torch.arange(4)[None], torch.ones(1), group)
+        batch.denoise(lambda *inputs: told.append(inputs[6:8]) or [], None)
+    assert told[0] == (None, None)
+    assert told[1][0] is groups
+    assert told[1][1] is clean
+
+
+@pytest.mark.statistical
+def test_motifs_follow_their_law():
+    """One to three segments of 8 to 50 % in all; four in ten of several have groups of their own.
+
+    Segments may overlap, so the mean share lies somewhat under 29 %.
+    """
+    groups = draw_motif_groups(torch.full((4_000,), 100), 100, torch.Generator().manual_seed(0))
+    share = (groups > 0).float().mean(dim=1)
+    assert 0.22 < float(share.mean()) < 0.29
+    assert float(share.max()) > 0.48
+    last = groups.max(dim=1).values
+    for number, expected in ((1, 1 - 0.8 / 3), (2, 0.4 / 3), (3, 0.4 / 3)):
+        error = (expected * (1 - expected) / 4_000) ** 0.5
+        assert abs(float((last == number).float().mean()) - expected) < 4 * error
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("coordinates", lambda values: values[:-1]),
+        ("coordinates", lambda values: values.index_fill(0, torch.tensor([7]), math.nan)),
+        ("residue_index", lambda values: values.long()),
+        ("residue_index", lambda values: values[1:]),
+        ("secondary", lambda values: values + 9),
+        ("secondary", lambda values: values[:, None]),
+        ("offsets", lambda values: values + 1),
+        ("offsets", lambda values: values.int()),
+        ("offsets", lambda values: values.flip(0)),
+        ("offsets", lambda values: values - 1),
+        ("held_out", lambda values: values[1:]),
+        ("held_out", lambda values: values.bool()),
+        ("cluster40", lambda values: values[:, None]),
+        ("cluster40", lambda values: values.int()),
+    ],
+)
+def test_data_whose_parts_do_not_fit_together_are_refused(prepared, tmp_path, name, change):
+    with safe_open(prepared, framework="pt") as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        ids = json.loads(file.metadata()["ids"])
+    path = tmp_path / "changed.safetensors"
+    write_dataset(path, tensors, ids)
+    assert len(load_dataset(path)[0]) == 18
+    changed = {**tensors, name: change(tensors[name]).contiguous()}
+    write_dataset(path, changed, ids, overwrite=True)
+    with pytest.raises(InputError, match="do not fit together"):
+        load_dataset(path)

@@ -61,6 +61,13 @@ def test_run_folder_holds_everything(config, tmp_path):
     assert model.metadata["samples"] == int(table[3]["samples"])
 
 
+def test_training_leaves_the_callers_random_numbers_alone(config):
+    before = torch.get_rng_state()
+    first, second = (Trainer(config).network.state_dict() for _ in range(2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
 def test_training_lowers_the_loss(config, tmp_path):
     longer = dataclasses.replace(
         config,
