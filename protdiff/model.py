@@ -12,7 +12,6 @@ have zero mean over the atoms that exist, and are zero on padding.
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,6 +22,7 @@ from torch import Tensor
 
 from protdiff.diffusion import SDE, CentredSubspace, Denoiser, LinearVPSDE
 from protdiff.errors import InputError
+from protdiff.fingerprint import fingerprint
 from protdiff.network import CompiledNetwork, ScoreNetwork
 
 __all__ = [
@@ -227,12 +227,7 @@ class BackboneModel:
 
     def measure_digest(self) -> str:
         """Return the SHA-256 of all that the model computes with: sizes, process and weights."""
-        found = hashlib.sha256(f"{self.network.config.to_dict()} {self.sde!r}".encode())
-        for name, tensor in self.network.state_dict().items():
-            found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            content = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
-            found.update(content.numpy().tobytes())
-        return found.hexdigest()
+        return fingerprint((self.network.config, self.sde, self.network.state_dict()))
 
     def identify(self) -> BackboneModel:
         """Return the model under the name and the hash by which its designs are to be known.
@@ -255,7 +250,7 @@ class BackboneModel:
 
     def to(self, device: torch.device | str) -> BackboneModel:
         """Return the model on another device; this one stays where it is."""
-        if torch.device(device) == self.device:
+        if torch.empty(0, device=device).device == self.device:
             return self
         moved = replace(self, network=copy.deepcopy(self.network).to(device), compiled=None)
         return moved if self.compiled is None else moved.compile(self.compiled.backend)

@@ -28,6 +28,7 @@ FLOORS = {
     "version": 0,
     "device": 1,
     "fields": 1,
+    "fingerprint": 1,
     "structure": 1,
     "diffusion": 1,
     "network": 1,

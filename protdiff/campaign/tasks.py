@@ -11,10 +11,10 @@ from typing import Any
 from protdiff.campaign.config import Campaign, Job
 from protdiff.conditioning import Conditioner
 from protdiff.design.designer import Designer
-from protdiff.design.engine import check_task, get_longest_chain
+from protdiff.design.engine import get_longest_chain
 from protdiff.design.generate import Generation
 from protdiff.design.motif_task import make_motif_task
-from protdiff.design.run import RunTask, check_output, get_common_steps
+from protdiff.design.run import RunTask, check_run, get_common_steps
 from protdiff.design.run_folder import is_unused
 from protdiff.design.seeds import derive_seed
 from protdiff.errors import InputError
@@ -125,9 +125,7 @@ def check_campaign(
     filters = {job.name: job.filter for job in campaign.jobs}
     for name, task in tasks.items():
         try:
-            check_task(designers[name].model, task)
-            check_output(task, campaign.output)
-            filters[name].check_beside(task.beside)
+            check_run(designers[name].model, task, campaign.output, filters[name])
         except InputError as error:
             raise InputError(f"job {name}: {error}") from error
 

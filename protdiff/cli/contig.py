@@ -67,6 +67,8 @@ def contig(
         _print_layouts(facts)
     if problems:
         raise InputError("; ".join(problems))
+    if backbone is not None and len(parsed.motif_segments) < len(parsed.segments):
+        parsed.resolve(backbone).check_reach(backbone)  # the places of a mere list are open
 
 
 def _draw_layouts(
@@ -76,7 +78,6 @@ def _draw_layouts(
 
     if backbone is not None:
         parsed = parsed.resolve(backbone)
-        parsed.check_reach(backbone)
     elif any(segment.length is None for segment in parsed.motif_segments):
         return {}  # how many residues a chain has, only its structure tells
     layouts = [

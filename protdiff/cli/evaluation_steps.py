@@ -332,10 +332,7 @@ def add_self_consistency(
                 ],
                 designer,
                 folder,
-                fixed=[
-                    motif.find_fixed(one.backbone)
-                    for one, motif in zip(chosen, motifs, strict=True)
-                ],
+                fixed=[motif.given_mask for motif in motifs],
                 aligner=aligner,
                 on_progress=_describe_last(bar, len(chosen), folder),
             )

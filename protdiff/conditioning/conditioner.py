@@ -19,7 +19,6 @@ to be told of the finished design (:meth:`Conditioner.measure`).
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -86,23 +85,14 @@ class Conditioner(ABC):
     """Whether it leaves out the residues that :attr:`Scene.residue_mask` does; where it does not,
     designs of different lengths are made one length at a time, which takes longer."""
 
+    beside: ClassVar[str | None] = None
+    """What designs are made beside, ``"target"`` or ``"start"``: of that they have numbers, which a
+    filter may ask for."""
+
     def __repr__(self) -> str:
         """Say what is asked, as it is kept with the designs."""
         values = [f"{name}={value!r}" for name, value in self.describe().items() if name != "kind"]
         return f"{type(self).__name__}({', '.join(values)})"
-
-    def __eq__(self, other: object) -> bool:
-        """Whether another asks the same."""
-        if not isinstance(other, Conditioner) or type(other) is not type(self):
-            return NotImplemented
-        return self.describe() == other.describe()
-
-    def __hash__(self) -> int:
-        return hash((type(self), json.dumps(self.describe(), sort_keys=True)))
-
-    beside: ClassVar[str | None] = None
-    """What designs are made beside, ``"target"`` or ``"start"``: of that they have numbers, which a
-    filter may ask for."""
 
     @property
     def reads_motif(self) -> bool:

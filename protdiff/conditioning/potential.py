@@ -17,7 +17,6 @@ step goes further than to where it would vanish. Where an energy is negative it 
 from __future__ import annotations
 
 import math
-import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -25,9 +24,10 @@ import torch
 from torch import Tensor
 
 from protdiff.conditioning.conditioner import Conditioner, Scene
-from protdiff.conditioning.fingerprint import UnknownContentError, hash_source, hash_values
+from protdiff.diffusion.broadcasting import sum_event
 from protdiff.diffusion.guidance import Estimate, LikelihoodTerm
 from protdiff.errors import InputError
+from protdiff.fingerprint import fingerprint
 from protdiff.model import DIFFUSED_ATOMS
 from protdiff.names import import_object
 from protdiff.structure import Backbone
@@ -71,23 +71,13 @@ class UserPotential(Conditioner):
         self.temperature = temperature
         self.largest_noise = largest_noise
         self._checked: set[int] = set()
-        self._token = secrets.token_hex(16)
 
     def describe(self) -> dict[str, Any]:
-        """Return the function by name, by a hash of its source, and by one of what it carries.
-
-        Where what it carries cannot be hashed there is a random number instead: designs by it are
-        added to those of the same object only.
-        """
-        try:
-            values = hash_values(self.energy)
-        except UnknownContentError:
-            values = f"unknown {self._token}"
+        """Return the function by name, and by a hash of its code and of what it carries."""
         return {
             "kind": "potential",
             "function": self.name,
-            "source_sha256": hash_source(self.energy),
-            **({} if values is None else {"values_sha256": values}),
+            "sha256": fingerprint(self.energy),
             "temperature": self.temperature,
             "largest_noise": None if math.isinf(self.largest_noise) else self.largest_noise,
         }
@@ -165,7 +155,7 @@ class _EnergyTerm(LikelihoodTerm):
             mean = estimate.denoised.detach().clone().requires_grad_()
             energies = self._measure(mean)
             (gradient,) = torch.autograd.grad(energies.sum(), mean)
-        slope = gradient.flatten(1).square().sum(dim=1)
+        slope = sum_event(gradient.square())
         # The widening is held still, as a term's own variance is.
         widening = estimate.isotropic_variance().to(slope) * slope / (2 * energies.detach())
         widening = torch.where(energies > 0, widening, 0.0)

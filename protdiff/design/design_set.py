@@ -39,6 +39,7 @@ from protdiff.structure.part import read_chains
 from protdiff.structure.protein_mpnn import (
     DesignedSequence,
     add_target,
+    find_fixed,
     thread_sequence,
     write_chain_ids,
     write_fixed_positions,
@@ -511,7 +512,7 @@ def _refuse_motif_changes(
 ) -> None:
     """Refuse a sequence with another amino acid where the motif's is to be kept."""
     before, after = find_letters(backbone), find_letters(threaded)
-    fixed = read_motif(record, backbone).find_fixed(backbone)
+    fixed = find_fixed(backbone, read_motif(record, backbone).given_mask)
     changed = np.flatnonzero(fixed & (before != after))
     if len(changed):
         named = [f"{before[k]} {backbone.label(int(k))} to {after[k]}" for k in changed[:_NAMED]]

@@ -6,6 +6,7 @@ a design is the same whether it is made alone, in a batch, first, or by a run th
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
@@ -310,16 +311,16 @@ def _make_batch(
     for place, plan in enumerate(plans):
         backbone, extra = task.finish(plan, sampled[place, : plan.length])
         extra = {**extra, **notes[place]}
-        gap: float | None = None
+        gaps = []
         for conditioner in task.conditioners:
-            measured = conditioner.measure(backbone)
-            gap = measured.pop("partner_gap", gap)
+            measured = dict(conditioner.measure(backbone))
+            if (gap := measured.pop("partner_gap", None)) is not None:
+                gaps.append(gap)
             extra = _join(extra, measured)
         quality = measure_quality(
             backbone.coordinates, backbone.residue_index, handedness=task.settings.handedness
         )
-        if gap is not None:
-            quality = replace(quality, partner_gap=gap)
+        quality = replace(quality, partner_gap=min(gaps, default=math.nan))
         kept = None
         if trajectory is not None:
             kept = _take_frames(model, trajectory, place, plan).superimpose(

@@ -190,7 +190,7 @@ def parse_filter(texts: str | Sequence[str]) -> DesignFilter:
             raise InputError(f"{part!r} is no condition; {PASSING} stands alone, without a limit")
         known = _list_numbers()
         if limit.name not in known:
-            hint = suggest_name(limit.name, [PASSING, *known]) or "a manifest has all under quality"
+            hint = suggest_name(limit.name, [PASSING, *known]) or f"there are {', '.join(known)}"
             raise InputError(f"designs have no number {limit.name!r} to filter by; {hint}")
         if not math.isfinite(limit.value):
             example = f"{limit.name}{limit.sign}0.2"

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from protdiff.design.designer import Designer
-from protdiff.design.engine import check_task
-from protdiff.design.run import Filter, OutputSettings, RunTask, check_output, describe_run
+from protdiff.design.run import Filter, OutputSettings, RunTask, check_run, describe_run
 from protdiff.design.run_folder import check_folder
 
 __all__ = ["RunPlan", "plan_designs"]
@@ -49,11 +48,8 @@ def plan_designs(
 ) -> RunPlan:
     """Check a run and say what it would do; parameters and errors are those of ``run_designs``."""
     output = output or OutputSettings()
-    check_task(designer.model, task)
-    check_output(task, output)
-    if filter is not None:
-        filter.check_beside(task.beside)
-    settings = describe_run(designer.model, task, output, filter)
+    check_run(designer.model, task, output, filter)
+    settings = describe_run(designer.model.identify(), task, output, filter)
     records = check_folder(folder, settings, overwrite=overwrite)
     missing = [index for index in range(num) if index not in records]
     lengths = {index: task.plan(index).length for index in missing}

@@ -13,7 +13,7 @@ so.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from protdiff.design.run_folder import MANIFEST
 from protdiff.errors import InputError, shorten
 from protdiff.structure import Backbone
-from protdiff.structure.protein_mpnn import find_fixed
 
 __all__ = ["RecordedMotif", "read_motif"]
 
@@ -43,12 +42,10 @@ class RecordedMotif:
     motif_mask: NDArray[np.bool_]
     redesignable_mask: NDArray[np.bool_]
 
-    def find_fixed(self, backbone: Backbone) -> NDArray[np.bool_]:
-        """Return (residue,) True where the design keeps its amino acid, whoever asks.
-
-        As :func:`~protdiff.structure.protein_mpnn.find_fixed` does.
-        """
-        return find_fixed(replace(backbone, motif_mask=self.motif_mask), self.redesignable_mask)
+    @property
+    def given_mask(self) -> NDArray[np.bool_]:
+        """(residue,) True where the amino acid is given too."""
+        return self.motif_mask & ~self.redesignable_mask
 
 
 def read_motif(

@@ -29,7 +29,7 @@ __all__ = [
     "OutputSettings",
     "RunResult",
     "RunTask",
-    "check_output",
+    "check_run",
     "describe_run",
     "get_common_steps",
     "make_record",
@@ -118,14 +118,20 @@ def is_kept(record: Mapping[str, Any]) -> bool:
     return not record.get("rejected")
 
 
-def check_output(task: DesignTask, output: OutputSettings) -> None:
-    """Refuse a format that cannot name the residues of a task's designs.
+def check_run(
+    model: BackboneModel, task: DesignTask, output: OutputSettings, filter: Filter | None
+) -> None:
+    """Refuse a run that cannot be, and warn of lengths that the weights were not trained on.
 
     Raises
     ------
     InputError
-        Chains or residues that a start gives to designs do not fit the columns of a PDB file.
+        The network cannot make the designs, they cannot be written or have not the numbers that
+        the filter asks for.
     """
+    check_task(model, task)
+    if filter is not None:
+        filter.check_beside(task.beside)
     if output.format == "pdb":
         chains = task.shortest_chains
         check_labels(name_design(0, "pdb"), chains.chain_id, chains.residue_number)
@@ -196,10 +202,7 @@ def run_designs(
         raise InputError(f"until_kept draws designs from the first on; give a number, not {num}")
     most = limit_draws(len(wanted), max_draws)
     output = output or OutputSettings()
-    check_task(designer.model, task)  # before anything is written
-    check_output(task, output)
-    if filter is not None:
-        filter.check_beside(task.beside)
+    check_run(designer.model, task, output, filter)  # before anything is written
     model = designer.model.identify()
     settings = describe_run(model, task, output, filter)
     with RunFolder.open(folder, settings, overwrite=overwrite) as run:
@@ -254,7 +257,6 @@ def describe_run(
     model: BackboneModel, task: RunTask, output: OutputSettings, filter: Filter | None = None
 ) -> dict[str, Any]:
     """Return what the designs of a folder depend on, the content of its ``run.json``."""
-    model = model.identify()
     return {
         **task.describe(),
         "seed": task.seed,

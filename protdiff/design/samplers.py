@@ -11,7 +11,6 @@ From Python the object itself will do.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +124,7 @@ def describe_choice(choice: str | Sampler | TimeGrid) -> str:
 def hash_choice(
     choice: str | Sampler | TimeGrid, make: Callable[[Any], Sampler | TimeGrid]
 ) -> str | None:
-    """Return a hash of the code and the values of what has no name; None of what has one.
+    """Return the fingerprint of what has no name; None of what has one.
 
     Parameters
     ----------
@@ -133,21 +132,12 @@ def hash_choice(
         A sampler or a grid.
     make
         :func:`make_sampler` or :func:`make_grid`.
-
-    Returns
-    -------
-    str or None
-        Where it holds what cannot be hashed, a random number: nobody could tell whether a run goes
-        on with it.
     """
     if _is_name(choice):
         return None
-    from protdiff.conditioning.fingerprint import UnknownContentError, hash_content
+    from protdiff.fingerprint import fingerprint
 
-    try:
-        return hash_content(make(choice))
-    except UnknownContentError:
-        return f"unknown {secrets.token_hex(16)}"
+    return fingerprint(make(choice))
 
 
 def _is_name(choice: object) -> bool:

@@ -95,15 +95,16 @@ class DDPMSchedule:
             The βs do not lie on a line.
         """
         steps = len(self.betas)
-        ends = (float(self.betas[0]) * steps, float(self.betas[-1]) * steps)
-        line = torch.linspace(*ends, steps, dtype=torch.float64) / steps
+        ends = float(self.betas[0]), float(self.betas[-1])
+        line = torch.linspace(*ends, steps, dtype=torch.float64)
         # Single precision is let through, the curve of a discretised SDE is not.
         if not torch.allclose(self.betas.cpu().double(), line, rtol=1e-5, atol=0):
             raise InputError(
                 "the βs of this schedule do not lie on a line, so LinearVPSDE is not what they "
                 "become; keep the SDE that they were made of, or use make_linear"
             )
-        return LinearVPSDE(beta_min=round(ends[0], 12), beta_max=round(ends[1], 12))
+        beta_min, beta_max = (round(steps * end, 12) for end in ends)
+        return LinearVPSDE(beta_min=beta_min, beta_max=beta_max)
 
     @property
     def alpha_bars(self) -> Tensor:

@@ -366,7 +366,7 @@ class Backbone:
 
         What is made of a structure can be told by it from what is made of another.
         """
-        content = hashlib.sha256(np.round(self.coordinates, 3).tobytes())
+        content = hashlib.sha256((np.round(self.coordinates, 3) + 0.0).tobytes())  # no −0
         content.update(self.residue_index.tobytes())
         content.update("\n".join([*self.labels, *self.residue_name.tolist()]).encode())
         return content.hexdigest()
@@ -405,14 +405,25 @@ class Backbone:
             name=self.name if name is None else name,
         )
 
-    def select_chain(self, chain: str) -> Backbone:
-        """Return one chain, or explain which chains there are."""
-        mask = self.chain_id == chain
+    def find_chain(self, chain: str) -> NDArray[np.bool_]:
+        """Return which residues are of a chain, (residue,).
+
+        Raises
+        ------
+        InputError
+            There is no such chain.
+        """
+        mask: NDArray[np.bool_] = self.chain_id == chain
         if not mask.any():
             raise InputError(
-                f"{self.name} has no protein chain {chain}; it has {', '.join(self.chains)}"
+                f"{self.name} has no protein chain {chain}; its protein chains are "
+                f"{', '.join(self.chains)}"
             )
-        return self.select(mask)
+        return mask
+
+    def select_chain(self, chain: str) -> Backbone:
+        """Return one chain, or explain which chains there are."""
+        return self.select(self.find_chain(chain))
 
     def with_names(self, residue_name: ArrayLike) -> Backbone:
         """Return the same backbone with other residue names: (residue,) or one for all."""

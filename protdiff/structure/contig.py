@@ -18,7 +18,7 @@ import numpy as np
 from protdiff.errors import InputError
 from protdiff.structure.backbone import Backbone
 from protdiff.structure.examine import examine_range
-from protdiff.structure.geometry import LINK_SPAN, LINK_TOLERANCE
+from protdiff.structure.geometry import LINK_SPAN, LINK_TOLERANCE, MAX_CA_DISTANCE
 from protdiff.structure.layout import Layout, PlacedSegment
 from protdiff.structure.lengths import LengthRange, count_sums, draw_lengths, parse_length
 from protdiff.structure.segments import DesignedSegment, MotifSegment, Segment
@@ -171,14 +171,15 @@ class Contig:
                 if isinstance(segment, DesignedSegment):
                     longest += segment.high
                     continue
-                if segment.places is None or not len(segment.places):
-                    continue
+                assert segment.places is not None  # it is resolved
                 if segment.body in ends:
                     place, stop, before = ends[segment.body]
                     between = longest - stop
                     ca = backbone.coordinates[[place, segment.places[0]], 1].astype(float)
                     distance = float(np.linalg.norm(ca[1] - ca[0]))
-                    if distance > LINK_SPAN * (between + 1) + LINK_TOLERANCE:
+                    spanned = LINK_SPAN * (between + 1) + LINK_TOLERANCE
+                    # A link of the input is one, however long.
+                    if distance > (spanned if between else MAX_CA_DISTANCE):
                         needed = math.ceil((distance - LINK_TOLERANCE) / LINK_SPAN) - 1
                         raise ContigError(
                             self.text,

@@ -101,8 +101,10 @@ def read_joined(paths: Sequence[str | Path], *, model: int = 1, strict: bool = F
     InputError
         A file cannot be used, or none has the model; or as :func:`join_backbones`.
     """
-    counts = [count_models(path) if model > 1 and len(paths) > 1 else model for path in paths]
-    models = [1 if count == 1 and max(counts) > 1 else model for count in counts]
+    models = [model] * len(paths)
+    if model > 1 and len(paths) > 1:
+        counts = [count_models(path) for path in paths]
+        models = [1 if count == 1 and max(counts) > 1 else model for count in counts]
     return join_backbones(
         [
             read_backbone(path, model=number, strict=strict)

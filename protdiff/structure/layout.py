@@ -76,8 +76,11 @@ class Layout:
         Segments whose places are found in sampling may stand in another order in the chain.
         """
         numbers = {body: number for number, body in enumerate(self._find_bodies(), start=1)}
-        given = [s for s in self.segments if s.motif is not None]
-        groups = [np.full(s.length, numbers[s.motif.body]) for s in given if s.motif is not None]
+        groups = [
+            np.full(segment.length, numbers[motif.body])
+            for segment in self.segments
+            if (motif := segment.motif) is not None
+        ]
         return np.concatenate([np.zeros(0, np.int64), *groups])
 
     @property

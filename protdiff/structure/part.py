@@ -8,7 +8,6 @@ import numpy as np
 
 from protdiff.structure.backbone import Backbone
 from protdiff.structure.read import read_backbone
-from protdiff.structure.selection import find_chain
 
 __all__ = ["read_chains"]
 
@@ -38,4 +37,4 @@ def read_chains(text: str | Path) -> Backbone:
         return read_backbone(whole)
     backbone = read_backbone(file)
     chains = [name.strip() for name in names.split(",")]
-    return backbone.select(np.any([find_chain(backbone, chain) for chain in chains], axis=0))
+    return backbone.select(np.any([backbone.find_chain(chain) for chain in chains], axis=0))

@@ -86,29 +86,26 @@ class DesignedSequence:
     sample: int
 
 
-def find_fixed(
-    backbone: Backbone, redesignable_mask: NDArray[np.bool_] | bool = False
-) -> NDArray[np.bool_]:
+def find_fixed(backbone: Backbone, given_mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return which residues keep their amino acid, ``(residue,)``.
 
-    Those are the residues of the motif, but for the redesignable ones and those that neither are a
-    standard amino acid nor were made of one.
+    Those are the given ones, but for those that neither are a standard amino acid nor were made of
+    one.
 
     Parameters
     ----------
     backbone
-        With its motif.
-    redesignable_mask
-        (residue,) True where the amino acid is free, or one for all.
+        With the names of its residues.
+    given_mask
+        (residue,) True where the amino acid is given: in the motif, where it is not redesignable.
 
     Warns
     -----
     StructureWarning
         A residue, other than UNK, is free for want of an amino acid.
     """
-    given = backbone.motif_mask & ~np.asarray(redesignable_mask)
     has_letter = find_letters(backbone) != "X"
-    lacking = sorted({*backbone.residue_name[given & ~has_letter].tolist()} - {"UNK"})
+    lacking = sorted({*backbone.residue_name[given_mask & ~has_letter].tolist()} - {"UNK"})
     if lacking:
         warnings.warn(
             f"no standard amino acid is known for {', '.join(lacking)} of the motif, and it is "
@@ -116,7 +113,7 @@ def find_fixed(
             StructureWarning,
             stacklevel=1,  # so that it is said once, of however many designs
         )
-    fixed: NDArray[np.bool_] = given & has_letter
+    fixed: NDArray[np.bool_] = given_mask & has_letter
     return fixed
 
 
@@ -268,7 +265,7 @@ def write_fixed_positions(
     table = {}
     for backbone in _check_names(backbones):
         free = np.isin(backbone.residue_number, list((redesignable or {}).get(backbone.name, ())))
-        fixed = find_fixed(backbone, free)
+        fixed = find_fixed(backbone, backbone.motif_mask & ~free)
         table[backbone.name] = {
             chain: positions[fixed[places]].tolist()
             for chain, (places, positions) in _locate(backbone).items()
@@ -398,7 +395,7 @@ def thread_sequence(backbone: Backbone, sequence: DesignedSequence | str) -> Bac
             f"a sequence for {backbone.name} has chains of {expected} residues; "
             f"got {[len(part) for part in parts]}"
         )
-    given = np.array(list(backbone.sequence))
+    given = find_letters(backbone)
     letters = given.copy()
     for chain, part in zip(chains, parts, strict=True):
         places, positions = located[chain]

@@ -25,7 +25,6 @@ from protdiff.structure.backbone import Backbone, name_residue
 __all__ = [
     "ResidueRange",
     "ScanError",
-    "find_chain",
     "find_residue",
     "locate_range",
     "parse_residue_range",
@@ -170,7 +169,7 @@ def find_residue(backbone: Backbone, chain: str, residue: tuple[int, str]) -> in
     InputError
         The chain or the residue is not there, or the name stands for several residues.
     """
-    in_chain = find_chain(backbone, chain)
+    in_chain = backbone.find_chain(chain)
     number, code = residue
     found = np.flatnonzero(
         in_chain & (backbone.residue_number == number) & (backbone.insertion_code == code)
@@ -199,23 +198,6 @@ def find_residue(backbone: Backbone, chain: str, residue: tuple[int, str]) -> in
     raise InputError(f"{backbone.name} has no residue {label} with a full backbone; {hint}")
 
 
-def find_chain(backbone: Backbone, chain: str) -> NDArray[np.bool_]:
-    """Return which residues are of a chain.
-
-    Raises
-    ------
-    InputError
-        There is no such chain.
-    """
-    mask: NDArray[np.bool_] = backbone.chain_id == chain
-    if not mask.any():
-        raise InputError(
-            f"{backbone.name} has no protein chain {chain}; its protein chains are "
-            f"{', '.join(backbone.chains)}"
-        )
-    return mask
-
-
 def select_residues(backbone: Backbone, selection: Sequence[ResidueRange]) -> NDArray[np.int64]:
     """Return the places of the selected residues, in the order of the structure, each once.
 
@@ -239,7 +221,7 @@ def locate_range(backbone: Backbone, piece: ResidueRange) -> NDArray[np.int64]:
         The chain, or the first or last residue, is not there, or they stand in reverse.
     """
     if piece.first is None or piece.last is None:
-        return np.flatnonzero(find_chain(backbone, piece.chain))
+        return np.flatnonzero(backbone.find_chain(piece.chain))
     first = find_residue(backbone, piece.chain, piece.first)
     last = find_residue(backbone, piece.chain, piece.last)
     if last < first:

@@ -14,7 +14,6 @@ from protdiff.structure.foreign import import_biotite
 __all__ = ["find_letter", "find_letters", "mirror_to_l", "standardise"]
 
 _LETTERS = frozenset("ACDEFGHIKLMNPQRSTVWY")
-_NAMES = {letter: name for name, letter in AMINO_ACIDS.items() if name != "MSE"}
 # Two with letters of their own, and what force fields call the charges and bonds of others: by the
 # dictionary of components, HSE is homoserine and HIE no amino acid.
 _PARENTS = {
@@ -53,9 +52,7 @@ def find_letters(backbone: Backbone) -> NDArray[np.str_]:
 
 def standardise(backbone: Backbone) -> Backbone:
     """Name each residue as the standard amino acid that it is or was made of, else GLY."""
-    return backbone.with_names(
-        [_NAMES.get(letter, "GLY") for letter in find_letters(backbone).tolist()]
-    )
+    return backbone.with_sequence("".join(find_letters(backbone).tolist()).replace("X", "G"))
 
 
 def mirror_to_l(backbone: Backbone, handedness: Handedness) -> Backbone:

@@ -121,7 +121,7 @@ def test_a_function_is_found_by_its_place_and_known_by_its_source():
     by_place = UserPotential(f"{__name__}:prefer_30").describe()
     by_name = UserPotential(prefer_30).describe()
     assert by_place == by_name
-    assert len(by_place["source_sha256"]) == 64
+    assert len(by_place["sha256"]) == 64
 
 
 TARGET = torch.tensor(9.0)

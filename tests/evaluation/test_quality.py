@@ -297,14 +297,14 @@ def test_a_chain_without_contacts_has_no_contact_order(strand):
 
 def test_what_only_the_manifest_knows_is_taken_from_it(helix):
     backbone = Backbone.from_coordinates(helix)
-    assert measure_recorded(backbone, {}).passes
+    assert measure_recorded(backbone, {}).failed == ("not_compact",)
     near, far, damaged = (
         measure_recorded(backbone, {"quality": {"partner_gap": gap}}) for gap in (2.4, 2.6, "?")
     )
-    assert near.failed == ("target_clash",)
+    assert near.failed == ("not_compact", "target_clash")
     assert near.to_dict()["partner_gap"] == 2.4
-    assert far.passes
+    assert far.failed == ("not_compact",)
     assert damaged.to_dict()["partner_gap"] is None
     mirrored = Backbone.from_coordinates(mirror(helix))
-    assert measure_recorded(mirrored, {"handedness": "D"}).passes
-    assert not measure_recorded(mirrored, {"handedness": "D"}, handedness="L").passes
+    assert "left_handed" not in measure_recorded(mirrored, {"handedness": "D"}).failed
+    assert "left_handed" in measure_recorded(mirrored, {"handedness": "D"}, handedness="L").failed

@@ -31,7 +31,7 @@ def test_a_new_chain_jumps(helix):
     assert np.diff(made.residue_index).tolist() == [1] * 9 + [CHAIN_JUMP] + [1] * 13
     assert made.segment_starts == [0, 10]
     assert len(made.select_chain("B")) == 14
-    with pytest.raises(InputError, match="no protein chain C; it has A, B"):
+    with pytest.raises(InputError, match="no protein chain C; its protein chains are A, B"):
         made.select_chain("C")
 
 

@@ -126,7 +126,10 @@ class SDE(ABC):
         for name, value in vars(self).items():
             if value is None:
                 continue
-            number = torch.as_tensor(value)
+            try:
+                number = torch.as_tensor(value)
+            except (TypeError, RuntimeError):  # no number at all
+                number = torch.tensor(torch.nan)
             if number.ndim > 0 or not bool(number.isfinite()):
                 text = shorten(" ".join(str(value).split()))
                 raise InputError(f"{name} = {text} is not one finite number; give such a number")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import tempfile
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -121,7 +121,7 @@ class SequenceDesigner(ABC):
                 "single chains here"
             )
         mask = np.zeros(len(backbone), bool) if fixed is None else np.asarray(fixed, bool)
-        kept = find_fixed(replace(backbone, motif_mask=mask))
+        kept = find_fixed(backbone, mask)
         with tempfile.TemporaryDirectory(prefix="protdiff-") as temporary:
             folder = Path(temporary)
             structure, out = folder / f"{NAME}.pdb", folder / "out"

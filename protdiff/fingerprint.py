@@ -8,22 +8,20 @@ pickled, so that the hash is the same in the next process. Code of libraries goe
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import inspect
+import secrets
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from pathlib import PurePath
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 
-__all__ = ["UnknownContentError", "hash_content", "hash_source", "hash_values"]
-
-_Found = TypeVar("_Found")
+__all__ = ["fingerprint"]
 
 _PLAIN = (
     *(type(None), bool, int, float, complex, str, bytes, slice, range, type(...), PurePath),
@@ -32,39 +30,28 @@ _PLAIN = (
 _LIBRARIES = sys.stdlib_module_names | {"e3nn", "numpy", "protdiff", "scipy", "torch"}
 
 
-class UnknownContentError(TypeError):
+_UNKNOWN: dict[int, tuple[object, str]] = {}
+"""What stands for objects that cannot be hashed. They are kept, for an id is theirs till then."""
+
+
+class _UnknownContentError(RuntimeError):
     """What an object computes by does not show."""
 
 
-def hash_source(thing: object) -> str | None:
-    """Return the SHA-256 of the source of a function or a class; None where there is none."""
-    source = _find_source(thing)
-    return None if source is None else _hash(source)
-
-
-def hash_values(function: object) -> str | None:
-    """Return the SHA-256 of what a function carries beside its source; None where that is nothing.
-
-    Raises
-    ------
-    UnknownContentError
-        It carries what cannot be hashed.
-    """
-    if not isinstance(function, types.FunctionType):
-        return hash_content(function)
-    parts = _Walk().take(lambda walk: list(walk.list_values(function)))
-    return _hash("\n".join(parts)) if parts else None
-
-
-def hash_content(thing: object) -> str:
+def fingerprint(thing: object) -> str:
     """Return the SHA-256 of all that an object computes by: its code and its values.
 
-    Raises
-    ------
-    UnknownContentError
-        Some of that cannot be hashed.
+    Returns
+    -------
+    str
+        64 hexadecimal digits; or ``unknown`` and a random number, where some of that cannot be
+        hashed: nobody could tell whether it is the same, but for the object itself.
     """
-    return _Walk().take(lambda walk: _hash(walk.describe(thing)))
+    try:
+        return _hash(_Walk().describe(thing))
+    except RuntimeError:  # of torch too, for tensors without plain bytes, and of too deep a nest
+        unknown = f"unknown {secrets.token_hex(16)}"
+        return _UNKNOWN.setdefault(id(thing), (thing, unknown))[1]
 
 
 class _Walk:
@@ -74,13 +61,6 @@ class _Walk:
         self.found: dict[int, str] = {}
         self.kept: list[object] = []  # an id is one's own as long as the object is there
 
-    def take(self, way: Callable[[_Walk], _Found]) -> _Found:
-        """Go a way that may be too deep."""
-        try:
-            return way(self)
-        except RecursionError as error:
-            raise UnknownContentError("it is too deep") from error
-
     def describe(self, thing: Any) -> str:
         """Return a text that is the same for what computes the same."""
         if isinstance(thing, _PLAIN):
@@ -88,14 +68,16 @@ class _Walk:
         if id(thing) not in self.found:
             self.kept.append(thing)
             self.found[id(thing)] = "what it is in"
-            parts = _hash(", ".join(self._list_parts(thing)))
+            try:
+                parts = _hash(", ".join(self._list_parts(thing)))
+            except RuntimeError:
+                del self.found[id(thing)]
+                raise
             self.found[id(thing)] = f"{type(thing).__name__} {parts}"
         return self.found[id(thing)]
 
-    def list_values(self, function: types.FunctionType) -> Iterator[str]:
+    def _list_values(self, function: types.FunctionType) -> Iterator[str]:
         """Give what a function computes by, but for its source."""
-        self.kept.append(function)
-        self.found.setdefault(id(function), "what it is in")
         code = function.__code__
         for value in (function.__defaults__, function.__kwdefaults__):
             if value:
@@ -109,7 +91,7 @@ class _Walk:
         for name in sorted(_list_names(code) & function.__globals__.keys()):
             try:
                 read = self._describe_global(function.__globals__[name], function.__module__)
-            except UnknownContentError:  # a logger, say: no part of the result
+            except _UnknownContentError:  # a logger, say: no part of the result
                 continue
             if read is not None:
                 yield f"{name} = {read}"
@@ -136,21 +118,15 @@ class _Walk:
             yield from map(self.describe, thing)
         elif isinstance(thing, Set):
             yield from sorted(_Walk().describe(one) for one in thing)
-        elif isinstance(thing, functools.partial):
-            yield from map(self.describe, (thing.func, thing.args, thing.keywords))
-        elif isinstance(thing, types.MethodType):
-            yield from map(self.describe, (thing.__func__, thing.__self__))
         elif isinstance(thing, types.FunctionType | type) and _is_library(thing.__module__):
             yield f"{thing.__module__}.{thing.__qualname__}"
         elif isinstance(thing, types.FunctionType):
             yield _find_source(thing) or ""
-            yield from self.list_values(thing)
+            yield from self._list_values(thing)
         elif isinstance(thing, type):
             yield from self._list_class(thing)
         elif isinstance(thing, types.ModuleType):
             yield thing.__name__
-        elif isinstance(thing, types.BuiltinFunctionType):
-            yield thing.__qualname__
         else:
             yield self.describe(type(thing))
             yield from map(self.describe, _take_apart(thing))
@@ -162,7 +138,7 @@ class _Walk:
         for name, member in vars(kind).items():
             function = getattr(member, "__func__", getattr(member, "fget", member))
             if isinstance(function, types.FunctionType):
-                yield from (f"{name}: {value}" for value in self.list_values(function))
+                yield from (f"{name}: {value}" for value in self._list_values(function))
             elif isinstance(member, _PLAIN) and not name.startswith("__"):
                 yield f"{name} = {self.describe(member)}"
 
@@ -188,7 +164,7 @@ def _take_apart(thing: Any) -> list[Any]:
     try:
         parts = thing.__reduce_ex__(2)
     except Exception as error:  # files, locks and what else cannot be copied
-        raise UnknownContentError(f"{type(thing).__name__}: {error}") from error
+        raise _UnknownContentError(f"{type(thing).__name__}: {error}") from error
     parts = [parts] if isinstance(parts, str) else parts
     return [list(part) if isinstance(part, Iterator) else part for part in parts]
 
