@@ -134,6 +134,7 @@ LONG_RUNS = {
     "long": "protdiff-long-log.csv",
     "long-2": "protdiff-long-log-2.csv",
     "long-3": "protdiff-long-log-3.csv",
+    "long-4": "protdiff-long-log-4.csv",
 }
 
 
