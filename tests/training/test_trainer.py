@@ -45,6 +45,26 @@ def test_two_halves_are_the_whole(config, tmp_path):
     assert [row["loss"] for row in rows(tmp_path / "run")] == ends
 
 
+def test_each_step_is_as_long_as_the_schedule_says(config):
+    trainer = Trainer(config)
+    for step in (1, 2, 3):
+        trainer.step()
+        rates = {group["lr"] for group in trainer.optimizer.param_groups}
+        assert rates == {get_learning_rate(config, step)}
+
+
+def test_the_loss_half_way_adds_by_its_weight(config, monkeypatch):
+    trainer = Trainer(dataclasses.replace(config, halfway=0.25))
+    weight = next(trainer.network.parameters())
+
+    def get_losses(*_, **__):
+        return weight.sum(), 3 * weight.sum()
+
+    monkeypatch.setattr("protdiff.training.trainer.get_denoising_losses", get_losses)
+    _, norm = trainer.step()
+    assert float(norm) == pytest.approx((1 + 0.25 * 3) * weight.numel() ** 0.5)
+
+
 def test_run_folder_holds_everything(config, tmp_path):
     weights = train(config)
     table = rows(tmp_path / "run")
