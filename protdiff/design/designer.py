@@ -298,13 +298,12 @@ class Designer:
         """
         from protdiff.evaluation.likelihood import LikelihoodSettings, measure_likelihood
 
-        with self.model.in_full_precision():
-            return measure_likelihood(
-                self.model,
-                _read(backbone),
-                make_settings(LikelihoodSettings, settings),
-                handedness=handedness,
-            )
+        return measure_likelihood(
+            self.model,
+            _read(backbone),
+            make_settings(LikelihoodSettings, settings),
+            handedness=handedness,
+        )
 
     def encode(
         self,
@@ -325,13 +324,12 @@ class Designer:
         """
         from protdiff.evaluation.likelihood import LikelihoodSettings, encode_backbone
 
-        with self.model.in_full_precision():
-            return encode_backbone(
-                self.model,
-                _read(backbone),
-                make_settings(LikelihoodSettings, settings),
-                handedness=handedness,
-            )
+        return encode_backbone(
+            self.model,
+            _read(backbone),
+            make_settings(LikelihoodSettings, settings),
+            handedness=handedness,
+        )
 
     def decode(
         self,
@@ -354,14 +352,13 @@ class Designer:
         """
         from protdiff.evaluation.likelihood import LikelihoodSettings, decode_backbone
 
-        with self.model.in_full_precision():
-            return decode_backbone(
-                self.model,
-                code,
-                make_settings(LikelihoodSettings, settings),
-                residue_index=residue_index,
-                handedness=handedness,
-            )
+        return decode_backbone(
+            self.model,
+            code,
+            make_settings(LikelihoodSettings, settings),
+            residue_index=residue_index,
+            handedness=handedness,
+        )
 
     def make(
         self,

@@ -179,15 +179,16 @@ def measure_likelihood(
     check_backbone(backbone, exact=settings.probes == 0)
     _warn_of_length(model, backbone)
     denoiser = _make_denoiser(model, len(backbone), backbone.residue_index, handedness)
-    found = compute_log_likelihood(
-        denoiser,
-        _to_model(model, backbone),
-        model.subspace(denoiser.residue_mask),
-        trace=settings.make_trace(),
-        noise_ratio_min=settings.noise_floor / model.scale,
-        rtol=settings.rtol,
-        atol=settings.atol,
-    )
+    with model.in_full_precision():
+        found = compute_log_likelihood(
+            denoiser,
+            _to_model(model, backbone),
+            model.subspace(denoiser.residue_mask),
+            trace=settings.make_trace(),
+            noise_ratio_min=settings.noise_floor / model.scale,
+            rtol=settings.rtol,
+            atol=settings.atol,
+        )
     nats = float(found.nats) - int(found.dimension) * math.log(model.scale)
     if not math.isfinite(nats):
         raise ProtdiffError(
@@ -216,13 +217,14 @@ def encode_backbone(
     settings = LikelihoodSettings() if settings is None else settings
     check_backbone(backbone)
     denoiser = _make_denoiser(model, len(backbone), backbone.residue_index, handedness)
-    code = carry_up(
-        denoiser,
-        _to_model(model, backbone),
-        noise_ratio_min=settings.noise_floor / model.scale,
-        rtol=settings.rtol,
-        atol=settings.atol,
-    )
+    with model.in_full_precision():
+        code = carry_up(
+            denoiser,
+            _to_model(model, backbone),
+            noise_ratio_min=settings.noise_floor / model.scale,
+            rtol=settings.rtol,
+            atol=settings.atol,
+        )
     return code[0].cpu()
 
 
@@ -262,13 +264,14 @@ def decode_backbone(
         )
     index = np.arange(len(code)) if residue_index is None else np.asarray(residue_index)
     denoiser = _make_denoiser(model, len(code), index, handedness)
-    positions = carry_down(
-        denoiser,
-        model.subspace(denoiser.residue_mask).project(code[None].float().to(model.device)),
-        noise_ratio_min=settings.noise_floor / model.scale,
-        rtol=settings.rtol,
-        atol=settings.atol,
-    )
+    with model.in_full_precision():
+        positions = carry_down(
+            denoiser,
+            model.subspace(denoiser.residue_mask).project(code[None].float().to(model.device)),
+            noise_ratio_min=settings.noise_floor / model.scale,
+            rtol=settings.rtol,
+            atol=settings.atol,
+        )
     coordinates = model.to_angstrom(positions)[0].cpu().numpy()
     return Backbone.from_coordinates(coordinates, residue_index=index, name=name)
 
