@@ -83,7 +83,7 @@ def find_nearest(fragments: Tensor, library: Tensor) -> Tensor:
 def run(options: argparse.Namespace) -> str:
     """Measure, write what was asked for, and return a table."""
     training, held_out = load_dataset(options.data)
-    library = choose_chains(training, options.library, (1, math.inf), options.seed)
+    library = choose_chains(training, options.chains, (1, math.inf), options.seed)
     lines = [
         ["designs", "fragments of", "designs (Å)", "held-out chains (Å)", "chains"],
         ["---"] * 5,
@@ -132,7 +132,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("designs", type=Path, nargs="+", help="runs of protdiff generate")
     add("--lengths", nargs="+", type=int, default=LENGTHS, help="of fragments (%(default)s)")
     add("--num", type=int, default=600, help="fragments that are looked up (%(default)s)")
-    add("--library", type=int, default=300, help="training chains in the library (%(default)s)")
+    add("--chains", type=int, default=300, help="training chains of the library (%(default)s)")
     add("--fragments", type=int, default=20_000, help="fragments of the library (%(default)s)")
     add("--seed", type=int, default=0)
     add("--out", type=Path, help="JSON file for all numbers")
