@@ -12,11 +12,12 @@ from protdiff.lazy import make_lazy
 from protdiff.version import get_version
 
 if TYPE_CHECKING:
-    from protdiff.design.design_set import DesignSet, Interrupted, read_designs
+    from protdiff.design.design_set import DesignSet, Interrupted
     from protdiff.design.designer import Designer
     from protdiff.design.filter import DesignFilter, parse_filter
     from protdiff.design.generate import Generation
     from protdiff.design.loading import load
+    from protdiff.design.reading import read_designs
     from protdiff.design.run import OutputSettings, run_designs
     from protdiff.design.scaffold import Scaffolding
     from protdiff.design.settings import SamplingSettings
@@ -99,7 +100,7 @@ __getattr__, __dir__ = make_lazy(
         "parse_filter": "protdiff.design.filter",
         "read_backbone": "protdiff.structure",
         "read_backbones": "protdiff.structure",
-        "read_designs": "protdiff.design.design_set",
+        "read_designs": "protdiff.design.reading",
         "read_protein_mpnn": "protdiff.structure",
         "run_designs": "protdiff.design.run",
         "summarise_quality": "protdiff.evaluation.panel",

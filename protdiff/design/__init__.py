@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 from protdiff.lazy import make_lazy
 
 if TYPE_CHECKING:
-    from protdiff.design.design_set import DesignSet, Interrupted, read_designs
+    from protdiff.design.design_set import DesignSet, Interrupted
     from protdiff.design.designer import Designer
     from protdiff.design.engine import Design, make_designs
     from protdiff.design.filter import DesignFilter, parse_filter
     from protdiff.design.generate import Generation
     from protdiff.design.loading import load
+    from protdiff.design.reading import read_designs
     from protdiff.design.run import OutputSettings, RunResult, run_designs
     from protdiff.design.run_folder import RunFolder, read_manifest
     from protdiff.design.scaffold import Scaffolding
@@ -53,7 +54,7 @@ __getattr__, __dir__ = make_lazy(
         "load": "protdiff.design.loading",
         "make_designs": "protdiff.design.engine",
         "parse_filter": "protdiff.design.filter",
-        "read_designs": "protdiff.design.design_set",
+        "read_designs": "protdiff.design.reading",
         "read_manifest": "protdiff.design.run_folder",
         "run_designs": "protdiff.design.run",
     },

@@ -8,52 +8,27 @@ go on from it.
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, overload
 
-import numpy as np
-
+from protdiff.design import inverse_folding
 from protdiff.design.engine import Design
 from protdiff.design.filter import DesignFilter, as_filter
-from protdiff.design.recorded_motif import read_motif
 from protdiff.design.run import OutputSettings
-from protdiff.design.run_folder import (
-    MANIFEST,
-    SETTINGS,
-    name_design,
-    read_manifest,
-    read_settings,
-    to_line,
-)
+from protdiff.design.run_folder import MANIFEST, SETTINGS, name_design, to_line
 from protdiff.design.table import format_html, format_text, is_missing
-from protdiff.errors import InputError, shorten
-from protdiff.evaluation import Quality, measure_recorded
+from protdiff.errors import InputError
+from protdiff.evaluation import Quality
 from protdiff.files import make_folder_atomically, write_atomically
-from protdiff.handedness import Handedness, get_sign
-from protdiff.structure import Backbone, read_backbone, write_backbone
-from protdiff.structure.part import read_chains
-from protdiff.structure.protein_mpnn import (
-    DesignedSequence,
-    add_target,
-    find_fixed,
-    thread_sequence,
-    write_chain_ids,
-    write_fixed_positions,
-    write_parsed_backbones,
-    write_tied_positions,
-)
-from protdiff.structure.standard import find_letters, mirror_to_l
+from protdiff.structure import Backbone, write_backbone
+from protdiff.structure.designed_sequence import DesignedSequence
 
-__all__ = ["DesignSet", "Interrupted", "read_designs"]
+__all__ = ["DesignSet", "Interrupted"]
 
 _NESTED = ("file", "index", "asked", "quality")
 """Keys of a manifest's line that a flat record has otherwise."""
-_NAMED = 5
-"""How many residues a message names."""
 
 
 class DesignSet(Sequence[Backbone]):
@@ -317,59 +292,10 @@ class DesignSet(Sequence[Backbone]):
         UserWarning
             The run had a target, which is not given.
         """
-        free = {
-            backbone.name: backbone.residue_number[read_motif(record, backbone).redesignable_mask]
-            for backbone, record in zip(self, self._records, strict=True)
-        }
-        kept = self.filter(lambda design: design.quality.finite)
-        backbones = [
-            mirror_to_l(backbone, hand) for backbone, hand in zip(kept, kept._hands, strict=True)
-        ]
-        complexes = backbones
-        if target is not None:
-            partner = self._check_target(target)
-            complexes = [add_target(backbone, partner) for backbone in backbones]
-        elif _list_partners(self._run) and "D" not in self._hands:
-            warnings.warn(
-                f"these designs bind {_name_target(self._run)}, and without it ProteinMPNN designs "
-                "their interface blind; give the target of the run too, target= in Python and "
-                "--target for protdiff export",
-                stacklevel=2,
-            )
-        designed = {backbone.name: backbone.chains for backbone in backbones}
-        with make_folder_atomically(folder) as temporary:
-            write_parsed_backbones(temporary / "backbones.jsonl", complexes)
-            write_chain_ids(temporary / "chain_ids.jsonl", complexes, designed=designed)
-            write_fixed_positions(temporary / "fixed_positions.jsonl", complexes, redesignable=free)
-            if _is_symmetric(self._run):
-                write_tied_positions(temporary / "tied_positions.jsonl", backbones)
+        inverse_folding.write_protein_mpnn(
+            folder, self._designs, self._records, self._run, target=target
+        )
         return Path(folder)
-
-    @property
-    def _hands(self) -> list[Handedness]:
-        return [record.get("handedness", "L") for record in self._records]
-
-    def _check_target(self, target: Backbone | str | Path) -> Backbone:
-        """Return the target if it is what the designs were placed beside; refuse it otherwise."""
-        structure = target if isinstance(target, Backbone) else read_chains(target)
-        partners = _list_partners(self._run)
-        if not partners:
-            raise InputError(
-                f"these designs were made without a target, so they do not stand in the frame of "
-                f"{structure.name}; leave it out, or give designs of a run with --target"
-            )
-        if "D" in self._hands:
-            raise InputError(
-                f"these designs are D-proteins and {structure.name} is handed over as an "
-                "L-protein; ProteinMPNN knows L only, so leave the target out"
-            )
-        if all(partner.get("sha256") != structure.digest for partner in partners):
-            raise InputError(
-                f"{structure.name}, chains {', '.join(structure.chains)}, has not the coordinates "
-                f"of the target of these designs, {_name_target(self._run)}; give the file and the "
-                "chains that the run had"
-            )
-        return structure
 
     def thread(
         self,
@@ -392,23 +318,13 @@ class DesignSet(Sequence[Backbone]):
         InputError
             A design has no sequence, or one that does not fit or changes the motif.
         """
-        lacking = [backbone.name for backbone in self if not sequences.get(backbone.name)]
-        if lacking:
-            raise InputError(
-                f"there is no sequence for {lacking[0]} ({len(lacking)} such designs of "
-                f"{len(self)}); filter the designs, or design sequences for them"
-            )
-        designs, records = [], []
-        for design, record in zip(self._designs, self._records, strict=True):
-            best = sequences[design.backbone.name][0]
-            text = best.sequence
-            if _list_partners(self._run):
-                text = "/".join(text.split("/")[: len(design.backbone.chains)])
-            threaded = thread_sequence(design.backbone, text)
-            if not allow_motif_changes:
-                _refuse_motif_changes(design.backbone, threaded, record)
-            designs.append(replace(design, backbone=threaded))
-            records.append(record | {"sequence": text, "sequence_score": best.score})
+        designs, records = inverse_folding.thread(
+            self._designs,
+            self._records,
+            self._run,
+            sequences,
+            allow_motif_changes=allow_motif_changes,
+        )
         return DesignSet(designs, records, self._run, drawn=self._drawn)
 
     def __repr__(self) -> str:
@@ -431,116 +347,3 @@ class Interrupted(KeyboardInterrupt):
             "exception (in a session: sys.last_value.designs)"
         )
         self.designs = designs
-
-
-def read_designs(folder: str | Path) -> DesignSet:
-    """Read the folder of a run, as commands and :meth:`DesignSet.write` make it, or of a job.
-
-    Quality is measured on the files. A design without a file is left out: it is not finite, or a
-    filter kept it out.
-
-    Parameters
-    ----------
-    folder
-        With a ``manifest.jsonl``; or a folder of such folders that are parts of one run, as the
-        chunks of a job are.
-
-    Returns
-    -------
-    DesignSet
-        By index.
-
-    Raises
-    ------
-    InputError
-        There is no manifest, a line of it is damaged, or a structure that it names cannot be read;
-        or the folder holds several runs.
-    """
-    parts = _find_parts(Path(folder))
-    # Without them the designs are as good, and a run that is to go on here will say what it lacks.
-    runs = [read_settings(part / SETTINGS) or {} for part in parts]
-    found: dict[int, tuple[Design, dict[str, Any]]] = {}
-    drawn = 0
-    for part, run in zip(parts, runs, strict=True):
-        manifest = read_manifest(part / MANIFEST)
-        if manifest.damaged:
-            warnings.warn(
-                f"{manifest.damaged} damaged lines of {part / MANIFEST} were passed over",
-                stacklevel=2,
-            )
-        if run != runs[0] or found.keys() & manifest.records.keys():
-            raise InputError(
-                f"{folder} holds several runs, such as {parts[0].name} and {part.name}; read them "
-                "one by one, of a campaign each job"
-            )
-        drawn += len(manifest.records)
-        for index, record in manifest.records.items():
-            if record["file"] is not None:
-                found[index] = _read_design(part / record["file"], index, record), record
-    pairs = [found[index] for index in sorted(found)]
-    designs, records = [design for design, _ in pairs], [record for _, record in pairs]
-    return DesignSet(designs, records, runs[0], drawn=drawn)
-
-
-def _find_parts(folder: Path) -> list[Path]:
-    """List the folders with a manifest that a run lies in: one, or a job's chunks."""
-    if (folder / MANIFEST).is_file():
-        return [folder]
-    parts = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
-    if not parts:
-        raise InputError(
-            f"{folder} holds no {MANIFEST}; give the folder of a run, of a campaign that of a job, "
-            "or read structures with read_backbones"
-        )
-    return parts
-
-
-def _read_design(path: Path, index: int, record: Mapping[str, Any]) -> Design:
-    backbone = read_backbone(path)
-    motif = read_motif(record, backbone, manifest=path.parent / MANIFEST)
-    try:
-        get_sign(record.get("handedness", "L"))
-        seconds = float(record.get("seconds", 0.0))
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"the manifest's line for {path} is damaged; make it again") from error
-    backbone = replace(backbone, motif_mask=motif.motif_mask)
-    return Design(index, backbone, measure_recorded(backbone, record), seconds, {})
-
-
-def _refuse_motif_changes(
-    backbone: Backbone, threaded: Backbone, record: Mapping[str, Any]
-) -> None:
-    """Refuse a sequence with another amino acid where the motif's is to be kept."""
-    before, after = find_letters(backbone), find_letters(threaded)
-    fixed = find_fixed(backbone, read_motif(record, backbone).given_mask)
-    changed = np.flatnonzero(fixed & (before != after))
-    if len(changed):
-        named = [f"{before[k]} {backbone.label(int(k))} to {after[k]}" for k in changed[:_NAMED]]
-        more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
-        raise InputError(
-            f"the sequence for {backbone.name} changes fixed residues of its motif, "
-            f"{', '.join(named)}{more}; give ProteinMPNN the --fixed_positions_jsonl, or thread "
-            "with allow_motif_changes=True"
-        )
-
-
-def _is_symmetric(run: Mapping[str, Any]) -> bool:
-    """Whether a run asked for a symmetry."""
-    return bool(_list_conditioners(run, "symmetry"))
-
-
-def _list_partners(run: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """List what a run says of the targets that its designs bind."""
-    return _list_conditioners(run, "partner")
-
-
-def _name_target(run: Mapping[str, Any]) -> str:
-    """Return what the first target of a run is called."""
-    return shorten(str(_list_partners(run)[0].get("structure")))
-
-
-def _list_conditioners(run: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
-    """List the conditioners of a kind in a run; a file of it may say anything at all."""
-    asked = run.get("conditioners")
-    asked = asked if isinstance(asked, list) else []
-    return [one for one in asked if isinstance(one, dict) and one.get("kind") == kind]

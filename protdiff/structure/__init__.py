@@ -7,6 +7,7 @@ from protdiff.handedness import Handedness
 from protdiff.structure.backbone import ATOM_NAMES, CHAIN_JUMP, Backbone
 from protdiff.structure.contig import Contig, ContigError
 from protdiff.structure.contig_language import parse_contig
+from protdiff.structure.designed_sequence import DesignedSequence, read_protein_mpnn
 from protdiff.structure.explain import SegmentRow, explain_contig
 from protdiff.structure.fasta import write_fasta
 from protdiff.structure.fetch import fetch_structures
@@ -32,8 +33,6 @@ from protdiff.structure.problem import (
     read_motifbench_problems,
 )
 from protdiff.structure.protein_mpnn import (
-    DesignedSequence,
-    read_protein_mpnn,
     thread_sequence,
     write_chain_ids,
     write_fixed_positions,

@@ -1,13 +1,11 @@
-"""The formats of ProteinMPNN: backbones and what is fixed out to it, its sequences back.
+"""The formats of ProteinMPNN: backbones and what is fixed out to it, its sequences onto them.
 
 Three JSONL files take designs to ``protein_mpnn_run.py``, as its ``--jsonl_path``,
 ``--chain_id_jsonl`` and ``--fixed_positions_jsonl``: the first has one line a backbone, the other
 two are one line each, an object with an entry for each backbone's name. A fourth of this kind,
 ``--tied_positions_jsonl``, gives equal chains one sequence. Positions count from 1 in each chain,
 in steps of the author's numbering, so that a number that is missing takes a position.
-It answers with a FASTA file a backbone: the input's own sequence, then samples, designed chains in
-the order of their ids and divided by ``/``; headers are fields such as ``T=0.1, sample=1,
-score=0.7``.
+What it answers is read by :mod:`protdiff.structure.designed_sequence`.
 
 Like other programs of its kind it knows L-proteins of the twenty standard amino acids, and none of
 what a motif may have beside them. A D-protein goes out as its mirror image (:func:`mirror_to_l`), a
@@ -21,14 +19,10 @@ Dauparas et al. 2022, "Robust deep learning-based protein sequence design using 
 
 from __future__ import annotations
 
-import itertools
 import json
-import math
-import re
 import string
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,17 +32,13 @@ from numpy.typing import NDArray
 from protdiff.errors import InputError
 from protdiff.files import write_atomically
 from protdiff.structure.backbone import ATOM_NAMES, CHAIN_JUMP, Backbone
-from protdiff.structure.foreign import import_biotite
+from protdiff.structure.designed_sequence import DesignedSequence
 from protdiff.structure.residues import StructureWarning
 from protdiff.structure.standard import find_letters
 
 __all__ = [
-    "DesignedSequence",
     "add_target",
     "find_fixed",
-    "read_entries",
-    "read_number",
-    "read_protein_mpnn",
     "thread_sequence",
     "write_chain_ids",
     "write_fixed_positions",
@@ -57,33 +47,6 @@ __all__ = [
 ]
 
 _CHAINS = string.ascii_uppercase + string.ascii_lowercase
-_SEQUENCE = re.compile(r"[A-Z/]+")
-
-
-@dataclass(frozen=True)
-class DesignedSequence:
-    """A sequence that ProteinMPNN, or a program like it, made for a backbone.
-
-    Attributes
-    ----------
-    name
-        Of the backbone.
-    sequence
-        One-letter codes; chains in the order of their ids, divided by ``/``.
-    score
-        Mean negative log-probability of the designed residues, in nats; lower is better. NaN where
-        a program gives none.
-    temperature
-        Of sampling.
-    sample
-        Its number, from 1.
-    """
-
-    name: str
-    sequence: str
-    score: float
-    temperature: float
-    sample: int
 
 
 def find_fixed(backbone: Backbone, given_mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -302,75 +265,6 @@ def write_tied_positions(
     _write_lines(path, [json.dumps(table)], overwrite)
 
 
-def read_protein_mpnn(path: str | Path) -> dict[str, list[DesignedSequence]]:
-    """Read the sequences that ProteinMPNN made.
-
-    Parameters
-    ----------
-    path
-        A FASTA file of it, or a folder with such files (its output folder, or ``seqs`` therein).
-
-    Returns
-    -------
-    dict of str to list of DesignedSequence
-        For each backbone's name its sequences, the lowest score first.
-
-    Raises
-    ------
-    InputError
-        There is no such file, or it is not of ProteinMPNN.
-    """
-    path = Path(path)
-    if path.is_dir():
-        folder = path / "seqs" if (path / "seqs").is_dir() else path
-        files = sorted([*folder.glob("*.fa"), *folder.glob("*.fasta")])
-    else:
-        files = [path]
-    found: dict[str, list[DesignedSequence]] = {}
-    for file in files:
-        for sequence in _read_fasta(file):
-            found.setdefault(sequence.name, []).append(sequence)
-    if not found:
-        raise InputError(f"{path} holds no sequence of ProteinMPNN; give its output folder")
-    return {name: sorted(group, key=lambda s: s.score) for name, group in found.items()}
-
-
-def read_entries(path: str | Path) -> list[tuple[str, str]]:
-    """Read the (header, sequence) of each entry of a FASTA file.
-
-    Raises
-    ------
-    InputError
-        There is no such file, or it is not FASTA.
-    """
-    fasta = import_biotite("sequence.io.fasta").FastaFile
-    try:
-        with Path(path).open(encoding="utf-8") as file:
-            return list(itertools.islice(fasta.read_iter(file), 1_000_000))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except (UnicodeDecodeError, ValueError) as error:
-        raise InputError(f"{path} is no FASTA file; give one that ProteinMPNN wrote") from error
-
-
-def read_number(header: str, key: str) -> float:
-    """Return the number of ``key=number`` in a header of comma-separated fields, or NaN.
-
-    Examples
-    --------
-    >>> read_number("T=0.1, sample=1, score=0.7291, global_score=0.9330", "score")
-    0.7291
-    """
-    for field in header.split(","):
-        name, _, value = field.partition("=")
-        if name.strip() == key:
-            try:
-                return float(value)
-            except ValueError:
-                break
-    return math.nan
-
-
 def thread_sequence(backbone: Backbone, sequence: DesignedSequence | str) -> Backbone:
     """Give a backbone the amino acids of a sequence of ProteinMPNN.
 
@@ -440,22 +334,3 @@ def _check_names(backbones: Iterable[Backbone]) -> Sequence[Backbone]:
 def _write_lines(path: str | Path, lines: Sequence[str], overwrite: bool) -> None:
     with write_atomically(path, overwrite=overwrite) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-
-
-def _read_fasta(path: Path) -> list[DesignedSequence]:
-    """Read one file; its first entry is the input's own sequence and names the backbone."""
-    name: str | None = None
-    found = []
-    for header, sequence in read_entries(path):
-        if not header.startswith("T="):
-            name = header.partition(", ")[0]
-            continue
-        temperature, score, sample = (read_number(header, key) for key in ("T", "score", "sample"))
-        complete = math.isfinite(temperature + score) and sample.is_integer()
-        if name is None or not complete or not _SEQUENCE.fullmatch(sequence):
-            raise InputError(
-                f"{path} is not of ProteinMPNN at {header[:60]!r}: expected the name of a backbone "
-                "and then `T=..., sample=..., score=...`, each with a sequence"
-            )
-        found.append(DesignedSequence(name, sequence, score, temperature, int(sample)))
-    return found

@@ -6,33 +6,13 @@ import numpy as np
 import pytest
 
 import protdiff
-from protdiff.conditioning import Partner
 from protdiff.design import Generation, SamplingSettings, run_designs
-from protdiff.design.design_set import DesignSet, Interrupted, read_designs
+from protdiff.design.design_set import DesignSet, Interrupted
+from protdiff.design.reading import read_designs
 from protdiff.design.run_folder import RunFolder
 from protdiff.errors import InputError
-from protdiff.structure import Backbone, DesignedSequence, build_backbone, write_backbone
 
 FAST = {"steps": 3, "step_scale": 1.0}
-
-
-@pytest.fixture(scope="module")
-def designs(designer) -> DesignSet:
-    return designer.generate(length=(30, 33), num=5, seed=3, **FAST)
-
-
-@pytest.fixture(scope="module")
-def scaffolds(designer) -> DesignSet:
-    rng = np.random.default_rng(0)
-    source = Backbone.from_coordinates(
-        build_backbone(rng.uniform(-140, -50, 40), rng.uniform(-60, 150, 40)),
-        residue_name=rng.choice(["ALA", "LEU", "TRP"], 40),
-        residue_number=np.arange(101, 141),
-        name="source",
-    )
-    return designer.scaffold(
-        source, "10-15/A110-119/0 10-15", num=2, redesignable="A112-113", **FAST
-    )
 
 
 def with_qualities(designs, *changes):
@@ -236,150 +216,6 @@ def test_torn_lines_are_passed_over_with_a_warning(designs, tmp_path):
     (folder / "run.json").write_text("{")
     with pytest.warns(UserWarning, match="1 damaged lines"):
         assert len(read_designs(folder)) == 5
-
-
-def test_the_motif_is_fixed_but_for_what_may_be_redesigned(scaffolds, tmp_path):
-    scaffolds.write_protein_mpnn(tmp_path / "mpnn")
-    fixed = json.loads((tmp_path / "mpnn" / "fixed_positions.jsonl").read_text())
-    for scaffold, record in zip(scaffolds, scaffolds.to_records(), strict=True):
-        places = np.flatnonzero(scaffold.motif_mask) + 1
-        assert record["redesignable"] == places[[2, 3]].tolist()  # A112 and A113
-        assert fixed[scaffold.name] == {"A": np.delete(places, [2, 3]).tolist(), "B": []}
-    assert not (tmp_path / "mpnn" / "tied_positions.jsonl").exists()
-    lines = (tmp_path / "mpnn" / "backbones.jsonl").read_text().splitlines()
-    assert [json.loads(line)["name"] for line in lines] == [b.name for b in scaffolds]
-    with pytest.raises(InputError, match="exists already"):
-        scaffolds.write_protein_mpnn(tmp_path / "mpnn")
-
-
-def read_lines(folder, name):
-    """Return the lines of one of ProteinMPNN's files."""
-    return [json.loads(line) for line in (folder / f"{name}.jsonl").read_text().splitlines()]
-
-
-def get_alpha(line, chain="A"):
-    return np.array(line[f"coords_chain_{chain}"][f"CA_chain_{chain}"])
-
-
-def test_d_proteins_are_handed_over_as_l_proteins(designer, designs, tmp_path):
-    mirrored = designer.generate(length=30, num=2, handedness="D", **FAST)
-    mirrored.write_protein_mpnn(tmp_path / "d")
-    for backbone, line in zip(mirrored, read_lines(tmp_path / "d", "backbones"), strict=True):
-        expected = backbone.coordinates[:, 1] * [-1, 1, 1]
-        np.testing.assert_allclose(get_alpha(line), expected, atol=6e-4)
-    designs.write_protein_mpnn(tmp_path / "l")
-    line = read_lines(tmp_path / "l", "backbones")[0]
-    np.testing.assert_allclose(get_alpha(line), designs[0].coordinates[:, 1], atol=6e-4)
-
-
-@pytest.fixture(scope="module")
-def target():
-    """Two chains, with numbers of their own, and coordinates that a file holds."""
-    helix = (build_backbone(np.full(24, -60.0), -45.0) + 40.0).round(3)
-    return Backbone.from_coordinates(
-        helix,
-        chain_id=["A"] * 12 + ["H"] * 12,
-        residue_name="SEP",
-        residue_number=np.arange(101, 125),
-        name="target",
-    )
-
-
-@pytest.fixture(scope="module")
-def binders(designer, target):
-    return designer.generate(length=30, num=2, conditioners=[Partner(target, "A105")], **FAST)
-
-
-def test_a_target_goes_with_its_binders(binders, target, tmp_path):
-    write_backbone(tmp_path / "t.pdb", target)
-    backbones, files = binders.write(tmp_path / "run"), {}
-    for name, given in (("a", target), ("b", tmp_path / "t.pdb"), ("c", f"{tmp_path}/t.pdb:A,H")):
-        read_designs(backbones).write_protein_mpnn(tmp_path / name, target=given)
-        files[name] = (tmp_path / name / "backbones.jsonl").read_text()
-    assert files["b"] == files["c"]
-    (chains,) = read_lines(tmp_path / "a", "chain_ids")
-    assert chains == {backbone.name: [["A"], ["B", "C"]] for backbone in binders}
-    (fixed,) = read_lines(tmp_path / "a", "fixed_positions")
-    assert fixed == {backbone.name: {"A": [], "B": [], "C": []} for backbone in binders}
-    for backbone, line in zip(binders, read_lines(tmp_path / "a", "backbones"), strict=True):
-        assert line["seq"] == backbone.sequence + "S" * 24
-        placed = np.concatenate([get_alpha(line, chain) for chain in "ABC"])
-        expected = np.concatenate([backbone.coordinates[:, 1], target.coordinates[:, 1]])
-        np.testing.assert_allclose(placed, expected, atol=2e-3)
-
-
-def test_a_target_that_is_left_out_or_another_is_said(binders, designs, target, designer, tmp_path):
-    with pytest.warns(UserWarning, match="these designs bind target, and without it ProteinMPNN"):
-        binders.write_protein_mpnn(tmp_path / "blind")
-    assert read_lines(tmp_path / "blind", "chain_ids")[0]["design_0000"] == [["A"], []]
-    for other in (target.select_chain("A"), target.with_coordinates(target.coordinates + 1.0)):
-        with pytest.raises(InputError, match="has not the coordinates of the target"):
-            binders.write_protein_mpnn(tmp_path / "x", target=other)
-    with pytest.raises(InputError, match="made without a target"):
-        designs.write_protein_mpnn(tmp_path / "x", target=target)
-    mirrored = designer.generate(
-        length=30, num=1, conditioners=[Partner(target, "A105")], handedness="D", **FAST
-    )
-    with pytest.raises(InputError, match="these designs are D-proteins and target is"):
-        mirrored.write_protein_mpnn(tmp_path / "x", target=target)
-    assert not (tmp_path / "x").exists()
-
-
-def test_of_a_sequence_with_its_target_the_design_takes_its_own(binders):
-    for text in ("M" * 30, "M" * 30 + "/" + "S" * 12 + "/" + "S" * 12):
-        sequences = {b.name: [DesignedSequence(b.name, text, 0.8, 0.1, 1)] for b in binders}
-        threaded = binders.thread(sequences)
-        assert {b.sequence for b in threaded} == {"M" * 30}
-        assert threaded.to_records()[0]["sequence"] == "M" * 30
-
-
-def test_a_sequence_may_not_change_what_is_fixed_unless_told(scaffolds):
-    def thread(change=lambda text, given: text, **options):
-        sequences = {}
-        for backbone, record in zip(scaffolds, scaffolds.to_records(), strict=True):
-            given = np.flatnonzero(backbone.motif_mask)
-            free = np.isin(backbone.residue_number[given], record["redesignable"])
-            text = np.where(backbone.motif_mask, list(backbone.sequence), "M")
-            text[given[free]] = "K"
-            text = "".join(change(text, given[~free]).tolist())
-            cut = int((backbone.chain_id == "A").sum())
-            text = f"{text[:cut]}/{text[cut:]}"
-            sequences[backbone.name] = [DesignedSequence(backbone.name, text, 0.8, 0.1, 1)]
-        return scaffolds.thread(sequences, **options)
-
-    def spoil(text, fixed):
-        text[fixed[1]] = "D"  # a motif of A, L and W
-        return text
-
-    assert "K" in thread()[0].sequence
-    first = scaffolds[0]
-    place = int(np.flatnonzero(first.motif_mask)[1])
-    said = f"changes fixed residues of its motif, {first.sequence[place]} A{place + 1} to D; give"
-    with pytest.raises(InputError, match=said):
-        thread(spoil)
-    assert thread(spoil, allow_motif_changes=True)[0].sequence[place] == "D"
-    with pytest.raises(InputError, match="and 3 more; give ProteinMPNN"):
-        thread(lambda text, fixed: np.full(len(text), "K"))
-
-
-def test_sequences_are_threaded_and_written(designs, tmp_path):
-    sequences = {
-        b.name: [
-            DesignedSequence(b.name, "M" * len(b), 0.8, 0.1, 1),
-            DesignedSequence(b.name, "K" * len(b), 0.9, 0.1, 2),
-        ]
-        for b in designs
-    }
-    threaded = designs.thread(sequences)
-    assert {b.sequence for b in threaded} == {"M" * len(b) for b in designs}
-    assert threaded.to_records()[0]["sequence_score"] == 0.8
-    back = read_designs(threaded.write(tmp_path / "run", cbeta=True))
-    assert [b.sequence for b in back] == [b.sequence for b in threaded]
-    assert back.to_records()[0]["sequence"] == threaded[0].sequence
-    assert "CB  MET" in (tmp_path / "run" / "design_0000.pdb").read_text()
-    del sequences["design_0003"]
-    with pytest.raises(InputError, match=r"no sequence for design_0003 \(1 such designs of 5\)"):
-        designs.thread(sequences)
 
 
 def test_text_and_tables(designs, scaffolds):

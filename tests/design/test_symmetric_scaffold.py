@@ -14,8 +14,8 @@ from protdiff.conditioning import (
     UserPotential,
 )
 from protdiff.design import SamplingSettings, Scaffolding, run_designs
-from protdiff.design.design_set import read_designs
 from protdiff.design.motif_bench import write_motif_bench
+from protdiff.design.reading import read_designs
 from protdiff.design.samplers import METHODS
 from protdiff.design.setting_in import set_motif_in
 from protdiff.design.symmetric_scaffold import repeat_layout

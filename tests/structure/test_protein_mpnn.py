@@ -16,11 +16,8 @@ from protdiff.structure import (
     write_parsed_backbones,
     write_tied_positions,
 )
-from protdiff.structure.protein_mpnn import (
-    add_target,
-    find_fixed,
-    read_entries,
-)
+from protdiff.structure.designed_sequence import read_entries
+from protdiff.structure.protein_mpnn import add_target, find_fixed
 from protdiff.structure.standard import find_letter, find_letters, mirror_to_l, standardise
 
 HEADER = (

@@ -28,7 +28,8 @@ from protdiff.evaluation.external.command import (
     split_command,
 )
 from protdiff.structure import Backbone, DesignedSequence, write_backbone
-from protdiff.structure.protein_mpnn import find_fixed, read_entries
+from protdiff.structure.designed_sequence import read_entries
+from protdiff.structure.protein_mpnn import find_fixed
 from protdiff.structure.standard import standardise
 
 __all__ = ["SequenceDesigner"]

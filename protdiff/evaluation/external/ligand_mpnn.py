@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from protdiff.evaluation.external.inverse_folding import SequenceDesigner
 from protdiff.structure import Backbone
-from protdiff.structure.protein_mpnn import read_number
+from protdiff.structure.designed_sequence import read_number
 
 __all__ = ["LigandMPNN"]
 

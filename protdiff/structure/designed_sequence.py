@@ -1,0 +1,138 @@
+"""Sequences that were designed for backbones, from ProteinMPNN's FASTA files.
+
+There is one file a backbone: the input's own sequence, then samples, designed chains in the order
+of their ids and divided by ``/``; headers are fields such as ``T=0.1, sample=1, score=0.7``.
+
+References
+----------
+Dauparas et al. 2022, "Robust deep learning-based protein sequence design using ProteinMPNN".
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from protdiff.errors import InputError
+from protdiff.structure.foreign import import_biotite
+
+__all__ = ["DesignedSequence", "read_entries", "read_number", "read_protein_mpnn"]
+
+_SEQUENCE = re.compile(r"[A-Z/]+")
+
+
+@dataclass(frozen=True)
+class DesignedSequence:
+    """A sequence that ProteinMPNN, or a program like it, made for a backbone.
+
+    Attributes
+    ----------
+    name
+        Of the backbone.
+    sequence
+        One-letter codes; chains in the order of their ids, divided by ``/``.
+    score
+        Mean negative log-probability of the designed residues, in nats; lower is better. NaN where
+        a program gives none.
+    temperature
+        Of sampling.
+    sample
+        Its number, from 1.
+    """
+
+    name: str
+    sequence: str
+    score: float
+    temperature: float
+    sample: int
+
+
+def read_protein_mpnn(path: str | Path) -> dict[str, list[DesignedSequence]]:
+    """Read the sequences that ProteinMPNN made.
+
+    Parameters
+    ----------
+    path
+        A FASTA file of it, or a folder with such files (its output folder, or ``seqs`` therein).
+
+    Returns
+    -------
+    dict of str to list of DesignedSequence
+        For each backbone's name its sequences, the lowest score first.
+
+    Raises
+    ------
+    InputError
+        There is no such file, or it is not of ProteinMPNN.
+    """
+    path = Path(path)
+    if path.is_dir():
+        folder = path / "seqs" if (path / "seqs").is_dir() else path
+        files = sorted([*folder.glob("*.fa"), *folder.glob("*.fasta")])
+    else:
+        files = [path]
+    found: dict[str, list[DesignedSequence]] = {}
+    for file in files:
+        for sequence in _read_fasta(file):
+            found.setdefault(sequence.name, []).append(sequence)
+    if not found:
+        raise InputError(f"{path} holds no sequence of ProteinMPNN; give its output folder")
+    return {name: sorted(group, key=lambda s: s.score) for name, group in found.items()}
+
+
+def read_entries(path: str | Path) -> list[tuple[str, str]]:
+    """Read the (header, sequence) of each entry of a FASTA file.
+
+    Raises
+    ------
+    InputError
+        There is no such file, or it is not FASTA.
+    """
+    fasta = import_biotite("sequence.io.fasta").FastaFile
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            return list(itertools.islice(fasta.read_iter(file), 1_000_000))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except (UnicodeDecodeError, ValueError) as error:
+        raise InputError(f"{path} is no FASTA file; give one that ProteinMPNN wrote") from error
+
+
+def read_number(header: str, key: str) -> float:
+    """Return the number of ``key=number`` in a header of comma-separated fields, or NaN.
+
+    Examples
+    --------
+    >>> read_number("T=0.1, sample=1, score=0.7291, global_score=0.9330", "score")
+    0.7291
+    """
+    for field in header.split(","):
+        name, _, value = field.partition("=")
+        if name.strip() == key:
+            try:
+                return float(value)
+            except ValueError:
+                break
+    return math.nan
+
+
+def _read_fasta(path: Path) -> list[DesignedSequence]:
+    """Read one file; its first entry is the input's own sequence and names the backbone."""
+    name: str | None = None
+    found = []
+    for header, sequence in read_entries(path):
+        if not header.startswith("T="):
+            name = header.partition(", ")[0]
+            continue
+        temperature, score, sample = (read_number(header, key) for key in ("T", "score", "sample"))
+        complete = math.isfinite(temperature + score) and sample.is_integer()
+        if name is None or not complete or not _SEQUENCE.fullmatch(sequence):
+            raise InputError(
+                f"{path} is not of ProteinMPNN at {header[:60]!r}: expected the name of a backbone "
+                "and then `T=..., sample=..., score=...`, each with a sequence"
+            )
+        found.append(DesignedSequence(name, sequence, score, temperature, int(sample)))
+    return found
