@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from protdiff.design.settings import SamplingSettings
     from protdiff.design.unindexed import UnindexedScaffolding
     from protdiff.errors import CheckpointError, DependencyError, InputError, ProtdiffError
+    from protdiff.evaluation.measure import measure_quality
     from protdiff.evaluation.panel import summarise_quality
-    from protdiff.evaluation.quality import Quality, measure_quality
+    from protdiff.evaluation.quality import Quality
     from protdiff.structure import (
         Backbone,
         fetch_structures,
@@ -95,7 +96,7 @@ __getattr__, __dir__ = make_lazy(
         "fetch_structures": "protdiff.structure",
         "list_weights": "protdiff.weights",
         "load": "protdiff.design.loading",
-        "measure_quality": "protdiff.evaluation.quality",
+        "measure_quality": "protdiff.evaluation.measure",
         "parse_contig": "protdiff.structure",
         "parse_filter": "protdiff.design.filter",
         "read_backbone": "protdiff.structure",

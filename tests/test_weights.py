@@ -9,7 +9,7 @@ import torch
 import protdiff
 from protdiff import weights
 from protdiff.checkpoint import save_checkpoint
-from protdiff.evaluation.quality import measure_quality
+from protdiff.evaluation.measure import measure_quality
 from protdiff.structure import build_backbone
 from protdiff.training.objective import NoisyBatch
 from protdiff.weights import choose_weights, list_weights

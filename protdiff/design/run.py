@@ -14,7 +14,7 @@ from protdiff.design.filter import iterate_rounds, limit_draws
 from protdiff.design.run_folder import TRAJECTORIES, RunFolder, explain_write_error, name_design
 from protdiff.design.samplers import describe_choice
 from protdiff.errors import InputError
-from protdiff.evaluation.quality import LARGEST_COORDINATE
+from protdiff.evaluation.measure import LARGEST_COORDINATE
 from protdiff.plain import take_integer
 from protdiff.structure import write_backbone, write_trajectory
 from protdiff.structure.write import check_labels

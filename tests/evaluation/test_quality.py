@@ -12,7 +12,7 @@ from protdiff.evaluation import (
     measure_quality,
     measure_recorded,
 )
-from protdiff.evaluation.quality import index_by_number, is_favoured
+from protdiff.evaluation.measure import index_by_number, is_favoured
 from protdiff.structure import Backbone, build_backbone, read_backbone, write_backbone
 
 
