@@ -80,6 +80,10 @@ class BackboneDenoiser(Denoiser):
     network in the next evaluation, so make a new one for each sampling run. Without it, it is a
     function of (x_t, t), as likelihoods and adaptive solvers need.
 
+    Half-way through its layers the network makes a first estimate, from which it describes pairs
+    anew. It is a worse model of the same data, with the same faults in larger measure, and is
+    there anyway: autoguidance by it costs nothing.
+
     Parameters
     ----------
     network
@@ -98,6 +102,9 @@ class BackboneDenoiser(Denoiser):
         Shape of the motif, if the network is to know one.
     secondary_structure
         Secondary structure, if the network is to know of it.
+    autoguidance
+        Weight w of autoguidance, :math:`D_{half} + w (D - D_{half})`; 1 is the network's own
+        estimate. A run ends with that one, and the network is shown that one.
     compiled
         The network, compiled. It is asked instead where no gradients are recorded; not for the
         first of a run's self-conditioned estimates, which would be a program of its own.
@@ -105,7 +112,8 @@ class BackboneDenoiser(Denoiser):
     References
     ----------
     Chen, Zhang, Hinton 2022, "Analog bits: generating discrete data using diffusion models with
-    self-conditioning".
+    self-conditioning". Karras, Aittala, Kynkäänniemi, Lehtinen, Aila, Laine 2024, "Guiding a
+    diffusion model with a bad version of itself".
     """
 
     def __init__(
@@ -119,6 +127,7 @@ class BackboneDenoiser(Denoiser):
         self_condition: bool = True,
         motif: MotifInput | None = None,
         secondary_structure: SecondaryStructureInput | None = None,
+        autoguidance: float = 1.0,
         compiled: CompiledNetwork | None = None,
     ) -> None:
         self.network = network
@@ -130,16 +139,28 @@ class BackboneDenoiser(Denoiser):
         self.self_condition = self_condition
         self.motif = motif
         self.secondary_structure = secondary_structure or SecondaryStructureInput()
+        self.autoguidance = autoguidance
         self.previous: Tensor | None = None
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Tensor:
         """Denoise ``x_t`` of shape ``(batch, residue, 3, 3)`` at time ``t``, ``()`` or (batch,)."""
+        halfway, estimate = self._estimate(x_t, t)
+        if self.autoguidance == 1.0:
+            return estimate
+        return torch.lerp(halfway, estimate, self.autoguidance)
+
+    def finish(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """Give the network's own estimate, which ends a run."""
+        return self._estimate(x_t, t)[1]
+
+    def _estimate(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the half-way and the final estimate; the final one is remembered."""
         time = t.double()
         alpha = self.sde.alpha(time).to(x_t)
         noise_ratio = self.sde.noise_ratio(time).to(x_t)
         if alpha.ndim:
             alpha = rearrange(alpha, "batch -> batch 1 1 1")
-        estimate: Tensor = self._choose_network()(
+        halfway, estimate = self._choose_network()(
             x_t / alpha,
             noise_ratio.expand(x_t.shape[0]),
             self.residue_index,
@@ -150,10 +171,10 @@ class BackboneDenoiser(Denoiser):
             None if self.motif is None else self.motif.positions,
             self.secondary_structure.states,
             self.secondary_structure.composition,
-        )[-1]
+        )
         if self.self_condition:
             self.previous = estimate.detach()
-        return estimate
+        return halfway, estimate
 
     def _choose_network(self) -> ScoreNetwork | CompiledNetwork:
         begins = self.self_condition and self.previous is None
@@ -291,6 +312,7 @@ class BackboneModel:
         self_condition: bool = True,
         motif: MotifInput | None = None,
         secondary_structure: SecondaryStructureInput | None = None,
+        autoguidance: float = 1.0,
         sde: SDE | None = None,
     ) -> BackboneDenoiser:
         """Make the denoiser of one batch, for one sampling run.
@@ -310,6 +332,8 @@ class BackboneModel:
             See :class:`MotifInput`.
         secondary_structure
             See :class:`SecondaryStructureInput`.
+        autoguidance
+            See :class:`BackboneDenoiser`.
         sde
             Another process than the model's own.
 
@@ -340,6 +364,7 @@ class BackboneModel:
             self_condition=self_condition,
             motif=motif,
             secondary_structure=secondary_structure,
+            autoguidance=autoguidance,
             compiled=self.compiled,
         )
 

@@ -106,6 +106,32 @@ def test_one_network_serves_every_schedule(tiny_model, mask):
     assert torch.allclose(*estimates, atol=1e-5)
 
 
+@pytest.mark.parametrize("weight", [0.0, 1.0, 2.5])
+def test_autoguidance_goes_from_the_halfway_estimate_to_the_last_and_beyond(
+    tiny_model, mask, weight
+):
+    _, x_t = draw(tiny_model, mask)
+    t = torch.tensor(0.4)
+    guided = tiny_model.denoiser(mask, autoguidance=weight)
+    with torch.no_grad():
+        noise_ratio = tiny_model.sde.noise_ratio(t.double()).float().expand(len(mask))
+        halfway, own = tiny_model.network(
+            x_t / tiny_model.sde.alpha(t.double()).float(),
+            noise_ratio,
+            torch.arange(mask.shape[1])[None],
+            mask,
+            torch.ones(len(mask)),
+        )
+        assert (halfway - own).abs().max() > 0.01
+        expected = halfway + weight * (own - halfway)
+        torch.testing.assert_close(guided(x_t, t), expected, rtol=1e-5, atol=1e-5)
+        # What the network is shown next, and what ends a run, is its own estimate.
+        torch.testing.assert_close(guided.previous, own)
+        guided.previous = None
+        torch.testing.assert_close(guided.finish(x_t, t), own)
+        torch.testing.assert_close(guided.previous, own)
+
+
 def test_self_conditioning_remembers_and_can_be_switched_off(tiny_model, mask):
     _, x_t = draw(tiny_model, mask)
     t = torch.tensor(0.4)

@@ -19,6 +19,7 @@ from protdiff.design.samplers import FAST, GRID_NAMES, LONG, SAMPLER_NAMES
 from protdiff.design.settings import DEFAULT_STEPS, MOST_DEFAULT_STEPS
 
 __all__ = [
+    "Autoguidance",
     "BatchSize",
     "CBeta",
     "Compile",
@@ -162,6 +163,14 @@ StepScale = Annotated[
     float,
     typer.Option(
         help="Scale of the score at little noise; above 1 is more ordered.",
+        rich_help_panel=SAMPLING,
+    ),
+]
+Autoguidance = Annotated[
+    float,
+    typer.Option(
+        help="How far to go from the network's half-way estimate to its own: 1, or beyond it, "
+        "which sharpens.",
         rich_help_panel=SAMPLING,
     ),
 ]

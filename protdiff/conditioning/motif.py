@@ -152,6 +152,7 @@ def make_motif_conditions(
     self_condition: bool = True,
     excluded_volume: bool = True,
     secondary_structure: SecondaryStructureInput | None = None,
+    autoguidance: float = 1.0,
     conditions: Conditions | None = None,
     free_below: float = 0.0,
 ) -> MotifConditions:
@@ -170,7 +171,7 @@ def make_motif_conditions(
         backward pass through the network too.
     excluded_volume
         Keep the designed residues off each other and off the motif.
-    handedness, self_condition, secondary_structure
+    handedness, self_condition, secondary_structure, autoguidance
         As in :meth:`protdiff.model.BackboneModel.denoiser`.
     conditions
         What else is asked of the batch; nothing, if not given.
@@ -210,6 +211,7 @@ def make_motif_conditions(
         self_condition=self_condition,
         motif=known,
         secondary_structure=secondary_structure,
+        autoguidance=autoguidance,
     )
     subspace = model.subspace(residue_mask)
     posed = PosedMotif(

@@ -136,7 +136,8 @@ class Designer:
             How to sample.
         **options
             Fields of :class:`~protdiff.design.settings.SamplingSettings`: sampler, steps,
-            temperature, step_scale, grid, handedness. They win over those of ``settings``.
+            temperature, step_scale, autoguidance, grid, handedness. They win over those of
+            ``settings``.
 
         Returns
         -------

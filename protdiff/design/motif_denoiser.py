@@ -64,6 +64,7 @@ def make_motif_parts(
         self_condition=settings.self_conditioned,
         excluded_volume=settings.excluded_volume,
         secondary_structure=make_network_input(wanted, residue_mask),
+        autoguidance=settings.autoguidance,
         conditions=conditions,
         free_below=free_below,
     )

@@ -309,6 +309,7 @@ def make_record(
         "grid": describe_choice(settings.grid),
         "temperature": settings.temperature,
         "step_scale": settings.step_scale,
+        "autoguidance": settings.autoguidance,
         "restarts": settings.restarts or 0,
         "handedness": settings.handedness,
         "weights": model.name,

@@ -201,6 +201,7 @@ def make_denoiser(
         handedness=settings.sign,
         self_condition=settings.self_conditioned,
         secondary_structure=make_network_input(wanted, residue_mask),
+        autoguidance=settings.autoguidance,
     )
     if conditions is not None:
         denoiser = conditions.guide(denoiser)

@@ -74,6 +74,10 @@ class SamplingSettings:
         How much further than its length to walk along the score where there is little noise; above
         1 sharpens. It fades to 1 where noise hides folds
         (:class:`~protdiff.diffusion.ScaledScore`).
+    autoguidance
+        How far to go from the estimate that the network makes half-way to its own: 1 is its own,
+        more goes beyond it, which sharpens and costs nothing
+        (:class:`~protdiff.model.BackboneDenoiser`).
     grid
         Where the steps are put: one of :data:`~protdiff.design.samplers.GRID_NAMES`, or a place,
         or the grid itself.
@@ -101,6 +105,7 @@ class SamplingSettings:
     steps: int | None = None
     temperature: float = 1.0
     step_scale: float = 1.8
+    autoguidance: float = 1.0
     grid: Choice = "karras"
     handedness: Handedness = "L"
     self_condition: bool = True
@@ -124,7 +129,7 @@ class SamplingSettings:
         for name in ("steps", "restarts"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, take_integer(name, getattr(self, name)))
-        for name in ("temperature", "step_scale"):
+        for name in ("temperature", "step_scale", "autoguidance"):
             value = take_number(name.replace("_", " "), getattr(self, name))
             object.__setattr__(self, name, value)
         if self.steps is not None and not 1 <= self.steps <= MOST_STEPS:
@@ -133,6 +138,8 @@ class SamplingSettings:
             raise InputError(f"temperature is {self.temperature}; give a number from 0 to 10")
         if not (math.isfinite(self.step_scale) and 0.0 < self.step_scale <= 10.0):
             raise InputError(f"step scale is {self.step_scale}; give a number above 0, up to 10")
+        if not (math.isfinite(self.autoguidance) and 0.0 <= self.autoguidance <= 10.0):
+            raise InputError(f"autoguidance is {self.autoguidance}; give a number from 0 to 10")
         if self.restarts is not None and not 0 <= self.restarts <= MOST_RESTARTS:
             raise InputError(f"restarts is {self.restarts}; give 0 to {MOST_RESTARTS}")
         get_sign(self.handedness)
@@ -192,6 +199,7 @@ class SamplingOptions(TypedDict, total=False):
     steps: int | None
     temperature: float
     step_scale: float
+    autoguidance: float
     grid: str | TimeGrid | type[TimeGrid]
     handedness: Handedness
     self_condition: bool

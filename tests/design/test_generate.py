@@ -131,11 +131,14 @@ def test_a_d_protein_is_the_mirror_image_of_an_l_protein(designer, monkeypatch):
     assert np.abs(natural * mirror - make("L")).max() > 1e-3
 
 
-def test_temperature_and_step_scale_reach_the_sampler(designer):
+@pytest.mark.parametrize(
+    "settings",
+    [{"temperature": 0.5}, {"step_scale": 1.2}, {"autoguidance": 2.0}, {"grid": "uniform"}],
+)
+def test_settings_reach_the_sampler(designer, settings):
     reference = coordinates(designer, length=40, num=1)[0]
-    for settings in ({"temperature": 0.5}, {"step_scale": 1.2}, {"grid": "uniform"}):
-        changed = coordinates(designer, length=40, num=1, **settings)[0]
-        assert np.abs(changed - reference).max() > 1e-2, settings
+    changed = coordinates(designer, length=40, num=1, **settings)[0]
+    assert np.abs(changed - reference).max() > 1e-2
 
 
 def test_temperature_does_not_touch_a_deterministic_sampler(designer):

@@ -21,7 +21,7 @@ from protdiff.structure import Backbone, build_backbone, read_backbone, read_mod
 TASK = Generation((40, 42), 3, SamplingSettings(steps=3, step_scale=1.0))
 KEYS = (
     *("file", "index", "seed", "length", "sampler", "steps", "grid"),
-    *("temperature", "step_scale", "restarts", "handedness"),
+    *("temperature", "step_scale", "autoguidance", "restarts", "handedness"),
     *("weights", "weights_sha256", "protdiff_version", "seconds", "asked", "quality"),
 )
 
@@ -117,6 +117,7 @@ def test_more_designs_are_added_to_a_run(designer, whole, tmp_path):
         {"length": 40},
         {"settings": SamplingSettings(steps=4, step_scale=1.0)},
         {"settings": SamplingSettings(steps=3, step_scale=1.1)},
+        {"settings": SamplingSettings(steps=3, step_scale=1.0, autoguidance=2.0)},
     ],
 )
 def test_a_run_with_other_settings_is_refused(designer, whole, change):
