@@ -105,7 +105,14 @@ class Cell:
     grid: str
     budget: int | None
     step_scale: float = 1.0
+    autoguidance: float = 1.0
     tolerance: float | None = None
+
+    @property
+    def sharpening(self) -> str:
+        """What was done to the score, in words."""
+        guided = "" if self.autoguidance == 1.0 else f", autoguidance {self.autoguidance:g}"
+        return f"step scale {self.step_scale:g}{guided}"
 
 
 class Results:
@@ -228,6 +235,7 @@ def measure_on_backbones(
         grid=cell.grid,
         steps=steps,
         step_scale=cell.step_scale,
+        autoguidance=cell.autoguidance,
         self_condition=self_condition,
     )
     task = Generation(length, seed, settings)
@@ -258,18 +266,24 @@ def measure_on_backbones(
 
 def list_cells(options: argparse.Namespace, part: str) -> Iterator[Cell]:
     """Give the cells of a part, the whole curve of one sampler after the other."""
-    scales = options.step_scales if part == "backbones" else [1.0]
+    backbones = part == "backbones"
+    pairs = list(
+        itertools.product(
+            options.step_scales if backbones else [1.0],
+            options.autoguidances if backbones else [1.0],
+        )
+    )
     for sampler in options.samplers:
         for grid in options.grids:
             if is_adaptive(sampler):
                 if grid != options.grids[0]:
                     continue  # it takes its own steps, whatever the grid
                 tolerances = TOLERANCES if part == "analytic" else (None,)
-                yield from (Cell(sampler, grid, None, s, e) for s in scales for e in tolerances)
+                yield from (Cell(sampler, grid, None, *p, e) for p in pairs for e in tolerances)
                 continue
             cost = make_sampler(sampler).evaluations_per_step
             budgets = [budget for budget in options.budgets if budget > cost]
-            yield from (Cell(sampler, grid, budget, s) for s in scales for budget in budgets)
+            yield from (Cell(sampler, grid, budget, *p) for p in pairs for budget in budgets)
 
 
 def collect(
@@ -300,7 +314,7 @@ def collect(
 def describe(cell: Cell) -> str:
     ending = f"{cell.budget} evaluations" if cell.budget is not None else "adaptive"
     tolerance = "" if cell.tolerance is None else f", tolerance {cell.tolerance:g}"
-    return f"{cell.sampler}, {cell.grid}, step scale {cell.step_scale:g}, {ending}{tolerance}"
+    return f"{cell.sampler}, {cell.grid}, {cell.sharpening}, {ending}{tolerance}"
 
 
 def brief(row: Row) -> str:
@@ -339,10 +353,10 @@ def tabulate_analytic(found: list[tuple[Cell, Row]], floor: tuple[float, float])
 
 def tabulate_backbones(found: list[tuple[Cell, Row]]) -> str:
     """Give cost and quality: a line a cell."""
-    head = ["sampler", "grid", "step scale", "evaluations", "s", "CPU s", "passing"]
+    head = ["sampler", "grid", "step scale", "autoguidance", "evaluations", "s", "CPU s", "passing"]
     lines = []
     for cell, row in found:
-        start = [cell.sampler, cell.grid, f"{cell.step_scale:g}"]
+        start = [cell.sampler, cell.grid, f"{cell.step_scale:g}", f"{cell.autoguidance:g}"]
         if "failed" in row:
             lines.append([*start, "failed", *["–"] * (3 + len(PANEL))])
             continue
@@ -378,8 +392,8 @@ def draw(
         ]
     both = analytic + backbones
     grids = list(dict.fromkeys(cell.grid for cell, _ in both))
-    scales = dict.fromkeys(cell.step_scale for cell, _ in backbones)
-    styles = dict(zip(scales, itertools.cycle(["-", "--", ":", "-."])))
+    sharpenings = dict.fromkeys(cell.sharpening for cell, _ in backbones)
+    styles = dict(zip(sharpenings, itertools.cycle(["-", "--", ":", "-."])))
     figure, axes = plt.subplots(
         len(panels),
         len(grids),
@@ -392,18 +406,18 @@ def draw(
     handles: dict[str, Any] = {}
     for across, (label, found, get) in zip(axes, panels, strict=True):
         for axis, grid in zip(across, grids, strict=True):
-            curves: dict[tuple[str, float], list[tuple[float, float]]] = {}
+            curves: dict[tuple[str, str], list[tuple[float, float]]] = {}
             for cell, row in found:
                 value = None if "failed" in row else get(row)
                 # An adaptive sampler takes its own steps: it belongs to every grid.
                 if value is not None and (cell.grid == grid or cell.budget is None):
-                    curve = curves.setdefault((cell.sampler, cell.step_scale), [])
+                    curve = curves.setdefault((cell.sampler, cell.sharpening), [])
                     curve.append((row["evaluations"], value))
-            for (sampler, scale), curve in curves.items():
+            for (sampler, sharpening), curve in curves.items():
                 (handles[sampler],) = axis.plot(
                     *zip(*sorted(curve), strict=True),
                     color=COLOURS.get(sampler),
-                    linestyle=styles.get(scale, "-"),
+                    linestyle=styles.get(sharpening, "-"),
                     marker="s" if is_adaptive(sampler) else "o",
                     markersize=3.5,
                     linewidth=1.4,
@@ -430,8 +444,8 @@ def draw(
         for name, handle in handles.items()
     ]
     lines += [
-        plt.Line2D([], [], color="#555555", ls=style, label=f"step scale {scale:g}")
-        for scale, style in styles.items()
+        plt.Line2D([], [], color="#555555", ls=style, label=sharpening)
+        for sharpening, style in styles.items()
     ]
     figure.legend(handles=lines, loc="outside right center", frameon=False, fontsize=9)
     with write_atomically(path, overwrite=True) as temporary:
@@ -506,6 +520,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--budgets", nargs="+", type=int, default=BUDGETS, metavar="N", help="evaluations")
     add("--step-scales", nargs="+", type=float, default=[SamplingSettings().step_scale])
+    add("--autoguidances", nargs="+", type=float, default=[SamplingSettings().autoguidance])
     add("--length", type=int, default=100, help="residues (%(default)s)")
     add("--num", type=int, default=32, help="designs a cell (%(default)s)")
     add("--batch-size", type=int, default=8, help="designs at once (%(default)s)")
