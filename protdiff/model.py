@@ -17,10 +17,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from einops import rearrange
 from torch import Tensor
 
 from protdiff.diffusion import SDE, CentredSubspace, Denoiser, LinearVPSDE
+from protdiff.diffusion.broadcasting import expand
 from protdiff.errors import InputError
 from protdiff.fingerprint import fingerprint
 from protdiff.network import CompiledNetwork, ScoreNetwork
@@ -36,6 +36,8 @@ __all__ = [
 ]
 
 DIFFUSED_ATOMS = ("N", "CA", "C")
+AUTOGUIDED_ABOVE = 2.0
+"""Å of noise under which autoguidance is off: bonds are decided there, which it would stretch."""
 LENGTH_RANGE = (30, 512)  # residues that the network is built for; checkpoints name what they saw
 
 
@@ -103,8 +105,8 @@ class BackboneDenoiser(Denoiser):
     secondary_structure
         Secondary structure, if the network is to know of it.
     autoguidance
-        Weight w of autoguidance, :math:`D_{half} + w (D - D_{half})`; 1 is the network's own
-        estimate. A run ends with that one, and the network is shown that one.
+        Weight w of autoguidance above 2 Å of noise, :math:`D_{half} + w (D - D_{half})`; 1 is the
+        network's own estimate. A run ends with that one, and the network is shown that one.
     compiled
         The network, compiled. It is asked instead where no gradients are recorded; not for the
         first of a run's self-conditioned estimates, which would be a program of its own.
@@ -113,7 +115,9 @@ class BackboneDenoiser(Denoiser):
     ----------
     Chen, Zhang, Hinton 2022, "Analog bits: generating discrete data using diffusion models with
     self-conditioning". Karras, Aittala, Kynkäänniemi, Lehtinen, Aila, Laine 2024, "Guiding a
-    diffusion model with a bad version of itself".
+    diffusion model with a bad version of itself". Kynkäänniemi, Aittala, Karras, Laine, Aila,
+    Lehtinen 2024, "Applying guidance in a limited interval improves sample and distribution quality
+    in diffusion models".
     """
 
     def __init__(
@@ -147,7 +151,9 @@ class BackboneDenoiser(Denoiser):
         halfway, estimate = self._estimate(x_t, t)
         if self.autoguidance == 1.0:
             return estimate
-        return torch.lerp(halfway, estimate, self.autoguidance)
+        noise = self.sde.noise_ratio(t.double()).to(x_t) * self.network.config.scale
+        weight = 1.0 + (self.autoguidance - 1.0) * (noise > AUTOGUIDED_ABOVE).to(x_t)
+        return torch.lerp(halfway, estimate, expand(weight, x_t))
 
     def finish(self, x_t: Tensor, t: Tensor) -> Tensor:
         """Give the network's own estimate, which ends a run."""
@@ -156,10 +162,8 @@ class BackboneDenoiser(Denoiser):
     def _estimate(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Return the half-way and the final estimate; the final one is remembered."""
         time = t.double()
-        alpha = self.sde.alpha(time).to(x_t)
+        alpha = expand(self.sde.alpha(time).to(x_t), x_t)
         noise_ratio = self.sde.noise_ratio(time).to(x_t)
-        if alpha.ndim:
-            alpha = rearrange(alpha, "batch -> batch 1 1 1")
         halfway, estimate = self._choose_network()(
             x_t / alpha,
             noise_ratio.expand(x_t.shape[0]),

@@ -21,7 +21,7 @@ from protdiff.diffusion import (
 from protdiff.diffusion.noise import PerSampleNoise
 from protdiff.diffusion.sampler import draw_prior
 from protdiff.errors import InputError
-from protdiff.model import MotifInput, SecondaryStructureInput, make_residue_mask
+from protdiff.model import AUTOGUIDED_ABOVE, MotifInput, SecondaryStructureInput, make_residue_mask
 
 
 @pytest.fixture
@@ -123,6 +123,7 @@ def test_autoguidance_goes_from_the_halfway_estimate_to_the_last_and_beyond(
             torch.ones(len(mask)),
         )
         assert (halfway - own).abs().max() > 0.01
+        assert noise_ratio[0] * tiny_model.scale > AUTOGUIDED_ABOVE
         expected = halfway + weight * (own - halfway)
         torch.testing.assert_close(guided(x_t, t), expected, rtol=1e-5, atol=1e-5)
         # What the network is shown next, and what ends a run, is its own estimate.
@@ -130,6 +131,18 @@ def test_autoguidance_goes_from_the_halfway_estimate_to_the_last_and_beyond(
         guided.previous = None
         torch.testing.assert_close(guided.finish(x_t, t), own)
         torch.testing.assert_close(guided.previous, own)
+
+
+def test_autoguidance_leaves_bonds_to_the_network(tiny_model, mask):
+    """Element by element: the first has less noise than 2 Å, the second more."""
+    _, x_t = draw(tiny_model, mask)
+    noise_ratio = torch.tensor([1.9, 2.1], dtype=torch.float64) / tiny_model.scale
+    t = tiny_model.sde.time_of_noise_ratio(noise_ratio)
+    with torch.no_grad():
+        plain = tiny_model.denoiser(mask)(x_t, t)
+        guided = tiny_model.denoiser(mask, autoguidance=3.0)(x_t, t)
+    assert torch.equal(guided[0], plain[0])
+    assert (guided[1] - plain[1]).abs().max() > 0.01
 
 
 def test_self_conditioning_remembers_and_can_be_switched_off(tiny_model, mask):

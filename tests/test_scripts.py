@@ -240,6 +240,24 @@ def test_released_weights_tell_of_all_parts_of_their_training(
     assert told == pytest.approx(expected, rel=1e-5)
 
 
+def test_kept_weights_are_averaged(tmp_path, tiny_weights, capsys, load_script):
+    script = load_script("average_weights")
+    model = load_checkpoint(tiny_weights)
+    for step in (3, 6):
+        path = tmp_path / f"weights-{step}.safetensors"
+        save_checkpoint(path, replace(model, metadata={"steps": step}))
+    given = [str(path) for path in sorted(tmp_path.glob("weights-*"))]
+    arguments = [*given, "--out", str(tmp_path / "mean.safetensors")]
+    assert script.main(arguments) == 0
+    assert "the mean of 2, steps 3, 6" in capsys.readouterr().out
+    mean = load_checkpoint(tmp_path / "mean.safetensors")
+    assert mean.metadata == {"steps": 6, "averaged_steps": [3, 6]}
+    for name, weight in model.network.state_dict().items():
+        torch.testing.assert_close(mean.network.state_dict()[name], weight)
+    assert script.main(arguments) == 2
+    assert "exists" in capsys.readouterr().err
+
+
 MOTIFS = """\
 name\tfile\tcontig\ttotal_length\tredesignable_residues
 one\thelix.pdb\t10-20,A3-14,10-20\t40-44\tA3-5

@@ -28,6 +28,7 @@ _MAY_CHANGE = frozenset(
         "minutes",
         "total_minutes",
         "checkpoint_every",
+        "keep_every",
         "evaluate_every",
         "panel_every",
         "panel_designs",
@@ -90,6 +91,9 @@ class TrainingConfig:
         rest; 0: ``steps`` alone decides.
     log_every, checkpoint_every, evaluate_every, panel_every
         In steps; the last two may be 0, for the end alone.
+    keep_every
+        Steps between averaged weights that are kept, each in a file of its own, for
+        ``scripts/average_weights.py`` or to choose from; 0: none but the last.
     panel_designs, panel_length
         Structures sampled for the quality panel.
     device, threads
@@ -130,6 +134,7 @@ class TrainingConfig:
     total_minutes: float = 0.0
     log_every: int = 50
     checkpoint_every: int = 500
+    keep_every: int = 0
     evaluate_every: int = 500
     panel_every: int = 2_000
     panel_designs: int = 8
@@ -170,7 +175,7 @@ class TrainingConfig:
                 "panel_designs = 0 for no panel"
             )
         not_negative = ("warmup_steps", "decay_steps", "minutes", "total_minutes")
-        for name in (*not_negative, "panel_designs", "threads", "seed"):
+        for name in (*not_negative, "keep_every", "panel_designs", "threads", "seed"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} = {getattr(self, name)}; expected at least 0")
         for name, value in self.network.to_dict().items():

@@ -213,6 +213,12 @@ class Trainer:
         )
         save_checkpoint(self.out / "weights.safetensors", self.model, overwrite=True)
 
+    def keep(self) -> None:
+        """Write the averaged weights of this step to a file that no other step writes to."""
+        if self.processes.is_first:
+            name = f"weights-{self.progress.step:07d}.safetensors"
+            save_checkpoint(self.out / name, self.model, overwrite=True)
+
     def measure(self) -> dict[str, float]:
         """Return what is due at this step: held-out losses, the quality panel."""
         config, step = self.config, self.progress.step
@@ -267,6 +273,8 @@ class Trainer:
                     bar.advance()
                 if stop or _is_due(config, step, config.checkpoint_every):
                     self.save()
+                if config.keep_every and step % config.keep_every == 0:
+                    self.keep()
         if interrupt.is_set():
             raise KeyboardInterrupt
         return self.out / "weights.safetensors"

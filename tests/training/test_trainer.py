@@ -81,6 +81,24 @@ def test_run_folder_holds_everything(config, tmp_path):
     assert model.metadata["samples"] == int(table[3]["samples"])
 
 
+def test_weights_are_kept_on_the_way(config, tmp_path):
+    """Of a run that went on from half-way too, and with no effect on it."""
+    train(dataclasses.replace(config, keep_every=3, steps=4))
+    weights = train(dataclasses.replace(config, keep_every=3))
+    kept = sorted(tmp_path.glob("run/weights-*"))
+    assert [path.name for path in kept] == [
+        "weights-0000003.safetensors",
+        "weights-0000006.safetensors",
+    ]
+    models = [load_checkpoint(path) for path in kept]
+    assert [model.metadata["steps"] for model in models] == [3, 6]
+    plain = train(dataclasses.replace(config, out=str(tmp_path / "plain")))
+    assert [path.name for path in tmp_path.glob("plain/weights*")] == ["weights.safetensors"]
+    expected = load_checkpoint(plain).network.state_dict()
+    found = load_checkpoint(weights).network.state_dict()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
 def test_training_leaves_the_callers_random_numbers_alone(config):
     before = torch.get_rng_state()
     first, second = (Trainer(config).network.state_dict() for _ in range(2))
