@@ -82,8 +82,6 @@ def test_run_folder_holds_everything(config, tmp_path):
 
 
 def test_weights_are_kept_on_the_way(config, tmp_path):
-    """Of a run that went on from half-way too, and with no effect on it."""
-    train(dataclasses.replace(config, keep_every=3, steps=4))
     weights = train(dataclasses.replace(config, keep_every=3))
     kept = sorted(tmp_path.glob("run/weights-*"))
     assert [path.name for path in kept] == [
