@@ -136,12 +136,14 @@ LONG_RUNS = {
     "long-3": "protdiff-long-log-3.csv",
     "long-4": "protdiff-long-log-4.csv",
 }
+LAST_RUN = {"base-4": "protdiff-base-log-4.csv"}
+"""protdiff-base went on from what protdiff-long had made of its third part."""
 
 
 @pytest.mark.parametrize(
     ("weights", "runs"),
     [
-        ("protdiff-base", BASE_RUNS),
+        ("protdiff-base", BASE_RUNS | LONG_RUNS | LAST_RUN),
         ("protdiff-long", BASE_RUNS | LONG_RUNS),
     ],
 )
