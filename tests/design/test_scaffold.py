@@ -51,6 +51,17 @@ def test_layouts_differ_between_designs(source):
     assert len({str(task.plan(index).motif.layout) for index in range(50)}) > 25
 
 
+def test_autoguidance_reaches_what_is_designed_around_a_motif(designer, source):
+    plain, guided = (
+        designer.scaffold(
+            source, "10/A110-119/15", num=1, steps=3, step_scale=1.0, autoguidance=weight
+        )[0]
+        for weight in (1.0, 2.0)
+    )
+    assert np.abs(guided.coordinates - plain.coordinates)[~plain.motif_mask].max() > 1e-2
+    assert guided.motif_mask.tolist() == plain.motif_mask.tolist()
+
+
 def test_the_motif_is_exact_and_mapped(designer, source, unconditional, tmp_path):
     run_designs(designer, make_task(source), tmp_path, 3)
     lines = [json.loads(line) for line in (tmp_path / "manifest.jsonl").read_text().splitlines()]
