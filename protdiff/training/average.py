@@ -84,7 +84,6 @@ def average_models(models: Sequence[BackboneModel]) -> BackboneModel:
     weights = [model.network.state_dict() for model in models]
     for name, mean in network.state_dict().items():
         if mean.is_floating_point():
-            # Of thousands of numbers the sum is exact enough in double precision alone.
             mean.copy_(torch.stack([found[name].double() for found in weights]).mean(dim=0))
     steps = [model.metadata.get("steps") for model in models]
     return replace(
