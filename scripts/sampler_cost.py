@@ -266,13 +266,9 @@ def measure_on_backbones(
 
 def list_cells(options: argparse.Namespace, part: str) -> Iterator[Cell]:
     """Give the cells of a part, the whole curve of one sampler after the other."""
-    backbones = part == "backbones"
-    pairs = list(
-        itertools.product(
-            options.step_scales if backbones else [1.0],
-            options.autoguidances if backbones else [1.0],
-        )
-    )
+    pairs = [(1.0, 1.0)]
+    if part == "backbones":
+        pairs = list(itertools.product(options.step_scales, options.autoguidances))
     for sampler in options.samplers:
         for grid in options.grids:
             if is_adaptive(sampler):
