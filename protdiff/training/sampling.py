@@ -1,9 +1,11 @@
 r"""The laws that a training step draws from: chains, noise levels, motifs, hints.
 
-Chains are drawn with weights that give each 40 % cluster one share and shift the balance of
-secondary structure: helices are learned in minutes and sheets are not, so all-helical chains are
-drawn less often and chains with strands more often. A batch holds chains of one length bucket and
-about a fixed number of residues, so that little is spent on padding and shapes are few.
+Chains are drawn with weights that give each 40 % cluster one share and, to begin with, shift the
+balance of secondary structure: helices are learned in minutes and sheets are not, so all-helical
+chains are drawn less often and chains with strands more often. Designs come to have the secondary
+structure of what is drawn; with sheets once learned, draw as in nature. A batch holds chains of one
+length bucket and about a fixed number of residues, so that little is spent on padding and shapes
+are few.
 
 Noise ratios are log-normal, :math:`\ln s \sim N(\mu, \sigma^2)` (Karras et al. 2022), with a small
 uniform part that keeps both ends of the schedule trained, and stratified over the batch, which
@@ -32,11 +34,11 @@ __all__ = [
 BUCKET = 8  # residues
 
 
-def get_chain_weights(dataset: BackboneDataset) -> Tensor:
+def get_chain_weights(dataset: BackboneDataset, sheet_preference: float = 1.0) -> Tensor:
     """Return the weight with which each chain is drawn, ``(chains,)``.
 
     One share for each 40 % cluster, times 1.4 for chains with 20 % strand or more, times 0.5 for
-    chains of helices alone.
+    chains of helices alone; the two factors to the power of ``sheet_preference``.
     """
     _, cluster, sizes = dataset.cluster.unique(return_inverse=True, return_counts=True)
     weights: Tensor = 1.0 / sizes[cluster].float()
@@ -44,7 +46,7 @@ def get_chain_weights(dataset: BackboneDataset) -> Tensor:
     sheet = strand >= 0.2
     all_helix = (strand < 0.05) & (helix > 0.3)
     balance: Tensor = torch.where(sheet, 1.4, torch.where(all_helix, 0.5, 1.0))
-    return weights * balance
+    return weights * balance**sheet_preference
 
 
 class BatchSampler:

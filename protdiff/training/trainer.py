@@ -42,7 +42,7 @@ from protdiff.training.objective import get_denoising_losses
 from protdiff.training.optimizer import MuonWithAdamW
 from protdiff.training.panel import PANEL_COLUMNS, measure_panel
 from protdiff.training.processes import Processes, start_processes
-from protdiff.training.sampling import BatchSampler
+from protdiff.training.sampling import BatchSampler, get_chain_weights
 from protdiff.training.schedule import get_learning_rate, set_end
 from protdiff.training.state import Progress, load_state, save_state
 from protdiff.weights import find_weights
@@ -120,7 +120,8 @@ class Trainer:
         self.progress = Progress()
         if self.state_path.exists():
             self._resume()
-        self.batches = BatchSampler(self.train_set, config.residues_per_batch)
+        weights = get_chain_weights(self.train_set, config.sheet_preference)
+        self.batches = BatchSampler(self.train_set, config.residues_per_batch, weights)
         parts = self.processes.count * config.accumulate
         if self.batches.fewest < parts:
             raise InputError(

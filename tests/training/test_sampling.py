@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import json
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -133,6 +134,18 @@ def test_parts_of_a_batch_are_its_rows(config, dataset):
             joined = torch.cat([part[name] for part in made])
             assert torch.equal(joined.nan_to_num(), value.nan_to_num()), name
     assert draws.coordinates == 9 * int(whole["residue_mask"].sum())
+
+
+def test_chains_are_drawn_as_in_nature_or_with_a_preference_for_sheets():
+    composition = [[0.0, 0.3], [0.6, 0.0], [0.6, 0.0], [0.3, 0.2], [0.2, 0.1]]
+    chains = SimpleNamespace(
+        cluster=torch.tensor([0, 0, 1, 2, 3]), composition=torch.tensor(composition)
+    )
+    in_nature = get_chain_weights(chains, sheet_preference=0.0)
+    assert in_nature.tolist() == [0.5, 0.5, 1, 1, 1]
+    shifts = get_chain_weights(chains) / in_nature
+    assert torch.allclose(shifts, torch.tensor([1.4, 0.5, 0.5, 1.4, 1.0]))
+    assert torch.allclose(get_chain_weights(chains, 0.5) / in_nature, shifts.sqrt())
 
 
 @pytest.mark.statistical
