@@ -19,7 +19,7 @@ from protdiff.evaluation.secondary_structure import (
     get_runs,
 )
 from protdiff.handedness import Handedness, get_sign
-from protdiff.structure.backbone import CHAIN_JUMP, Backbone, index_steps
+from protdiff.structure.backbone import Backbone
 from protdiff.structure.geometry import (
     backbone_dihedrals,
     bond_angles,
@@ -29,6 +29,7 @@ from protdiff.structure.geometry import (
     place_oxygen,
     radius_of_gyration,
 )
+from protdiff.structure.numbering import CHAIN_JUMP, index_steps
 from protdiff.structure.size import expect_radius
 
 __all__ = ["index_by_number", "measure_backbone", "measure_quality", "measure_recorded"]

@@ -4,7 +4,7 @@ The only part of the package that touches Biotite, and only when a file is read 
 """
 
 from protdiff.handedness import Handedness
-from protdiff.structure.backbone import ATOM_NAMES, CHAIN_JUMP, Backbone
+from protdiff.structure.backbone import ATOM_NAMES, Backbone
 from protdiff.structure.contig import Contig, ContigError
 from protdiff.structure.contig_language import parse_contig
 from protdiff.structure.designed_sequence import DesignedSequence, read_protein_mpnn
@@ -27,6 +27,7 @@ from protdiff.structure.join import join_backbones, read_joined
 from protdiff.structure.layout import Layout
 from protdiff.structure.lengths import parse_length
 from protdiff.structure.motif import Motif, sample_motif
+from protdiff.structure.numbering import CHAIN_JUMP
 from protdiff.structure.problem import (
     MotifProblem,
     read_genie2_problem,

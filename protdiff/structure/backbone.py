@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,65 +18,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from protdiff.errors import InputError
 from protdiff.handedness import Handedness
+from protdiff.structure.amino_acids import STANDARD, get_letters, get_names
 from protdiff.structure.foreign import import_biotite
 from protdiff.structure.geometry import place_cbeta, place_oxygen
+from protdiff.structure.numbering import CHAIN_JUMP, index_steps, name_residue
 
 if TYPE_CHECKING:
     from protdiff.structure.view import ViewColor
 
-__all__ = ["AMINO_ACIDS", "ATOM_NAMES", "CHAIN_JUMP", "Backbone", "index_steps", "name_residue"]
+__all__ = ["ATOM_NAMES", "Backbone"]
 
 #: The atoms of a residue, in the order of axis 1 of :attr:`Backbone.coordinates`.
 ATOM_NAMES = ("N", "CA", "C", "O")
-#: The step of the residue index from the last residue of a chain to the first of the next one.
-CHAIN_JUMP = 200
-
-#: Amino acids that need no look-up, and their one-letter codes.
-AMINO_ACIDS = {
-    "ALA": "A", "ARG": "R", "ASN": "N", "ASP": "D", "CYS": "C", "GLN": "Q", "GLU": "E", "GLY": "G",
-    "HIS": "H", "ILE": "I", "LEU": "L", "LYS": "K", "MET": "M", "PHE": "F", "PRO": "P", "SER": "S",
-    "THR": "T", "TRP": "W", "TYR": "Y", "VAL": "V", "MSE": "M", "SEC": "U", "PYL": "O",
-}  # fmt: skip
-
-# Those of ATOM records; the others, as MSE, stand in HETATM records even within a chain.
-_STANDARD = [*(name for name in AMINO_ACIDS if name not in ("MSE", "SEC", "PYL")), "UNK"]
-
-_RESIDUE_NAMES = {letter: name for name, letter in AMINO_ACIDS.items() if name != "MSE"} | {
-    "X": "UNK"
-}
-
-# The chain ids, with the file's name where there are several, that no colon has to end.
-_PLAIN_CHAIN = re.compile(r"(?:[^\s,/:]+\.)?[A-Za-z]+")
-
-
-def name_residue(chain: str, residue: str) -> str:
-    """Return what a residue, or a range of them, is called, as selections read it.
-
-    Examples
-    --------
-    >>> name_residue("A", "163"), name_residue("1", "50-55")  # not chain 150
-    ('A163', '1:50-55')
-    """
-    return f"{chain}{residue}" if _PLAIN_CHAIN.fullmatch(chain) else f"{chain}:{residue}"
-
-
-def index_steps(steps: ArrayLike) -> NDArray[np.int64]:
-    """Turn the steps between neighbours into a residue index that starts at 0 and always rises.
-
-    Parameters
-    ----------
-    steps
-        (residue − 1,) int; 1 within an unbroken chain. A step under 1 (residues put in another
-        order) becomes :data:`CHAIN_JUMP`.
-
-    Examples
-    --------
-    >>> index_steps([1, 1, 5, -3]).tolist()
-    [0, 1, 2, 7, 207]
-    """
-    steps = np.asarray(steps, dtype=np.int64)
-    steps = np.where(steps < 1, CHAIN_JUMP, steps)
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(steps)])
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -263,7 +215,7 @@ class Backbone:
         array.res_id = self.residue_number[residue]
         array.ins_code = self.insertion_code[residue]
         array.res_name = self.residue_name[residue]
-        array.hetero = ~np.isin(self.residue_name, _STANDARD)[residue]
+        array.hetero = ~np.isin(self.residue_name, STANDARD)[residue]
         array.atom_name = names[atom]
         array.element = np.array(["N", "C", "C", "O", "C"])[atom]
         array.set_annotation("b_factor", np.where(self.motif_mask, 100.0, 0.0)[residue])
@@ -358,7 +310,7 @@ class Backbone:
     @property
     def sequence(self) -> str:
         """The amino acids in one-letter code, X where there is none."""
-        return "".join(AMINO_ACIDS.get(name, "X") for name in self.residue_name.tolist())
+        return get_letters(self.residue_name.tolist())
 
     @property
     def digest(self) -> str:
@@ -455,13 +407,10 @@ class Backbone:
                 raise InputError(
                     f"the chains of {self.name} have {counts} residues; the sequence has {parts}"
                 )
-        unknown = sorted(set(letters) - set(_RESIDUE_NAMES))
-        if unknown:
-            raise InputError(
-                f"the sequence for {self.name} has {' '.join(unknown)}, which name no amino acid; "
-                "give one-letter codes in capitals"
-            )
-        return self.with_names([_RESIDUE_NAMES[letter] for letter in letters])
+        try:
+            return self.with_names(get_names(letters))
+        except InputError as error:
+            raise InputError(f"the sequence for {self.name}: {error}") from None
 
     def with_coordinates(self, coordinates: ArrayLike) -> Backbone:
         """Return the same residues elsewhere: (residue, 3 or 4, 3) in Å; O is placed if missing."""

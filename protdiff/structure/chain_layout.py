@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protdiff.errors import InputError
-from protdiff.structure.backbone import CHAIN_JUMP, Backbone
+from protdiff.structure.backbone import Backbone
 from protdiff.structure.layout import Layout
 from protdiff.structure.motif import name_chain
+from protdiff.structure.numbering import CHAIN_JUMP
 
 __all__ = ["ChainLayout"]
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from protdiff.errors import InputError
-from protdiff.structure.backbone import CHAIN_JUMP, Backbone
+from protdiff.structure.backbone import Backbone
+from protdiff.structure.numbering import CHAIN_JUMP
 from protdiff.structure.read import count_models, read_backbone
 
 __all__ = ["join_backbones", "read_joined"]

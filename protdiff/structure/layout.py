@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protdiff.errors import InputError
-from protdiff.structure.backbone import CHAIN_JUMP, index_steps
+from protdiff.structure.numbering import CHAIN_JUMP, index_steps
 from protdiff.structure.segments import MotifSegment
 
 __all__ = ["Layout", "PlacedSegment"]

@@ -31,8 +31,9 @@ from numpy.typing import NDArray
 
 from protdiff.errors import InputError
 from protdiff.files import write_atomically
-from protdiff.structure.backbone import ATOM_NAMES, CHAIN_JUMP, Backbone
+from protdiff.structure.backbone import ATOM_NAMES, Backbone
 from protdiff.structure.designed_sequence import DesignedSequence
+from protdiff.structure.numbering import CHAIN_JUMP
 from protdiff.structure.residues import StructureWarning
 from protdiff.structure.standard import find_letters
 

@@ -32,9 +32,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protdiff.errors import InputError
-from protdiff.structure.backbone import AMINO_ACIDS, CHAIN_JUMP, Backbone, index_steps
+from protdiff.structure.amino_acids import AMINO_ACIDS
+from protdiff.structure.backbone import ATOM_NAMES, Backbone
 from protdiff.structure.foreign import import_biotite
 from protdiff.structure.geometry import LINK_SPAN, MAX_CA_DISTANCE, MAX_PEPTIDE_BOND, place_oxygen
+from protdiff.structure.numbering import CHAIN_JUMP, index_steps
 
 __all__ = ["StructureWarning", "assemble_backbone"]
 
@@ -43,7 +45,6 @@ class StructureWarning(UserWarning):
     """Part of a structure was left out or made up: the message names it."""
 
 
-_BACKBONE = ("N", "CA", "C", "O")
 # What some programs call the first carboxyl oxygen at the end of a chain.
 _OXYGEN_NAMES = {"OT1": "O", "OC1": "O"}
 # The most residues a break can hide; a file that says more has numbers or places that are wrong.
@@ -79,7 +80,7 @@ class _Residue:
 
     @property
     def missing(self) -> list[str]:
-        return [atom for atom in _BACKBONE[:3] if atom not in self.atoms]
+        return [atom for atom in ATOM_NAMES[:3] if atom not in self.atoms]
 
 
 @dataclass
@@ -137,7 +138,7 @@ def assemble_backbone(
 def _list_residues(atoms: Any) -> list[_Residue]:
     """Collect residues in the order of the file, one conformer each."""
     names = np.asarray(atoms.atom_name)
-    wanted = np.isin(names, [*_BACKBONE, *_OXYGEN_NAMES])
+    wanted = np.isin(names, [*ATOM_NAMES, *_OXYGEN_NAMES])
     categories = set(atoms.get_annotation_categories())
     count = int(wanted.sum())
     chain = atoms.chain_id[wanted].tolist()
@@ -247,7 +248,7 @@ def _join_segments(residues: list[_Residue]) -> list[_Residue]:
 def _stack(residues: list[_Residue], name: str) -> Backbone:
     nowhere = np.full(3, np.nan, dtype=np.float32)
     coordinates = np.array(
-        [[residue.atoms.get(atom, nowhere) for atom in _BACKBONE] for residue in residues],
+        [[residue.atoms.get(atom, nowhere) for atom in ATOM_NAMES] for residue in residues],
         dtype=np.float32,
     )
     steps = []

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protdiff.errors import InputError
-from protdiff.structure.backbone import Backbone, name_residue
+from protdiff.structure.backbone import Backbone
+from protdiff.structure.numbering import name_residue
 
 __all__ = [
     "ResidueRange",

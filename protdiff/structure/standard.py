@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protdiff.handedness import Handedness, get_sign
-from protdiff.structure.backbone import AMINO_ACIDS, Backbone
+from protdiff.structure.amino_acids import AMINO_ACIDS
+from protdiff.structure.backbone import Backbone
 from protdiff.structure.foreign import import_biotite
 
 __all__ = ["find_letter", "find_letters", "mirror_to_l", "standardise"]

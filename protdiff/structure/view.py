@@ -119,7 +119,7 @@ def render_html(backbone: Backbone) -> str | None:
 
 def _format_for_view(backbone: Backbone) -> str:
     """Format a PDB text under plain names: what a file calls things must not reach a web page."""
-    from protdiff.structure.backbone import AMINO_ACIDS
+    from protdiff.structure.amino_acids import AMINO_ACIDS
     from protdiff.structure.write import format_pdb
 
     names = [name if name in AMINO_ACIDS else "UNK" for name in backbone.residue_name.tolist()]

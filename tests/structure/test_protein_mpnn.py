@@ -7,8 +7,8 @@ import pytest
 from protdiff.errors import InputError
 from protdiff.structure import (
     Backbone,
+    DesignedSequence,
     StructureWarning,
-    read_protein_mpnn,
     thread_sequence,
     write_chain_ids,
     write_fasta,
@@ -16,15 +16,8 @@ from protdiff.structure import (
     write_parsed_backbones,
     write_tied_positions,
 )
-from protdiff.structure.designed_sequence import read_entries
 from protdiff.structure.protein_mpnn import add_target, find_fixed
 from protdiff.structure.standard import find_letter, find_letters, mirror_to_l, standardise
-
-HEADER = (
-    ">{name}, score=1.7302, global_score=1.7302, fixed_chains=[], designed_chains=['A'], "
-    "model_name=v_48_020, git_hash=unknown, seed=37\n{native}\n"
-)
-SAMPLE = ">T={t}, sample={k}, score={score}, global_score={score}, seq_recovery=0.2500\n{text}\n"
 
 
 @pytest.fixture
@@ -42,6 +35,10 @@ def complex_(helix):
         motif_mask=mask,
         name="complex",
     )
+
+
+def designed(name, sequence):
+    return DesignedSequence(name, sequence, score=0.8, temperature=0.1, sample=1)
 
 
 def load(path):
@@ -174,34 +171,12 @@ def test_backbones_are_parsed_as_protein_mpnn_parses_them(complex_, helix, tmp_p
     assert second["seq"] == helix.sequence
 
 
-def test_sequences_come_back_best_first(helix, complex_, tmp_path):
-    (tmp_path / "seqs").mkdir()
-    good, bad = "M" * 24, "K" * 24
-    (tmp_path / "seqs" / "helix.fa").write_text(
-        HEADER.format(name="helix", native="G" * 24)
-        + SAMPLE.format(t=0.1, k=1, score="0.9", text=bad)
-        + SAMPLE.format(t=0.1, k=2, score="0.8", text=good)
-        + SAMPLE.format(t=0.2, k=1, score="0.9", text=bad)  # another with the same score
-    )
-    (tmp_path / "seqs" / "complex.fa").write_text(
-        HEADER.format(name="complex", native="G" * 12 + "/" + "G" * 14)
-        + SAMPLE.format(t=0.1, k=1, score="1.0", text="WYWYWXXHHHHH/" + "D" * 14)
-    )
-    found = read_protein_mpnn(tmp_path)
-    assert [s.score for s in found["helix"]] == [0.8, 0.9, 0.9]
-    assert [(s.temperature, s.sample) for s in found["helix"]] == [(0.1, 2), (0.1, 1), (0.2, 1)]
-    assert thread_sequence(helix, found["helix"][0]).sequence == good
-    assert read_protein_mpnn(tmp_path / "seqs" / "helix.fa")["helix"] == found["helix"]
-    # Chains come in the order of their ids, not of the file; missing residues are passed over.
-    threaded = thread_sequence(complex_, found["complex"][0])
+def test_threading_goes_by_chain_ids_and_leaves_out_missing_residues(helix, complex_):
+    whole = "M" * 24
+    assert thread_sequence(helix, designed("helix", whole)).sequence == whole
+    threaded = thread_sequence(complex_, designed("complex", "WYWYWXXHHHHH/" + "D" * 14))
     assert threaded.sequence == "D" * 14 + "WYWYWHHHHH"
     assert (threaded.coordinates == complex_.coordinates).all()
-
-
-def test_entries_are_read_in_their_order_and_whole(tmp_path):
-    path = tmp_path / "a.fa"
-    path.write_text("lost\n; a word\n>é, score=1.2\nMK\n\n V \n>b\n>b\nM", encoding="utf-8")
-    assert read_entries(path) == [("é, score=1.2", "MKV"), ("b", ""), ("b", "M")]
 
 
 def test_what_did_not_change_keeps_its_name(helix):
@@ -210,36 +185,6 @@ def test_what_did_not_change_keeps_its_name(helix):
     odd = helix.with_names(names)
     assert thread_sequence(odd, odd.sequence).residue_name[0] == "MSE"
     assert thread_sequence(odd, "A" * 24).residue_name[0] == "ALA"
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "is no FASTA|holds no sequence"),
-        (">helix\nGGG\n", "holds no sequence"),
-        (">T=0.1, sample=1, score=1.0\nMMM\n", "expected the name of a backbone"),
-        (HEADER.format(name="a", native="GG") + ">T=0.1, sample=1\nMM\n", "not of ProteinMPNN"),
-        (HEADER.format(name="a", native="GG") + ">T=x, sample=1, score=1\nMM\n", "not of Pro"),
-        (HEADER.format(name="a", native="G") + ">T=1, sample=1.5, score=1\nM\n", "not of Pro"),
-        (HEADER.format(name="a", native="G") + ">T=1, sample=1, score=nan\nM\n", "not of Pro"),
-        (HEADER.format(name="a", native="G") + ">T=1, sample=1, score=1\n<b>\n", "not of Pro"),
-        ("\x00\x01", "holds no sequence|is no FASTA"),
-    ],
-)
-def test_files_of_others_are_refused(tmp_path, text, message):
-    (tmp_path / "a.fa").write_text(text)
-    with pytest.raises(InputError, match=message):
-        read_protein_mpnn(tmp_path / "a.fa")
-
-
-def test_missing_and_binary_files_are_refused(tmp_path):
-    with pytest.raises(InputError, match="cannot read"):
-        read_protein_mpnn(tmp_path / "a.fa")
-    with pytest.raises(InputError, match="holds no sequence"):
-        read_protein_mpnn(tmp_path)
-    (tmp_path / "a.fa").write_bytes(b">\xff\xfe\n\xff")
-    with pytest.raises(InputError, match="is no FASTA"):
-        read_protein_mpnn(tmp_path / "a.fa")
 
 
 def test_sequences_that_do_not_fit_are_refused(helix, complex_):
@@ -251,7 +196,7 @@ def test_sequences_that_do_not_fit_are_refused(helix, complex_):
         helix.with_sequence("MM")
     with pytest.raises(InputError, match=r"the chains of complex have \[14, 10\] residues"):
         complex_.with_sequence("M" * 10 + "/" + "M" * 14)
-    with pytest.raises(InputError, match="has B, which name no amino acid"):
+    with pytest.raises(InputError, match="no amino acid is called B; give one-letter"):
         helix.with_sequence("B" * 24)
     assert complex_.with_sequence("M" * 14 + "/" + "K" * 10).sequence == "M" * 14 + "K" * 10
 
