@@ -57,18 +57,17 @@ def contig(
     backbone = read_joined(files) if files else None
     rows = explain_contig(parsed, backbone)
     problems = [f"{row.text}: {row.problem}" for row in rows if row.problem is not None]
+    if not (json or quiet):
+        _print_segments(rows)
     facts = {} if problems else _draw_layouts(parsed, backbone, total_length, num, seed)
     if json:
         from dataclasses import asdict
 
         print_json({"contig": text, "segments": [asdict(row) for row in rows], **facts})
     elif not quiet:
-        _print_segments(rows)
         _print_layouts(facts)
     if problems:
         raise InputError("; ".join(problems))
-    if backbone is not None and len(parsed.motif_segments) < len(parsed.segments):
-        parsed.resolve(backbone).check_reach(backbone)  # the places of a mere list are open
 
 
 def _draw_layouts(
@@ -78,6 +77,8 @@ def _draw_layouts(
 
     if backbone is not None:
         parsed = parsed.resolve(backbone)
+        if len(parsed.motif_segments) < len(parsed.segments):  # the places of a mere list are open
+            parsed = parsed.fit_linkers(backbone)
     elif any(segment.length is None for segment in parsed.motif_segments):
         return {}  # how many residues a chain has, only its structure tells
     layouts = [

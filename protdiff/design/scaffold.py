@@ -131,8 +131,8 @@ class Scaffolding:
         check_motif_choices(self.method, self.hold, self.settings, rest)
         check_method(self.method, self.settings, self.particles)
         object.__setattr__(self, "settings", choose_restarts(self.method, self.settings))
-        object.__setattr__(self, "contig", find_motif(self.contig, self.source, self.groups))
-        self.contig.check_reach(self.source)
+        contig = find_motif(self.contig, self.source, self.groups).fit_linkers(self.source)
+        object.__setattr__(self, "contig", contig)
         # What is wrong with the length or the motif shows here, before any sampling.
         first = self.plan(0).motif
         check_beside_motif(self.conditioners, self.contig, first, self.total_length)

@@ -151,8 +151,11 @@ class Contig:
                     "group of its own",
                 )
 
-    def check_reach(self, backbone: Backbone) -> None:
-        """Refuse segments of one rigid body that even the longest linker cannot join.
+    def fit_linkers(self, backbone: Backbone) -> Contig:
+        """Keep linkers from being drawn shorter than what they have to span.
+
+        Between two segments of one rigid body the distance of their ends is given. Where one
+        linker of open length is between them, what spans it becomes the least of its lengths.
 
         Parameters
         ----------
@@ -162,35 +165,51 @@ class Contig:
         Raises
         ------
         ContigError
-            The CA of two ends are further apart than the links between them span.
+            The CA of two ends are further apart than even the longest linker spans.
         """
-        for chain in self.chains:
-            ends: dict[tuple[str, str], tuple[int, int, MotifSegment]] = {}
-            longest = 0  # residues of the chain by now, as many as there may be
-            for segment in chain:
-                if isinstance(segment, DesignedSegment):
-                    longest += segment.high
-                    continue
-                assert segment.places is not None  # it is resolved
-                if segment.body in ends:
-                    place, stop, before = ends[segment.body]
-                    between = longest - stop
-                    ca = backbone.coordinates[[place, segment.places[0]], 1].astype(float)
-                    distance = float(np.linalg.norm(ca[1] - ca[0]))
-                    spanned = LINK_SPAN * (between + 1) + LINK_TOLERANCE
-                    # A link of the input is one, however long.
-                    if distance > (spanned if between else MAX_CA_DISTANCE):
-                        needed = math.ceil((distance - LINK_TOLERANCE) / LINK_SPAN) - 1
-                        raise ContigError(
-                            self.text,
-                            segment.position,
-                            f"the CA of {before}, at its end, and of {segment}, at its start, are "
-                            f"{distance:.1f} Å apart, which {between} residues cannot span; put "
-                            f"{needed} or more between them, or let them move apart as groups, "
-                            f"{before.residues}#1 and {segment.residues}#2",
-                        )
-                longest += len(segment.places)
-                ends[segment.body] = segment.places[-1], longest, segment
+        chains = tuple(tuple(self._fit_chain(chain, backbone)) for chain in self.chains)
+        return replace(self, chains=chains)
+
+    def _fit_chain(self, chain: Sequence[Segment], backbone: Backbone) -> list[Segment]:
+        fitted = list(chain)
+        ends: dict[tuple[str, str], tuple[int, MotifSegment]] = {}
+        for number, segment in enumerate(chain):
+            if isinstance(segment, DesignedSegment):
+                continue
+            if segment.body in ends:
+                end, before = ends[segment.body]
+                between = range(end + 1, number)
+                longest = sum(self._get_most(chain[k]) for k in between)
+                needed = self._count_spanning(backbone, before, segment, longest)
+                linkers = [(k, s) for k in between if isinstance(s := chain[k], DesignedSegment)]
+                match [(k, linker) for k, linker in linkers if linker.low < linker.high]:
+                    case [(k, linker)]:
+                        low = needed - (longest - linker.high)
+                        fitted[k] = replace(linker, low=max(linker.low, low))
+            ends[segment.body] = number, segment
+        return fitted
+
+    def _count_spanning(
+        self, backbone: Backbone, before: MotifSegment, segment: MotifSegment, longest: int
+    ) -> int:
+        """Count the residues that it takes between two segments; refuse more than there may be."""
+        assert before.places is not None  # it is resolved
+        assert segment.places is not None
+        ca = backbone.coordinates[[before.places[-1], segment.places[0]], 1].astype(float)
+        distance = float(np.linalg.norm(ca[1] - ca[0]))
+        if distance <= MAX_CA_DISTANCE:  # a link of the input is one, however long
+            return 0
+        needed = max(math.ceil((distance - LINK_TOLERANCE) / LINK_SPAN) - 1, 1)
+        if needed > longest:
+            raise ContigError(
+                self.text,
+                segment.position,
+                f"the CA of {before}, at its end, and of {segment}, at its start, are "
+                f"{distance:.1f} Å apart, which {longest} residues cannot span; put {needed} or "
+                f"more between them, or let them move apart as groups, {before.residues}#1 and "
+                f"{segment.residues}#2",
+            )
+        return needed
 
     @property
     def length_span(self) -> tuple[int, int]:
@@ -214,6 +233,9 @@ class Contig:
                 "the contig against it",
             )
         return segment.length
+
+    def _get_most(self, segment: Segment) -> int:
+        return segment.high if isinstance(segment, DesignedSegment) else self._get_length(segment)
 
     def _get_ranges(self) -> list[tuple[int, int]]:
         return [(s.low, s.high) for s in self.segments if isinstance(s, DesignedSegment)]

@@ -7,12 +7,14 @@ own. In the chain their segments may come in any order.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
 from dataclasses import replace
 
 from protdiff.errors import InputError
 from protdiff.structure.backbone import Backbone
 from protdiff.structure.contig import Contig
-from protdiff.structure.segments import MotifSegment
+from protdiff.structure.segments import MotifSegment, Segment
 from protdiff.structure.selection import parse_selection, select_residues
 
 __all__ = ["group_segments"]
@@ -29,7 +31,8 @@ def group_segments(contig: Contig, backbone: Backbone, text: str) -> Contig:
         The structure.
     text
         The groups, divided by ``;``, each as the residues of its segments:
-        ``"A16-35;A52-71,A90-95"``. Segments that it does not name stay in the group they are in.
+        ``"A16-35;A52-71,A90-95"``. Segments that it does not name stay in the group they are in,
+        which no group of the text becomes.
 
     Returns
     -------
@@ -55,31 +58,34 @@ def group_segments(contig: Contig, backbone: Backbone, text: str) -> Contig:
                 raise InputError(
                     f"residue {backbone.label(place)} is in two groups of {text!r}; name it once"
                 )
-    used: set[int] = set()
-
-    def label(segment: MotifSegment) -> MotifSegment:
-        found = {owner.get(place) for place in segment.places or ()}
-        if len(found) > 1:
-            raise InputError(
-                f"the groups {text!r} divide the segment {segment.residues}; a segment is in one "
-                "group, so name all of it, or cut it in two in the contig"
-            )
-        number = found.pop() if found else None
-        if number is None:
-            return segment
-        used.add(number)
-        return replace(segment, group=str(number))
-
-    chains = tuple(
-        tuple(label(s) if isinstance(s, MotifSegment) else s for s in chain)
-        for chain in contig.chains
-    )
+    numbers = {segment: _find_number(segment, owner, text) for segment in contig.motif_segments}
     for number, piece in enumerate(pieces, start=1):
-        if number not in used:
+        if number not in numbers.values():
             raise InputError(
                 f"group {number}, {piece.strip()}, holds no segment of the contig {contig.text}; "
                 "name segments that are in it"
             )
+    taken = {segment.group for segment, number in numbers.items() if number is None}
+    free = (name for name in map(str, itertools.count(1)) if name not in taken)
+    names = dict(zip(range(1, len(pieces) + 1), free, strict=False))
+
+    def label(segment: Segment) -> Segment:
+        if not isinstance(segment, MotifSegment) or (number := numbers[segment]) is None:
+            return segment
+        return replace(segment, group=names[number])
+
+    chains = tuple(tuple(map(label, chain)) for chain in contig.chains)
     grouped = replace(contig, chains=chains)
     grouped.check_groups()
     return grouped
+
+
+def _find_number(segment: MotifSegment, owner: Mapping[int, int], text: str) -> int | None:
+    """Return the number of the group that names a segment; None if none does."""
+    found = {owner.get(place) for place in segment.places or ()}
+    if len(found) > 1:
+        raise InputError(
+            f"the groups {text!r} divide the segment {segment.residues}; a segment is in one "
+            "group, so name all of it, or cut it in two in the contig"
+        )
+    return found.pop() if found else None

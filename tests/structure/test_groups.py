@@ -48,6 +48,13 @@ def test_groups_by_residues_are_those_by_marks(source):
     assert (draw(source, contig, "A1-5").groups == marked.groups).all()  # the others stay together
 
 
+def test_a_named_group_takes_in_no_other(source):
+    contig = "5/A30-32#1/4/A1-2/6/A40-41#2/3"
+    assert draw(source, contig, "A1-2").groups.tolist() == [1, 1, 1, 2, 2, 3, 3]
+    assert draw(source, contig, "A1-2;A30-32").groups.tolist() == [1, 1, 1, 2, 2, 3, 3]
+    assert draw(source, contig, "A1-2,A40-41").groups.tolist() == [1, 1, 1, 2, 2, 2, 2]
+
+
 @pytest.mark.parametrize(
     ("groups", "message"),
     [

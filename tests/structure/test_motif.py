@@ -205,19 +205,47 @@ def test_resolving_keeps_the_text(source):
     assert contig.motif_segments[0].places is None
 
 
-def test_what_no_linker_spans_is_refused(source):
+def count_needed(source, first, second):
     ca = source.coordinates[:, 1]
-    needed = int(np.ceil((np.linalg.norm(ca[1] - ca[11]) - 0.2) / 3.8)) - 1  # A2 to A16
+    return int(np.ceil((np.linalg.norm(ca[first] - ca[second]) - 0.2) / 3.8)) - 1
+
+
+def test_what_no_linker_spans_is_refused(source):
+    needed = count_needed(source, 1, 11)  # A2 to A16
     for linker in (f"0-{needed}", f"{needed + 5}"):
-        parse_contig(f"5/A1-2/{linker}/A16/5").resolve(source).check_reach(source)
+        parse_contig(f"5/A1-2/{linker}/A16/5").resolve(source).fit_linkers(source)
     short = parse_contig(f"5/A1-2/0-{needed - 1}/A16/5").resolve(source)
     with pytest.raises(ContigError, match=f"cannot span; put {needed} or more between") as caught:
-        short.check_reach(source)
+        short.fit_linkers(source)
     assert caught.value.position == short.text.index("A16")
     # Another chain, or a group of its own, stands where it likes; residues given between count.
     for text in ("5/A1-2/0 A16/5", "5/A1-2#1/1/A16#2/5"):
-        parse_contig(text).resolve(source).check_reach(source)
-    parse_contig(f"5/A1-2#1/1/A3-{needed + 2}#2/0/A16#1/5").resolve(source).check_reach(source)
+        parse_contig(text).resolve(source).fit_linkers(source)
+    parse_contig(f"5/A1-2#1/1/A3-{needed + 2}#2/0/A16#1/5").resolve(source).fit_linkers(source)
+
+
+def test_no_linker_is_drawn_that_does_not_reach(source):
+    needed = count_needed(source, 1, 11)
+    assert needed > 2
+    free = parse_contig("0-9/A1-2/0-9/A16/0-9").resolve(source)
+    fitted = free.fit_linkers(source)
+    assert [s.low for s in fitted.segments if s not in fitted.motif_segments] == [0, needed, 0]
+    assert fitted.length_span == (needed + 3, 30)
+    assert fitted.count_layouts() == free.count_layouts() * (10 - needed) // 10
+    rng = np.random.default_rng(0)
+    drawn = {fitted.sample_layout(rng, needed + 4).segments[2].length for _ in range(50)}
+    assert drawn == {needed, needed + 1}
+    with pytest.raises(InputError, match=f"it can have {needed + 3}-30"):
+        fitted.sample_layout(rng, needed + 2)
+    # What is given between two segments of a body spans for its linker.
+    between = parse_contig("A1-2#1/0-9/A3-4#2/A16#1").resolve(source).fit_linkers(source)
+    assert between.segments[1].low == needed - 2
+    parts = parse_contig("A1-2/1/0-9/A16").resolve(source).fit_linkers(source)
+    assert [segment.low for segment in parts.segments[1:3]] == [1, needed - 1]
+    # A bond of the input is one; of two linkers neither has a length that it must have.
+    assert parse_contig("A1-2/0-9/A3-4").resolve(source).fit_linkers(source).segments[1].low == 0
+    two = parse_contig("A1-2#1/0-9/A3-4#2/0-9/A16#1").resolve(source)
+    assert two.fit_linkers(source) == two
 
 
 def test_what_may_be_redesigned_is_of_the_motif(source, rng):

@@ -271,7 +271,7 @@ def test_the_network_compiles_in_one_piece(config):
 def test_bad_values_are_refused(config):
     for changes, message in (
         ({"steps": 0}, "steps = 0"),
-        ({"motif": 1.5}, "share from 0 to 1"),
+        ({"motif": 1.5}, "expected 0 to 1"),
         ({"lengths": (50, 40)}, r"lengths = \[50, 40\]"),
         ({"device": "tpu"}, "device 'tpu' is not there"),
         ({"data": "nowhere.safetensors"}, "no prepared data"),
