@@ -21,6 +21,7 @@ Kabsch 1976, "A solution for the best rotation to relate two sets of vectors". S
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ __all__ = ["MotifPlacer", "Placement"]
 _REACH = 3.4
 """Å that each residue of a linker adds to the one link: few are extended."""
 _BEAM = 2000
+_MOST_ORDERED = 8
+"""Segments of which all orders are looked at, 40,320 of eight."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,12 @@ class MotifPlacer:
     source
         The structure of the motif.
     contig
-        Its segments, resolved against the structure; their order means nothing.
+        Its segments, resolved against the structure; their order means nothing. Those of a group
+        that are bonded there are one segment.
     spacing
         The least number of residues between two segments. Two that are far apart in a group have
-        as many more as it takes to reach.
+        as many more as it takes to reach, and two that follow one another in the structure may be
+        as near as they are there.
 
     Raises
     ------
@@ -84,26 +89,41 @@ class MotifPlacer:
                 f"an unindexed motif is a list of residues such as A93-97,A118-120; got "
                 f"{contig.text!r}"
             )
-        self.segments = segments
-        self._given = [
-            source.coordinates[list(segment.places or ()), :3].astype(float) for segment in segments
-        ]
-        self._bodies = [segment.body for segment in segments]
+        self.segments = _join_bonded(source, segments)
+        places = [list(segment.places or ()) for segment in self.segments]
+        self._given = [source.coordinates[chosen, :3].astype(float) for chosen in places]
+        self._bodies = [segment.body for segment in self.segments]
         self.lengths = [len(points) for points in self._given]
-        self._gaps = self._find_gaps(spacing)
+        self._gaps = self._find_gaps(spacing, source.residue_index)
+        self._tightest = self._find_tightest_order()
         self._order = self._find_order()
 
-    def _find_gaps(self, spacing: int) -> NDArray[np.int64]:
+    def _find_gaps(self, spacing: int, index: NDArray[np.int64]) -> NDArray[np.int64]:
         """(segment, segment) the least number of residues from one's end to another's start."""
         count = len(self.segments)
         gaps = np.full((count, count), spacing, dtype=np.int64)
-        for i in range(count):
-            for j in range(count):
-                if i != j and self._bodies[i] == self._bodies[j]:
-                    distance = np.linalg.norm(self._given[i][-1, 1] - self._given[j][0, 1])
-                    beyond = max(float(distance) - LINK_SPAN - LINK_TOLERANCE, 0.0)
-                    gaps[i, j] = max(spacing, math.ceil(beyond / _REACH))
+        for i, first in enumerate(self.segments):
+            for j, second in enumerate(self.segments):
+                if i == j or first.body != second.body:
+                    continue
+                distance = np.linalg.norm(self._given[i][-1, 1] - self._given[j][0, 1])
+                beyond = max(float(distance) - LINK_SPAN - LINK_TOLERANCE, 0.0)
+                gaps[i, j] = max(spacing, math.ceil(beyond / _REACH))
+                follow = first.residues.chain == second.residues.chain
+                between = int(index[_get_places(second)[0]] - index[_get_places(first)[-1]]) - 1
+                if follow and 0 <= between < gaps[i, j]:  # room enough there
+                    gaps[i, j] = between
         return gaps
+
+    def _find_tightest_order(self) -> NDArray[np.int64]:
+        """Find the order of the segments that takes the fewest residues between them."""
+        count = len(self.segments)
+        if count > _MOST_ORDERED:
+            return np.arange(count)  # surely one that has room, if not the tightest
+        orders = np.array(list(itertools.permutations(range(count))))
+        between = self._gaps[orders[:, :-1], orders[:, 1:]].sum(axis=1)
+        found: NDArray[np.int64] = orders[between.argmin()]
+        return found
 
     def _find_order(self) -> list[int]:
         """Group by group, the largest first, and in each the longest segment first."""
@@ -118,9 +138,8 @@ class MotifPlacer:
     @property
     def shortest(self) -> int:
         """The length of the shortest chain that surely has room for the motif."""
-        # In the order of the contig; another order may need less, and need not be looked for.
-        gaps = sum(int(self._gaps[k, k + 1]) for k in range(len(self.segments) - 1))
-        return sum(self.lengths) + gaps
+        between = self._gaps[self._tightest[:-1], self._tightest[1:]].sum()
+        return sum(self.lengths) + int(between)
 
     def find(self, chain: ArrayLike) -> Placement:
         """Find the best placement.
@@ -152,7 +171,7 @@ class MotifPlacer:
         return Placement(tuple(starts.tolist()), self._to_rmsd(float(beam.bound[best])))
 
     def _pack(self, x: NDArray[np.float64]) -> Placement:
-        """Place the segments in the order of the contig, as near to each other as they may be.
+        """Place the segments as near to each other as they may be, in the order that needs least.
 
         In a chain with little room more, the best partial placements may leave none for the rest.
         """
@@ -161,9 +180,10 @@ class MotifPlacer:
                 f"a chain of {len(x)} residues may have no room for the motif; give "
                 f"{self.shortest} or more"
             )
-        starts = [(len(x) - self.shortest) // 2]
-        for k, length in enumerate(self.lengths[:-1]):
-            starts.append(starts[-1] + length + int(self._gaps[k, k + 1]))
+        starts = [0] * len(self.segments)
+        starts[self._tightest[0]] = (len(x) - self.shortest) // 2
+        for before, after in itertools.pairwise(self._tightest):
+            starts[after] = starts[before] + self.lengths[before] + int(self._gaps[before, after])
         misfit = 0.0
         for body in dict.fromkeys(self._bodies):
             sums = _Sums.zero(1)
@@ -207,7 +227,30 @@ class MotifPlacer:
 
 
 def _place(segment: MotifSegment, start: int) -> PlacedSegment:
-    return PlacedSegment(start, len(segment.places or ()), 0, segment)
+    return PlacedSegment(start, len(_get_places(segment)), 0, segment)
+
+
+def _get_places(segment: MotifSegment) -> tuple[int, ...]:
+    assert segment.places  # it is resolved
+    return segment.places
+
+
+def _join_bonded(source: Backbone, segments: Sequence[MotifSegment]) -> list[MotifSegment]:
+    """Make one segment of those that follow without a break in the structure, in one group.
+
+    Their pose to each other is given, and it is that of a bond: they have one place in a chain.
+    """
+    joined: list[MotifSegment] = []
+    for segment in sorted(segments, key=lambda segment: _get_places(segment)[0]):
+        before = joined[-1] if joined else None
+        if before is not None and before.body == segment.body:
+            end, start = _get_places(before)[-1], _get_places(segment)[0]
+            same_chain = source.chain_id[start] == source.chain_id[end]
+            if same_chain and source.residue_index[start] == source.residue_index[end] + 1:
+                joined[-1] = before.extend(segment)
+                continue
+        joined.append(segment)
+    return sorted(joined, key=lambda segment: segment.position)
 
 
 @dataclass(frozen=True, eq=False)

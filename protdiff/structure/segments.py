@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from protdiff.structure.selection import ResidueRange
 
@@ -59,6 +59,12 @@ class MotifSegment:
     def body(self) -> tuple[str, str]:
         """What segments of one rigid body have in common: their file and their group."""
         return self.residues.file, self.group
+
+    def extend(self, other: MotifSegment) -> MotifSegment:
+        """Return one segment of this one and of another that follows upon it, both resolved."""
+        residues = replace(self.residues, last=other.residues.last)
+        places = (*(self.places or ()), *(other.places or ()))
+        return replace(self, residues=residues, places=places)
 
     def __str__(self) -> str:
         return f"{self.residues}#{self.group}" if self.group else str(self.residues)

@@ -90,13 +90,35 @@ def test_groups_are_found_each_by_itself(source):
     assert found.rmsd < 1e-3
 
 
-def test_segments_keep_their_distance(source):
+def test_segments_of_two_groups_keep_their_distance(source):
     chain = source.coordinates
     for spacing in (0, 3, 9):
-        starts = make_placer(source, "A5-8,A9-12", spacing=spacing).find(chain).starts
+        starts = make_placer(source, "A5-8#1,A9-12#2", spacing=spacing).find(chain).starts
         first, second = sorted(starts)
         assert second - first - 4 >= spacing
         assert (spacing == 0) == (starts == (4, 8))
+
+
+def test_neighbours_in_the_structure_may_be_neighbours_in_the_design(source):
+    placer = make_placer(source, "A11,A9,A30,A5-7,A10,A8#2", spacing=3)
+    assert [str(segment) for segment in placer.segments] == ["A9-11", "A30", "A5-7", "A8#2"]
+    assert placer.find(source.coordinates).starts[:3] == (8, 29, 4)  # with one residue between
+    # Two of a group keep the spacing where they have changed their order.
+    chain = np.concatenate([source.coordinates[8:11], source.coordinates[4:7]])
+    chain = np.insert(chain, 3, make_chain(2, 9) + 30.0, axis=0)
+    first, second = make_placer(source, "A5-7,A9-11", spacing=8).find(chain).starts
+    assert first - second - 3 >= 8
+
+
+def test_the_shortest_chain_is_that_of_the_tightest_order(source):
+    texts = ["A40-43", "A5-9", "A20-21", "A30-33"]
+    shortest = {
+        make_placer(source, ",".join(order)).shortest for order in itertools.permutations(texts)
+    }
+    assert len(shortest) == 1
+    placer = make_placer(source, ",".join(texts))
+    tight = placer.find(make_chain(1, placer.shortest))
+    assert 0 <= min(tight.starts) < placer.shortest
 
 
 def test_what_cannot_be_placed(source):
@@ -110,7 +132,7 @@ def test_what_cannot_be_placed(source):
 
 
 def test_a_chain_with_just_enough_room_gets_the_motif_too(source, monkeypatch):
-    """Where the best partial placements leave no room, the order of the contig has some."""
+    """Where the best partial placements leave no room, the tightest order has some."""
     monkeypatch.setattr("protdiff.structure.placement._BEAM", 1)
     placer = make_placer(source, "A40-43,A5-9,A20-21,A30-33", spacing=1)
     for seed in range(10):
