@@ -20,7 +20,7 @@ to be told of the finished design (:meth:`Conditioner.measure`).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -103,6 +103,16 @@ class Conditioner(ABC):
     def describe(self) -> dict[str, Any]:
         """Return what the designs depend on, as JSON knows it: its kind and its values."""
 
+    def join(self, others: Sequence[Conditioner]) -> Conditioner:
+        """Return the condition as it is beside others; by default itself.
+
+        Raises
+        ------
+        InputError
+            It cannot be with one of them.
+        """
+        return self
+
     def check(self, length: int) -> None:  # noqa: B027  (few conditions can be impossible)
         """Refuse a design of ``length`` residues, all chains together, that cannot meet it.
 
@@ -177,15 +187,13 @@ class Conditioner(ABC):
 
 
 def list_conditioners(given: Conditioner | Iterable[Conditioner]) -> tuple[Conditioner, ...]:
-    """Return the conditioners of a design: those of a sequence, or one by itself.
+    """Return the conditioners of a design, those of a sequence or one, each beside the others.
 
     Raises
     ------
     InputError
-        Something in it is no conditioner.
+        Something in it is no conditioner, or one cannot be with another.
     """
-    if isinstance(given, Conditioner):
-        return (given,)
     # A text is a sequence too, of letters.
     made = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
     for one in made:
@@ -194,4 +202,4 @@ def list_conditioners(given: Conditioner | Iterable[Conditioner]) -> tuple[Condi
                 f"{shorten(repr(one))} is no conditioner; give one made with its values, such as "
                 'Symmetry("C3"), or a list of them'
             )
-    return made
+    return tuple(one.join(made) for one in made)

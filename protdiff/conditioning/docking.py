@@ -32,6 +32,7 @@ _CLOSENESS = 1e-2  # Å², what a point of the interface is worth among poses th
 _DAMPING = 1e-2  # Å², against directions that nothing holds
 _LARGEST_TURN = 0.3  # of a step, radians
 _LARGEST_MOVE = 3.0  # of a step, Å
+_NO_DIRECTION = 1e-3  # Å: a shorter vector has none
 _NEIGHBOURHOOD = 8.0  # Å: what around the hot spots says which way is out
 
 
@@ -153,7 +154,9 @@ class Docking:
         middle = (near * points).sum(0) / near.sum()
         around = near.sqrt() * (points - middle)
         away = origin - middle
-        away = away / away.norm().clamp(min=1e-6)
+        if float(away.norm()) < _NO_DIRECTION:  # of one residue, or hot spots all around
+            away = torch.eye(3).to(away)[2]
+        away = away / away.norm()
         # The second direction of the structure's own frame: along its surface.
         around = around - (around @ away)[:, None] * away
         along = torch.linalg.eigh(around.mT @ around)[1][:, -1]
@@ -183,10 +186,21 @@ class Docking:
 
 
 def _make_frame(first: Tensor, second: Tensor) -> Tensor:
-    """Return a right-handed frame, in columns, from a unit vector and a second direction."""
-    second = second - (second * first).sum(-1, keepdim=True) * first
-    second = second / second.norm(dim=-1, keepdim=True).clamp(min=1e-6)
-    return torch.stack([first, second, torch.linalg.cross(first, second)], -1)
+    """Return a right-handed frame, in columns, from a unit vector and a second direction.
+
+    Where the second is along the first, any across it will do.
+    """
+    across = _reject(second, first)
+    any_across = _reject(torch.eye(3).to(first)[first.abs().argmin(dim=-1)], first)
+    is_across = across.norm(dim=-1, keepdim=True) > _NO_DIRECTION
+    across = torch.where(is_across, across, any_across)
+    across = across / across.norm(dim=-1, keepdim=True)
+    return torch.stack([first, across, torch.linalg.cross(first, across)], -1)
+
+
+def _reject(vector: Tensor, unit: Tensor) -> Tensor:
+    """Return what of a vector is across a unit vector."""
+    return vector - (vector * unit).sum(-1, keepdim=True) * unit
 
 
 def _rotate(turn: Tensor) -> Tensor:

@@ -9,7 +9,8 @@ With a run of n steps, :math:`t_0 > t_1 > \dots > t_n`, and a noise level :math:
 with :math:`x_0` the structure, centred. With :math:`\lambda = 1` all steps are left, and of the
 structure hardly anything. What :math:`\lambda` means in Å depends on the time grid; the manifest
 says how far each design came from where it started, ``rmsd_to_start``. A motif that the designs
-hold is written in by its own projection, whatever the structure has in its place.
+hold is written in by its own projection, whatever the structure has in its place. With a symmetry
+the structure is one of that symmetry, standing anywhere: it is turned onto the axes.
 
 References
 ----------
@@ -20,6 +21,7 @@ differential equations".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from protdiff.conditioning.conditioner import Conditioner, Scene
+from protdiff.conditioning.symmetry import Symmetry
 from protdiff.diffusion import SDE, Noise
 from protdiff.errors import InputError
 from protdiff.model import DIFFUSED_ATOMS
@@ -76,6 +79,14 @@ class PartialDiffusion(Conditioner):
             "start_sha256": self.start.digest,
             "noise": self.noise,
         }
+
+    def join(self, others: Sequence[Conditioner]) -> PartialDiffusion:
+        """Let the structure stand about the axes of a symmetry, if one is asked for."""
+        start = self.start
+        for one in others:
+            if isinstance(one, Symmetry):
+                start = one.place_start(start)
+        return self if start is self.start else PartialDiffusion(start, self.noise)
 
     def check(self, length: int) -> None:
         """Refuse another length than that of the structure."""

@@ -75,7 +75,8 @@ def relax_designed(
     Returns
     -------
     numpy.ndarray
-        ``(residue, 3, 3)``; as given where more than half an Å (RMSD) would have to be moved.
+        ``(residue, 3, 3)``; as given where the designed atoms would have to move by more than half
+        an Å (RMSD).
     """
     given = torch.from_numpy(np.asarray(coordinates, np.float64))
     centre = given.mean(dim=(0, 1))
@@ -102,7 +103,7 @@ def relax_designed(
 
         optimizer.step(evaluate)
     relaxed = given.clone()
-    if float(moves.detach().square().sum() / (3 * len(given))) ** 0.5 < _FURTHEST:
+    if float(moves.detach().square().sum() / (3 * len(moves))) ** 0.5 < _FURTHEST:
         relaxed[free] += moves.detach()
     result: NDArray[np.float32] = relaxed.numpy().astype(np.float32)
     return result

@@ -29,10 +29,17 @@ from protdiff.diffusion import Denoiser, Noise, ProjectedNoise, ScaledNoise, Sym
 from protdiff.diffusion.guidance import ProjectedMean
 from protdiff.errors import InputError
 from protdiff.model import DIFFUSED_ATOMS
+from protdiff.structure import Backbone
+from protdiff.structure.assembly import turn_onto_axes
 from protdiff.structure.chain_layout import ChainLayout
 from protdiff.structure.point_group import parse_point_group
 
 __all__ = ["Symmetry"]
+
+_SYMMETRIC = 0.01
+"""Å between an atom and its image, in a start that is left as it stands."""
+_LARGEST_DEVIATION = 2.0
+"""Å (RMSD) between a start and the symmetric assembly that is made of it."""
 
 
 class Symmetry(Conditioner):
@@ -70,9 +77,37 @@ class Symmetry(Conditioner):
 
     def check_chains(self, chains: ChainLayout) -> None:
         """Refuse other chains than the group makes, as those of a structure to start from."""
-        order = self.group.order
-        if (chains.chain_index != np.arange(len(chains)) * order // len(chains)).any():
+        if not self._makes(chains):
             raise self._explain_chains()
+
+    def _makes(self, chains: ChainLayout) -> bool:
+        expected = np.arange(len(chains)) * self.group.order // len(chains)
+        return len(chains) % self.group.order == 0 and bool((chains.chain_index == expected).all())
+
+    def place_start(self, start: Backbone) -> Backbone:
+        """Return a structure to start from as it stands about the axes, made of its first chain.
+
+        One that stands so already is returned as it is, and so is one of other chains than the
+        group makes, which the checks refuse.
+
+        Raises
+        ------
+        InputError
+            It has not the symmetry.
+        """
+        given = start.coordinates
+        if not self._makes(ChainLayout.of_backbone(start)):
+            return start
+        if np.abs(self.group.rebuild(given) - given).max() < _SYMMETRIC:
+            return start
+        placed, deviation = turn_onto_axes(self.group, given)
+        if deviation > _LARGEST_DEVIATION:
+            raise InputError(
+                f"{start.name}, where the designs start, is {deviation:.1f} Å (RMSD) from an "
+                f"assembly of {self.group} of its first chain, and may be {_LARGEST_DEVIATION:g} "
+                "from it; give a structure of that symmetry, or leave the symmetry out"
+            )
+        return start.with_coordinates(placed)
 
     def lay_out(self, chains: ChainLayout) -> ChainLayout:
         """Repeat the chain, once for each element of the group."""

@@ -124,8 +124,8 @@ class DesignTask(Protocol):
         """The numbers of residues, all chains together, that a design may have."""
 
     @property
-    def shortest_chains(self) -> ChainLayout:
-        """The chains of a design that is as short as any; all designs have chains so called."""
+    def shortest_chains(self) -> Sequence[ChainLayout]:
+        """Those of the shortest designs, so that each chain is in one of them as short as any."""
 
     @property
     def conditioners(self) -> Sequence[Conditioner]:
@@ -268,9 +268,9 @@ def check_task(model: BackboneModel, task: DesignTask) -> None:
         for length in task.lengths:
             for conditioner in task.conditioners:
                 conditioner.check(length)
-        chains = task.shortest_chains
-        for conditioner in task.conditioners:
-            conditioner.check_chains(chains)
+        for chains in task.shortest_chains:
+            for conditioner in task.conditioners:
+                conditioner.check_chains(chains)
     low, high = model.trained_lengths
     if shortest < low or longest > high:
         chain = get_longest_chain(task)

@@ -112,9 +112,9 @@ class Generation:
         return range(shortest * self.copies, longest * self.copies + 1, self.copies)
 
     @property
-    def shortest_chains(self) -> ChainLayout:
+    def shortest_chains(self) -> list[ChainLayout]:
         """The chains of the shortest design."""
-        return lay_out_chains(self.chain_length_range[0], self.conditioners)
+        return [lay_out_chains(self.chain_length_range[0], self.conditioners)]
 
     @property
     def beside(self) -> Collection[str]:

@@ -45,7 +45,7 @@ from protdiff.conditioning.compose import Conditions
 from protdiff.conditioning.motif import MotifConditions
 from protdiff.conditioning.posed_motif import PosedMotif
 from protdiff.design.sample import prepare_sampling, sample_coordinates, sharpen
-from protdiff.design.samplers import is_adaptive, make_sampler
+from protdiff.design.samplers import describe_choice, is_adaptive, make_sampler
 from protdiff.design.seeds import make_generator
 from protdiff.design.settings import DEFAULT_SAMPLER, SamplingSettings
 from protdiff.diffusion import Denoiser, Noise, ScaledNoise
@@ -89,15 +89,16 @@ def check_method(method: str, settings: SamplingSettings, particles: int) -> Non
         )
     if method == "repaint" and is_adaptive(settings.sampler):
         raise InputError(
-            f"repaint takes each step again, and {settings.sampler} chooses its own steps; give "
-            f"another sampler, such as {DEFAULT_SAMPLER}"
+            f"repaint takes each step again, and {describe_choice(settings.sampler)} chooses its "
+            f"own steps; give another sampler, such as {DEFAULT_SAMPLER}"
         )
     if method != "twisted-smc":
         return
     if settings.sampler != DEFAULT_SAMPLER:
         raise InputError(
             "twisted-smc moves its particles by the ancestral kernel that its weights are made "
-            f"for, and the sampler {settings.sampler} is asked for; leave the sampler out"
+            f"for, and the sampler {describe_choice(settings.sampler)} is asked for; leave the "
+            "sampler out"
         )
     if settings.temperature != 1.0:
         raise InputError(
@@ -137,7 +138,10 @@ def sample_by_repainting(
     noise, state, times = prepare_sampling(conditions, denoiser.sde, generators, settings)
     sampler = _Sharpened(make_sampler(settings.sampler), settings)
     mask = posed.motif_mask[..., None, None]
-    repaint = RePaint(sampler, mask, posed, resamplings=RESAMPLINGS)
+    repaint = RePaint(
+        sampler, mask, posed, resamplings=RESAMPLINGS, noise=noise, subspace=posed.subspace
+    )
+    noise = ScaledNoise(noise, settings.temperature)  # of the steps, and not of the ways back
     held = int((denoiser.sde.noise_ratio(times) * model.scale >= free_below).sum())
     if held == len(times):
         state = repaint(denoiser, state, times, noise=noise, callback=callback)
@@ -269,7 +273,7 @@ def sample_by_particles(
 
 
 class _Sharpened(SamplerAround):
-    """A sampler with its own step scale and temperature, which tells the true posterior mean."""
+    """A sampler with its own step scale, which tells the true posterior mean."""
 
     def __init__(self, sampler: Sampler, settings: SamplingSettings) -> None:
         super().__init__(sampler)
@@ -288,7 +292,6 @@ class _Sharpened(SamplerAround):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Go from time t to a smaller time s, from one state alone."""
         scaled = sharpen(denoiser, self.settings, torch.stack([t, s]), self.pull)
-        noise = ScaledNoise(noise, self.settings.temperature)
         x_s, denoised = self.sampler.step(scaled, x_t, t, s, noise=noise, previous=None)
         return x_s, scaled.recover(denoised, x_t, t)
 

@@ -133,7 +133,7 @@ def check_run(
     if filter is not None:
         filter.check_beside(task.beside)
     if output.format == "pdb":
-        chains = task.shortest_chains
+        chains = task.shortest_chains[0]  # they are called the same in all designs
         check_labels(name_design(0, "pdb"), chains.chain_id, chains.residue_number)
 
 

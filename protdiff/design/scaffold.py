@@ -160,11 +160,10 @@ class Scaffolding:
         return range(shortest, longest + 1, self.copies)
 
     @property
-    def shortest_chains(self) -> ChainLayout:
-        """The chains of a design that is as short as any."""
-        shortest, _ = self.contig.limit_lengths(self.total_length)
-        layout = self.contig.sample_layout(make_layout_generator(self.seed, 0), shortest)
-        return ChainLayout.of_layout(repeat_layout(layout, self.copies))
+    def shortest_chains(self) -> list[ChainLayout]:
+        """The chains of the designs in which one of them is as short as any."""
+        layouts = self.contig.list_shortest(self.total_length)
+        return [ChainLayout.of_layout(repeat_layout(layout, self.copies)) for layout in layouts]
 
     @property
     def beside(self) -> Collection[str]:

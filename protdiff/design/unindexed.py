@@ -152,9 +152,9 @@ class UnindexedScaffolding:
         return range(shortest, longest + 1)
 
     @property
-    def shortest_chains(self) -> ChainLayout:
+    def shortest_chains(self) -> list[ChainLayout]:
         """The one chain of the shortest design."""
-        return ChainLayout.of_one_chain(self.length_range[0])
+        return [ChainLayout.of_one_chain(self.length_range[0])]
 
     @property
     def beside(self) -> Collection[str]:

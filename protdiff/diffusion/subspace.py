@@ -137,9 +137,11 @@ class CentredSubspace(Subspace):
         Tensor
             The same shape.
         """
-        mask = self.residue_mask.reshape(*self.residue_mask.shape, *(1,) * (x.ndim - 2)).to(x)
+        mask = self.residue_mask.reshape(*self.residue_mask.shape, *(1,) * (x.ndim - 2))
+        mask = mask.to(x.device)
         atoms = (self.atoms * self._residues.clamp(min=1)).reshape(-1, *(1,) * (x.ndim - 1)).to(x)
-        x = x * mask
+        # Chosen and not multiplied, because zero times NaN is NaN, and spreads by the mean.
+        x = torch.where(mask, x, 0)
         return x - mask * x.sum(tuple(range(1, x.ndim - 1)), keepdim=True) / atoms
 
 

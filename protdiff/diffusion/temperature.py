@@ -16,6 +16,9 @@ from protdiff.errors import InputError
 
 __all__ = ["ScaledScore"]
 
+_SAME_TIME = 1e-6
+"""Relative, of a time in single precision and the time of the grid that it was."""
+
 
 class ScaledScore(Denoiser):
     r"""A denoiser whose score is multiplied by a step scale.
@@ -110,6 +113,6 @@ class ScaledScore(Denoiser):
     def _reach(self, t: Tensor, rising: Tensor) -> Tensor:
         """Give the scale that takes the step from t onto D; none leaves the last time."""
         rising = rising.to(t.device)
-        below = torch.searchsorted(rising, t.to(rising.dtype).contiguous())
+        below = torch.searchsorted(rising, (1 - _SAME_TIME) * t.to(rising.dtype).contiguous())
         ratio = self.sde.noise_ratio(rising[(below - 1).clamp(min=0)]) / self.sde.noise_ratio(t)
-        return torch.where(below > 0, 1 / (1 - ratio**self.pull), torch.inf)
+        return torch.where((below > 0) & (ratio < 1), 1 / (1 - ratio**self.pull), torch.inf)

@@ -85,7 +85,9 @@ def compute_variational_bound(
     Parameters
     ----------
     denoiser
-        The posterior mean.
+        The posterior mean; it must have no memory (self-conditioning off), as each call is on
+        another noisy copy of the same x_0: what it remembers of the others would leak x_0, and the
+        number would be no bound.
     x_0
         Data in the subspace, ``(batch, *event)``.
     subspace

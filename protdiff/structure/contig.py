@@ -302,6 +302,39 @@ class Contig:
             lengths = drawn
         return self._place(lengths)
 
+    def list_shortest(self, total_length: LengthRange | None = None) -> list[Layout]:
+        """List a layout for each chain, in which it is as short as it can be.
+
+        All are of the least total length, so what one chain is short of is in the others.
+
+        Parameters
+        ----------
+        total_length
+            As :meth:`sample_layout` has it, which some layout can have.
+
+        Examples
+        --------
+        >>> from protdiff.structure import parse_contig
+        >>> [str(layout) for layout in parse_contig("10-60/0 20-60").list_shortest(90)]
+        ['30/0 60', '60/0 30']
+        """
+        found = []
+        for number in range(len(self.chains)):
+            free = [
+                (index == number, segment)
+                for index, chain in enumerate(self.chains)
+                for segment in chain
+                if isinstance(segment, DesignedSegment)
+            ]
+            lengths = [segment.low for _, segment in free]
+            rest = self.limit_lengths(total_length)[0] - self.length_span[0]
+            for place in sorted(range(len(free)), key=lambda place: free[place][0]):
+                more = min(rest, free[place][1].high - lengths[place])
+                lengths[place] += more
+                rest -= more
+            found.append(self._place(lengths))
+        return found
+
     def _place(self, lengths: Sequence[int]) -> Layout:
         remaining = iter(lengths)
         placed = []

@@ -117,12 +117,9 @@ class Layout:
 
     def __str__(self) -> str:
         """Write the layout as a contig of fixed lengths."""
-        parts: list[str] = []
-        for before, segment in zip((None, *self.segments), self.segments, strict=False):
-            if before is not None and segment.chain != before.chain:
-                parts[-1] += "/0 "
-            elif parts and segment.length:
-                parts[-1] += "/"
+        chains: dict[int, list[str]] = {}
+        for segment in self.segments:
+            pieces = chains.setdefault(segment.chain, [])
             if segment.length:
-                parts.append(str(segment.length if segment.motif is None else segment.motif))
-        return "".join(parts)
+                pieces.append(str(segment.length if segment.motif is None else segment.motif))
+        return "/0 ".join("/".join(pieces) for pieces in chains.values())

@@ -10,6 +10,7 @@ from protdiff.diffusion import GaussianNoise, KarrasGrid, LinearVPSDE, Projected
 from protdiff.errors import InputError
 from protdiff.model import make_residue_mask
 from protdiff.structure import Backbone, build_backbone, superimpose
+from protdiff.structure.point_group import parse_point_group
 
 FAST = {"step_scale": 1.0}
 
@@ -26,6 +27,15 @@ def start():
         residue_number=number,
         insertion_code=np.r_[[""] * 39, ["A"]],
         name="start",
+    )
+
+
+@pytest.fixture(scope="module")
+def ring(start):
+    """Return two helices that a half turn about z carries into each other."""
+    helix = start.coordinates[:20] - start.coordinates[0, 0] + np.array([7.0, 3.0, 0.0])
+    return Backbone.from_coordinates(
+        parse_point_group("C2").assemble(helix), chain_id=np.repeat(["A", "B"], 20), name="ring"
     )
 
 
@@ -124,8 +134,18 @@ def test_what_cannot_be_a_start_is_refused(designer, start, tmp_path):
         PartialDiffusion(tmp_path / "nothing.pdb")
 
 
-def test_a_symmetric_start_says_how_long_its_chains_are(start):
-    conditions = (Symmetry("C2"), PartialDiffusion(start, 0.3))
+def test_a_symmetric_start_says_how_long_its_chains_are(ring):
+    conditions = (Symmetry("C2"), PartialDiffusion(ring, 0.3))
     assert Generation(None, 0, SamplingSettings(), conditions).chain_length_range == (20, 20)
     with pytest.raises(InputError, match="has 40 residues, which do not make 3 equal chains"):
-        Generation(None, 0, SamplingSettings(), (Symmetry("C3"), PartialDiffusion(start)))
+        Generation(None, 0, SamplingSettings(), (Symmetry("C3"), PartialDiffusion(ring)))
+
+
+def test_a_symmetric_start_may_stand_anywhere(designer, start, ring):
+    turn = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
+    for placed in (ring, ring.with_coordinates(ring.coordinates @ turn + 60.0)):
+        conditioners = [PartialDiffusion(placed, 1e-6), Symmetry("C2")]
+        (made,) = designer.generate(conditioners=conditioners, steps=200, **FAST)
+        assert superimpose(made.coordinates[:, :3], ring.coordinates[:, :3]).rmsd < 1.0
+    with pytest.raises(InputError, match=r"start, where the designs start, is [0-9.]+ Å"):
+        designer.generate(conditioners=[PartialDiffusion(start), Symmetry("C2")])

@@ -7,7 +7,7 @@ import torch
 from protdiff.conditioning import Partner
 from protdiff.conditioning.docking import Docking
 from protdiff.errors import InputError
-from protdiff.structure import Backbone, build_backbone, write_backbone
+from protdiff.structure import Backbone, build_backbone, superimpose, write_backbone
 
 
 def make_helix(count):
@@ -131,6 +131,16 @@ def test_placing_depends_on_the_shape_of_the_design_alone(laws, conditioner):
     assert conditioner.measure_contacts(placed).all()
     gap = np.linalg.norm(placed[:, None, 1] - conditioner.structure.coordinates[:, 1], axis=-1)
     assert gap.min() >= conditioner.clearance
+
+
+@pytest.mark.parametrize(("count", "hot"), [(1, "A1"), (2, "A1,A2"), (3, "A1-3")])
+def test_a_partner_without_a_side_is_placed_without_strain(partner, count, hot):
+    """Its hot spots are all there is of it, so nothing says which way they look."""
+    small = Partner(partner.select(slice(0, count)), hot)
+    design = make_helix(30)[:, :3].astype(np.float32)
+    placed = small.place(design)
+    assert superimpose(placed, design).rmsd < 1e-3
+    assert small.measure_contacts(placed).all()
 
 
 def test_samples_of_a_chain_bind(laws, tiny_model, partner):

@@ -171,6 +171,20 @@ def test_no_step_goes_past_the_mean(sampler):
     assert torch.equal(*few)
 
 
+@EVERY
+def test_times_in_single_precision_reach_as_far_as_those_of_the_grid(sde):
+    """A time that was rounded up is not one just above that of the grid."""
+    times = KarrasGrid(noise_ratio_max=0.9 * sde.noise_ratio_max)(sde, 200)
+    point = FunctionDenoiser(sde, lambda x_t, t: torch.zeros_like(x_t))
+    scaled = ScaledScore(point, 5.0, times=times)
+    x_t = torch.ones(len(times), 1, dtype=torch.float64)
+    assert (times.float() > times).any()
+    for t, single in zip(times, times.float(), strict=True):
+        expected = scaled(x_t[:1], t)
+        torch.testing.assert_close(scaled(x_t[:1], single), expected, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(scaled(x_t, times.float()), scaled(x_t, times), rtol=1e-3, atol=1e-3)
+
+
 def test_any_function_is_a_denoiser():
     denoiser = FunctionDenoiser(VESDE(), lambda x_t, t: x_t * t)
     assert float(denoiser(torch.tensor([[2.0]]), torch.tensor(0.5))) == 1.0

@@ -119,6 +119,12 @@ def test_log_normal_times_are_log_normal():
     assert abs(float(log_noise.std()) - 1.0) < 5 / 40000**0.5
 
 
+def test_the_parameters_of_a_law_come_before_how_it_is_drawn():
+    assert LogNormalTimes(-0.4, 1.0) == LogNormalTimes(mean=-0.4, std=1.0, stratified=False)
+    with pytest.raises(TypeError):
+        UniformTimes(True)
+
+
 def make_mixture(sde):
     means = torch.tensor([[-1.0, 0.0], [1.0, 0.5]]).double()
     return MixtureDenoiser(sde, torch.ones(2), means, 0.1 * torch.eye(2).double().expand(2, 2, 2))

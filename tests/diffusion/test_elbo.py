@@ -53,15 +53,15 @@ def test_fine_steps_have_the_likelihood_weighting(sde):
 
 
 @EVERY_SDE
-def test_prior_term_is_the_divergence_from_the_prior(sde):
+def test_prior_term_is_the_divergence_from_what_sampling_starts_from(sde):
     """On a grid that starts early, where there is something to pay."""
     denoiser = FunctionDenoiser(sde, lambda x_t, t: torch.tanh(x_t))
     x_0 = torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    terms = bound(denoiser, x_0, 4, UniformGrid(t_max=0.5))
-    t = torch.tensor(0.5).double()
+    terms = bound(denoiser, x_0, 4, LogSNRGrid(noise_ratio_max=2.0))
+    t = sde.time_of_noise_ratio(torch.tensor(2.0).double())
     expected = torch.distributions.kl_divergence(
         torch.distributions.Normal(sde.alpha(t) * x_0, sde.sigma(t)),
-        torch.distributions.Normal(torch.zeros_like(x_0), sde.prior_sigma),
+        torch.distributions.Normal(torch.zeros_like(x_0), sde.marginal_sigma(t)),
     ).sum(1)
     torch.testing.assert_close(terms.prior, expected)
     assert (terms.prior > 0.01).all()

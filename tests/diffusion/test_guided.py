@@ -116,6 +116,22 @@ def test_moment_matching_is_exact_for_any_gaussian(sde, t):
     assert_same(guided, posterior_denoiser(sde, MEAN, COVARIANCE), x_t, t)
 
 
+@pytest.mark.parametrize("curvature", [0.1, 0.0, -40.0])
+def test_moment_matching_stops_where_the_covariance_is_not_positive(curvature):
+    """As the Jacobian of a network may be: that element keeps its mean, its neighbour is guided."""
+    sde = VESDE()
+    x_t, t = make_state(sde, 0.7, size=1, batch=2)
+    # The system's curvature is r² + v, of which r² alone is known to be positive.
+    variance = torch.tensor([[0.7], [(curvature - 1) * NOISE_STD**2]]).double()
+    gain = variance / sde.noise_ratio(t).square()
+    denoiser = FunctionDenoiser(sde, lambda x_t, t: gain * x_t)
+    matched = MomentMatching(denoiser, lambda x_0: x_0, OBSERVED[:1], NOISE_STD)(x_t, t)
+    mean = gain * x_t
+    expected = mean + variance / (variance + NOISE_STD**2) * (OBSERVED[0] - mean)
+    torch.testing.assert_close(matched[0], expected[0])
+    assert torch.equal(matched[1], mean[1])
+
+
 @EVERY_SDE
 @EVERY_TIME
 def test_log_likelihood_is_the_density_of_the_observation(sde, t):
@@ -214,6 +230,56 @@ def test_guidance_around_guidance(t):
         inner, GaussianPriorObservation(middle.covariance, second, OBSERVED[1:], NOISE_STD)
     )
     assert_same(outer, posterior_denoiser(sde, MEAN, COVARIANCE), x_t, t)
+
+
+def detach(denoiser):
+    def function(x_t, t):
+        with torch.no_grad():
+            return denoiser(x_t, t)
+
+    return FunctionDenoiser(denoiser.sde, function)
+
+
+def detach_under_weights(denoiser):
+    weight = torch.ones(3, requires_grad=True)
+    return FunctionDenoiser(denoiser.sde, lambda x_t, t: weight * denoiser(x_t.detach(), t))
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda denoiser: FrozenGuided(denoiser, LinearObservation(MATRIX, OBSERVED, NOISE_STD)),
+        lambda denoiser: ClassifierGuidance(denoiser, lambda x_t, t: x_t[:, 0]),
+        lambda denoiser: MomentMatching(denoiser, lambda x_0: x_0, OBSERVED[:1], NOISE_STD),
+        detach,
+        detach_under_weights,
+    ],
+)
+def test_a_condition_on_a_mean_without_a_gradient_is_refused(wrap):
+    """It would be dropped without a word, alone and beside one that reads the state."""
+    sde = LinearVPSDE()
+    x_t, t = make_state(sde, 0.4)
+    denoiser = wrap(GaussianDenoiser(sde, MEAN, COVARIANCE))
+    condition = LinearObservation(MATRIX, OBSERVED, NOISE_STD)
+    guided = Guided(denoiser, condition)
+    for evaluate in (guided, guided.finish, guided.evaluate):
+        with pytest.raises(InputError, match=r"needs the gradient .* outermost"):
+            evaluate(x_t, t)
+    with torch.inference_mode(), pytest.raises(InputError, match="outermost"):
+        guided(x_t.clone(), t.clone())
+    if wrap is not detach_under_weights:
+        with pytest.raises(InputError, match="outermost"):
+            Guided(denoiser, condition + NoisyClassifier(lambda x_t, t: x_t[:, 0]))(x_t, t)
+
+
+def test_a_condition_that_reads_no_mean_asks_for_no_gradient_of_it():
+    sde = LinearVPSDE()
+    x_t, t = make_state(sde, 0.4)
+    condition = LinearObservation(MATRIX, OBSERVED, NOISE_STD)
+    frozen = FrozenGuided(GaussianDenoiser(sde, MEAN, COVARIANCE), condition)
+    classifier = NoisyClassifier(lambda x_t, t: -x_t.square().sum(1))
+    assert_same(Guided(frozen, classifier), FrozenGuided(frozen, classifier), x_t, t)
+    assert_same(Guided(frozen, condition.within(1e4, 1e5)), frozen, x_t, t)
 
 
 def test_terms_add():

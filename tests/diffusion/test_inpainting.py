@@ -14,8 +14,9 @@ from protdiff.diffusion.guidance import (
     SMCDiff,
     gaussian_posterior,
 )
-from protdiff.diffusion.noise import GaussianNoise, Noise, ScaledNoise
+from protdiff.diffusion.noise import GaussianNoise, Noise, ProjectedNoise, ScaledNoise
 from protdiff.diffusion.sampler import (
+    DDIM,
     EulerODE,
     ExponentialSDE,
     HeunODE,
@@ -23,6 +24,7 @@ from protdiff.diffusion.sampler import (
     draw_prior,
 )
 from protdiff.diffusion.sde import VESDE, BrownianSDE, CosineVPSDE, LinearVPSDE
+from protdiff.diffusion.subspace import CentredSubspace
 from protdiff.diffusion.time_grid import LogSNRGrid
 from protdiff.errors import InputError
 
@@ -216,6 +218,46 @@ def test_noise_of_known_coordinates_is_its_own():
         noise=noise,
     )
     assert Counting.calls == 6
+
+
+def test_the_way_back_of_repaint_has_the_noise_that_is_given():
+    """Else the free coordinates would hold less noise than the network is told."""
+    sde, states = VESDE(), []
+    # Of data that are the point 0 this sampler keeps x/k, so x is of size k at every level.
+    denoiser = FunctionDenoiser(
+        sde, lambda x_t, t: states.append((t, x_t)) or torch.zeros_like(x_t)
+    )
+    noise = GaussianNoise(torch.Generator().manual_seed(0))
+    RePaint(DDIM(), MASK, torch.zeros(2), resamplings=3, noise=noise)(
+        denoiser,
+        draw_prior(sde, noise, torch.zeros(20_000, 2)),
+        LogSNRGrid(noise_ratio_min=0.1)(sde, 6),
+        noise=ScaledNoise(noise, 0.0),
+    )
+    sizes = [float(x_t[:, 1].std() / sde.sigma(t)) for t, x_t in states]
+    assert len(sizes) == 19
+    assert sizes == pytest.approx([1.0] * len(sizes), rel=5 / 40_000**0.5)
+
+
+@pytest.mark.parametrize("wrap", [Replacement, RePaint])
+def test_a_pinned_state_stays_in_the_subspace(wrap):
+    """Known and free coordinates of two centred states have no centre of zero together."""
+    sde, states = VESDE(), []
+    subspace = CentredSubspace(torch.ones(4, 5, dtype=torch.bool), atoms=1)
+    known = torch.tensor([True, True, False, False, False])[:, None]
+    native = subspace.project(torch.randn(4, 5, 3, generator=torch.Generator().manual_seed(1)))
+    noise = ProjectedNoise(GaussianNoise(torch.Generator().manual_seed(0)), subspace)
+
+    def denoise(x_t, t):
+        states.append(x_t)
+        return native
+
+    sampler = wrap(ExponentialSDE(), known, native, subspace=subspace)
+    x_T = draw_prior(sde, noise, torch.zeros(4, 5, 3))
+    x_0 = sampler(FunctionDenoiser(sde, denoise), x_T, LogSNRGrid()(sde, 5), noise=noise)
+    for x_t in states:
+        subspace.check(x_t)
+    torch.testing.assert_close(x_0, native)
 
 
 def test_repaint_walks_each_stretch_in_equal_parts_of_log_noise():

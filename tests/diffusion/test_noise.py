@@ -84,6 +84,15 @@ def test_projection_is_one():
     assert not once[0, 4:].any()
 
 
+def test_what_stands_on_padding_does_not_matter():
+    subspace = CentredSubspace(make_mask(4, 6))
+    x = torch.randn(2, 6, 3, 3)
+    expected = subspace.project(x)
+    for value in (1e30, float("inf"), float("nan")):
+        x[0, 4:] = value
+        assert torch.equal(subspace.project(x), expected)
+
+
 @pytest.mark.parametrize("atoms", [1, 3])
 def test_dimension_is_the_trace_of_the_projection(atoms):
     mask = make_mask(2, 4)

@@ -20,6 +20,7 @@ from protdiff.diffusion import (
     SDEDPMSolverPP2M,
     draw_prior,
 )
+from protdiff.diffusion.guidance import RePaint, Replacement
 from protdiff.errors import InputError
 
 SDE = LinearVPSDE()
@@ -131,6 +132,26 @@ def test_the_shift_of_the_wind_moves_nothing():
         sampler = Restart(DPMSolverPP2M(), FROM)
         results.append(sampler(denoiser, x_T, make_times(20, sde), noise=noise))
     torch.testing.assert_close(results[0], results[1], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("wrap", [Replacement, RePaint])
+def test_restarts_go_around_what_takes_steps_and_not_within(wrap):
+    """Within, nobody would call them."""
+    mask, known = torch.tensor([True, False]), torch.tensor([0.7, 0.0]).double()
+    pinned = wrap(SDEDPMSolverPP2M(), mask, known)
+    infos = []
+    x = sample(Restart(pinned, FROM), draw(3), 12, callback=infos.append)
+    assert len(infos) > 13
+    assert (x[:, 0] == known[0]).all()
+    with pytest.raises(InputError, match="put Restart outermost"):
+        wrap(Restart(SDEDPMSolverPP2M(), FROM), mask, known)
+
+
+def test_a_budget_of_restarts_is_left_to_the_grid():
+    inner = HeunODE()
+    assert Restart(inner, FROM, restarts=0).count_steps(41) == inner.count_steps(41) == 20
+    with pytest.raises(InputError, match="list_stretches"):
+        Restart(inner, FROM).count_steps(41)
 
 
 @pytest.mark.parametrize(("noise_ratio", "restarts"), [(0.0, 1), (float("nan"), 1), (1.0, -1)])

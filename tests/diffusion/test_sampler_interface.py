@@ -116,6 +116,14 @@ def test_an_element_does_not_depend_on_its_batch(sampler):
     torch.testing.assert_close(together[1:, :4], alone, rtol=1e-5, atol=1e-5)
 
 
+def test_dormand_prince_goes_nowhere_at_a_time_that_is_repeated():
+    sde, noise = LinearVPSDE(), PerSampleNoise(seeds(0))
+    denoiser = FunctionDenoiser(sde, lambda x_t, t: x_t.tanh())
+    times, repeated = torch.tensor([0.9, 0.4, 0.1]), torch.tensor([0.9, 0.9, 0.4, 0.1, 0.1])
+    x = [DormandPrince()(denoiser, torch.ones(1, 2), t, noise=noise) for t in (times, repeated)]
+    assert torch.equal(*x)
+
+
 def test_dormand_prince_depends_on_its_batch_only_within_the_tolerance():
     sampler = DormandPrince(rtol=1e-6, atol=1e-7)
     together, _ = run(sampler, [6, 4], seeds(5, 9))
@@ -419,8 +427,6 @@ def test_times_that_make_no_run_are_refused(sampler, times):
 @EVERY
 def test_a_time_may_be_repeated(sampler):
     """As by the rungs of a ladder that lie above the noise of the SDE."""
-    if isinstance(sampler, ADAPTIVE):
-        pytest.skip("a solver needs a way to go")
     sde, noise = LinearVPSDE(), PerSampleNoise(seeds(0))
     times = NoiseLadder(0.1, 1e4, levels=12).find_times(sde)
     assert float(times[1]) == 1

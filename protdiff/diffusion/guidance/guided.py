@@ -132,13 +132,19 @@ class Guided(GuidedDenoiser):
     Parameters
     ----------
     denoiser
-        The unconditional denoiser :math:`D`.
+        The unconditional denoiser :math:`D`, differentiable in ``x_t``.
     log_likelihood
         The condition, or a sum of conditions.
     max_shift
         The largest Euclidean norm of :math:`D' - D` for one sample, of all or ``(batch,)``, in
         units of the data; infinite by default. A network's Jacobian has errors where
         :math:`\sigma_t/\alpha_t` is large, which the factor magnifies.
+
+    Raises
+    ------
+    InputError
+        At a call: the denoiser varies with ``x_t`` and gives no gradient, as a guidance that
+        detaches does.
 
     References
     ----------
@@ -161,14 +167,19 @@ class Guided(GuidedDenoiser):
             # Copies, because what was made in inference mode cannot take part in a gradient.
             x, t = (x_t, t) if nested else (x_t.detach().clone().requires_grad_(), t.clone())
             denoised = denoise(x, t)
-            estimate = Estimate(x, t, denoised, self.sde)
-            log_likelihood = evaluate_term(self.log_likelihood, estimate)
+            attached = denoised.requires_grad
+            # A copy of a mean without a gradient has one, which tells if the likelihood reads it.
+            mean = denoised if attached else denoised.clone().requires_grad_()
+            log_likelihood = evaluate_term(self.log_likelihood, Estimate(x, t, mean, self.sde))
             shift = torch.zeros_like(x)
             if log_likelihood.requires_grad:
-                (gradient,) = torch.autograd.grad(
-                    log_likelihood.sum(), x, create_graph=nested, materialize_grads=True
+                by_x, by_mean = torch.autograd.grad(
+                    log_likelihood.sum(), (x, mean), create_graph=nested, allow_unused=True
                 )
-                shift = _limit(_tweedie_factor(self, x, t) * gradient, self.max_shift)
+                if by_mean is not None and (by_x is None or not attached):
+                    _check_constant(denoise, x, t, denoised, by_mean)
+                if by_x is not None:
+                    shift = _limit(_tweedie_factor(self, x, t) * by_x, self.max_shift)
             result = GuidedEstimate(denoised, denoised + shift, log_likelihood)
         return result if nested else _detach(result)
 
@@ -243,6 +254,22 @@ class FrozenGuided(GuidedDenoiser):
                 shift = _limit(shift, self.max_deviations * variance.sqrt())
             shift = _limit(shift, self.max_shift)
             return _detach(GuidedEstimate(mean, mean + shift, log_likelihood))
+
+
+def _check_constant(
+    denoise: _Function, x_t: Tensor, t: Tensor, denoised: Tensor, step: Tensor
+) -> None:
+    """Tell a mean that stands still, and shifts nothing, from one whose gradient was detached.
+
+    What the likelihood loses is the Jacobian times its gradient, so the mean is looked at a step
+    along that gradient.
+    """
+    if not torch.equal(denoise(x_t + step, t), denoised):
+        raise InputError(
+            "the likelihood needs the gradient of a denoiser that varies with x_t and gives none; "
+            "put what detaches it (FrozenGuided, ClassifierGuidance, MomentMatching) outermost, or "
+            "use FrozenGuided in place of Guided"
+        )
 
 
 def _tweedie_factor(denoiser: Denoiser, x_t: Tensor, t: Tensor) -> Tensor:

@@ -10,11 +10,17 @@ The linear system is solved by conjugate gradients, a vector-Jacobian product ea
 Gaussian data of *any* covariance, with nothing said about that covariance, once there are as many
 iterations as observations; with fewer it is an approximation.
 
+A covariance is positive, so a direction of the system has a curvature of at least :math:`r^2`. The
+Jacobian of a network errs at large noise, and where it shows less, an element takes no further
+step: it keeps what it has found in the directions before, as in truncated Newton methods.
+
 References
 ----------
 Rozet, Andry, Lanusse, Louppe, "Learning diffusion priors from observations by expectation
 maximization", 2024. Boys, Girolami, Pidstrigach, Reich, Mosca, Akyildiz, "Tweedie moment projected
-diffusions for inverse problems", 2023.
+diffusions for inverse problems", 2023. Steihaug, "The conjugate gradient method and trust regions
+in large scale optimization", 1983; Nocedal, Wright, "Numerical optimization", 2006, section 7.1
+(truncation at a curvature that is not positive).
 """
 
 from __future__ import annotations
@@ -109,14 +115,16 @@ class MomentMatching(Denoiser):
                 return self.noise_std**2 * vector + self.operator(spread(vector))
 
             residual = (self.observed.to(denoised) - predicted).detach()
-            solved = _conjugate_gradients(covariance, residual, self.iterations)
+            solved = _conjugate_gradients(
+                covariance, residual, self.iterations, least=self.noise_std**2
+            )
             return (denoised + spread(solved)).detach()
 
 
 def _conjugate_gradients(
-    multiply: Callable[[Tensor], Tensor], target: Tensor, iterations: int
+    multiply: Callable[[Tensor], Tensor], target: Tensor, iterations: int, *, least: float
 ) -> Tensor:
-    """Solve a positive-definite system for each element of the batch."""
+    """Solve a system of eigenvalues from ``least`` up for each element, as far as they are."""
 
     def inner(a: Tensor, b: Tensor) -> Tensor:
         return sum_event(a * b)
@@ -127,10 +135,14 @@ def _conjugate_gradients(
     tiny = torch.finfo(target.dtype).tiny
     for _ in range(iterations):
         product = multiply(direction)
-        # An element that is solved already has a direction of zero, and stays where it is.
-        step = squared / inner(direction, product).clamp_min(tiny)
+        curvature = inner(direction, product)
+        # Half of it leaves room for rounding. An element that is solved has a direction of zero,
+        # and one that meets a direction of too little curvature gets it: both stay where they are.
+        going = curvature > 0.5 * least * inner(direction, direction)
+        step = torch.where(going, squared / curvature.clamp_min(tiny), 0.0)
         solution = solution + expand(step, target) * direction
         residual = residual - expand(step, target) * product
         before, squared = squared, inner(residual, residual)
         direction = residual + expand(squared / before.clamp_min(tiny), target) * direction
+        direction = expand(going, target) * direction
     return solution

@@ -38,6 +38,7 @@ from protdiff.diffusion.denoiser import Denoiser
 from protdiff.diffusion.noise import Noise
 from protdiff.diffusion.sampler import Callback, Sampler, SamplerAround, StepInfo
 from protdiff.diffusion.sde import SDE
+from protdiff.diffusion.subspace import Subspace
 from protdiff.errors import InputError
 
 __all__ = ["KnownCoordinates", "LinearConstraint", "ProjectedMean", "RePaint", "Replacement"]
@@ -151,6 +152,7 @@ class _PinnedSampler(SamplerAround):
         observed_mask: Tensor,
         observed: Tensor | Projection,
         noise: Noise | None,
+        subspace: Subspace | None,
     ) -> None:
         super().__init__(sampler)
         self.order = 0  # the law reached is not the posterior, however many the steps
@@ -159,12 +161,18 @@ class _PinnedSampler(SamplerAround):
             KnownCoordinates(observed_mask, observed) if isinstance(observed, Tensor) else observed
         )
         self.noise = noise
+        self.subspace = subspace
+
+    def _choose_noise(self, noise: Noise) -> Noise:
+        return noise if self.noise is None else self.noise
 
     def _pin(self, sde: SDE, x_s: Tensor, s: Tensor, x_0: Tensor, noise: Noise) -> Tensor:
         """Draw the known coordinates of x_s from q(x_s | x_0 = P(x_0))."""
-        source = noise if self.noise is None else self.noise
-        noisy = sde.alpha(s) * self.projection(x_0) + sde.sigma(s) * source(x_s)
-        return torch.where(self.observed_mask.to(x_s.device), noisy, x_s)
+        fresh = self._choose_noise(noise)(x_s)
+        noisy = sde.alpha(s) * self.projection(x_0) + sde.sigma(s) * fresh
+        pinned = torch.where(self.observed_mask.to(x_s.device), noisy, x_s)
+        # Parts of two states that are in the subspace need not make one that is.
+        return pinned if self.subspace is None else self.subspace.project(pinned)
 
     def _pin_first(self, sde: SDE, x_t: Tensor, t: Tensor, noise: Noise) -> Tensor:
         """Pin the state that a run starts from, where there is no denoised guess yet."""
@@ -206,6 +214,9 @@ class Replacement(_PinnedSampler):
     noise
         The noise of the known coordinates, which belongs at full size where the sampler's own noise
         is scaled down; None: the sampler's own.
+    subspace
+        The space in which the data live, of which known and free coordinates of two states make
+        none: the pinned state is projected onto it. None: the whole space.
 
     References
     ----------
@@ -220,8 +231,9 @@ class Replacement(_PinnedSampler):
         observed: Tensor | Projection,
         *,
         noise: Noise | None = None,
+        subspace: Subspace | None = None,
     ) -> None:
-        super().__init__(sampler, observed_mask, observed, noise)
+        super().__init__(sampler, observed_mask, observed, noise, subspace)
 
     def step(
         self,
@@ -253,8 +265,9 @@ class RePaint(_PinnedSampler):
     sampler
         The sampler whose steps are taken; one that needs no earlier step, as every stretch starts
         afresh.
-    observed_mask, observed, noise
-        As for :class:`Replacement`.
+    observed_mask, observed, noise, subspace
+        As for :class:`Replacement`; the noise is that of the way back too, or the state would hold
+        less than the network is told.
     resamplings
         How often each stretch is walked, r in the paper; 1 is :class:`Replacement`.
     jump
@@ -275,13 +288,14 @@ class RePaint(_PinnedSampler):
         resamplings: int = 10,
         jump: int = 1,
         noise: Noise | None = None,
+        subspace: Subspace | None = None,
     ) -> None:
         if resamplings < 1 or jump < 1:
             raise InputError(
                 f"RePaint with {resamplings} resamplings and a jump of {jump} takes no step; give "
                 "at least 1 of each"
             )
-        super().__init__(sampler, observed_mask, observed, noise)
+        super().__init__(sampler, observed_mask, observed, noise, subspace)
         self.resamplings = resamplings
         self.jump = jump
         self.evaluations_per_step = sampler.evaluations_per_step * resamplings * jump
@@ -303,7 +317,7 @@ class RePaint(_PinnedSampler):
         denoised = x
         for walk in range(self.resamplings):
             if walk > 0:
-                x = back.scale * x + back.sigma * noise(x)
+                x = back.scale * x + back.sigma * self._choose_noise(noise)(x)
             for start, end in pairwise(times):
                 x, denoised = self.sampler.step(denoiser, x, start, end, noise=noise, previous=None)
                 x = self._pin(sde, x, end, denoised, noise)

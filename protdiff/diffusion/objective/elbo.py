@@ -19,7 +19,9 @@ weighting, which :mod:`protdiff.diffusion.variational` estimates as a bound on t
 :func:`compute_discrete_bound` computes the divergences as they stand in the first formula,
 :func:`step_weights` gives the weights of the second; a test holds them equal.
 
-The decoder is :math:`p(x_0 \mid x_{t_1}) = N(D(x_{t_1}), k_{t_1}^2 I)`.
+The prior is what sampling starts from at the first time of the grid, :math:`p(x_{t_T}) =
+N(m_{t_T}, (\alpha_{t_T}^2 + \sigma_{t_T}^2) I)`, and the decoder is :math:`p(x_0 \mid x_{t_1}) =
+N(D(x_{t_1}), k_{t_1}^2 I)`.
 
 References
 ----------
@@ -88,7 +90,9 @@ def compute_discrete_bound(
     Parameters
     ----------
     denoiser
-        The model.
+        The model; it must have no memory (self-conditioning off), as each call is on another noisy
+        copy of the same x_0: what it remembers of the others would leak x_0, and the number would
+        be no bound.
     x_0
         Data, ``(batch, *event)``.
     times
@@ -113,11 +117,7 @@ def compute_discrete_bound(
     zero = torch.zeros_like(x_0)
     first, last = grid[0], grid[-1]
     prior = _divergence(
-        sde.alpha(first) * x_0,
-        sde.sigma(first),
-        zero,
-        torch.tensor(sde.prior_sigma).double(),
-        dimension,
+        sde.alpha(first) * x_0, sde.sigma(first), zero, sde.marginal_sigma(first), dimension
     )
     steps, errors = [], []
     for t, s in pairwise(grid):

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -45,7 +45,7 @@ class TimeSampler(ABC):
         Spread the times of one draw evenly over the quantiles. Each is still distributed as p.
     """
 
-    stratified: bool = False
+    stratified: bool = field(default=False, kw_only=True)
 
     @abstractmethod
     def quantile(self, sde: SDE, u: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from torch import Tensor
 from protdiff.diffusion.denoiser import Denoiser
 from protdiff.diffusion.noise import Noise
 from protdiff.diffusion.sampler.base import Sampler, StepInfo
+from protdiff.errors import InputError
 
 __all__ = ["SamplerAround"]
 
@@ -32,9 +33,28 @@ class SamplerAround(Sampler):
     ----------
     sampler
         The sampler whose steps are taken.
+
+    Attributes
+    ----------
+    calls_sampler
+        Whether the sampler is called, for whole stretches, and not only asked for its steps.
+
+    Raises
+    ------
+    InputError
+        The sampler does more than take its steps, which nobody calls: its restarts, say, would be
+        left out.
     """
 
+    calls_sampler: bool = False
+
     def __init__(self, sampler: Sampler) -> None:
+        if not self.calls_sampler and type(sampler).__call__ is not Sampler.__call__:
+            outer, inner = type(self).__name__, type(sampler).__name__
+            raise InputError(
+                f"{outer} takes the steps of a sampler and leaves out what else {inner} does; put "
+                f"{inner} outermost, around {outer}"
+            )
         self.sampler = sampler
         self.order = sampler.order
         self.evaluations_per_step = sampler.evaluations_per_step

@@ -52,6 +52,8 @@ class DormandPrince(Sampler):
         previous: StepInfo | None,
     ) -> tuple[Tensor, Tensor]:
         """Go from time t to a smaller time s."""
+        if s == t:  # a time that is repeated: no way to go, which the solver would refuse
+            return x_t, denoiser(x_t, t)
         sde, seen = denoiser.sde, list[Tensor]()
 
         def denoise(x: Tensor, time: Tensor) -> Tensor:

@@ -42,6 +42,8 @@ __all__ = ["Restart"]
 class Restart(SamplerAround):
     r"""A sampler around a sampler, which goes back to some noise and comes down again.
 
+    It goes outermost: what takes the steps of a sampler knows nothing of restarts.
+
     Parameters
     ----------
     sampler
@@ -61,6 +63,8 @@ class Restart(SamplerAround):
     Xu, Deng, Cheng, Tian, Liu, Jaakkola, "Restart sampling for improving generative processes",
     2023.
     """
+
+    calls_sampler = True
 
     def __init__(
         self,
@@ -84,6 +88,22 @@ class Restart(SamplerAround):
         """Give the times of each stretch of the way, the whole one and what is walked again."""
         again = times[sde.noise_ratio(times) <= self.noise_ratio]
         return [times] + [again] * (self.restarts if 1 < len(again) < len(times) else 0)
+
+    def count_steps(self, evaluations: int, *, final_denoise: bool = True) -> int:
+        """Give the number of steps that a budget allows, if nothing is walked again.
+
+        Raises
+        ------
+        InputError
+            There are restarts: what they walk again depends on the grid, and
+            :meth:`list_stretches` gives it.
+        """
+        if self.restarts:
+            raise InputError(
+                f"how many steps {self.restarts} restarts take again depends on the grid; choose "
+                "the steps, and count the times of list_stretches"
+            )
+        return self.sampler.count_steps(evaluations, final_denoise=final_denoise)
 
     @torch.no_grad()
     def __call__(
