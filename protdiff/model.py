@@ -162,10 +162,12 @@ class BackboneDenoiser(Denoiser):
     def _estimate(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Return the half-way and the final estimate; the final one is remembered."""
         time = t.double()
-        alpha = expand(self.sde.alpha(time).to(x_t), x_t)
+        alpha, shift = (
+            expand(of_time(time).to(x_t), x_t) for of_time in (self.sde.alpha, self.sde.shift)
+        )
         noise_ratio = self.sde.noise_ratio(time).to(x_t)
         halfway, estimate = self._choose_network()(
-            x_t / alpha,
+            (x_t - shift) / alpha,
             noise_ratio.expand(x_t.shape[0]),
             self.residue_index,
             self.residue_mask,

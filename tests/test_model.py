@@ -15,6 +15,7 @@ from protdiff.diffusion import (
     ExponentialSDE,
     KarrasGrid,
     LinearVPSDE,
+    OrnsteinUhlenbeckSDE,
     ProjectedNoise,
     ScaledScore,
 )
@@ -96,14 +97,15 @@ def test_output_does_not_depend_on_batch_or_padding(tiny_model, mask):
 
 def test_one_network_serves_every_schedule(tiny_model, mask):
     """At the same noise ratio all linear SDEs ask the network the same question."""
-    linear, cosine = LinearVPSDE(), CosineVPSDE()
     ratio = torch.tensor(0.7, dtype=torch.float64)
     _, y = draw(tiny_model, mask)
     estimates = []
-    for sde in (linear, cosine):
+    for sde in (LinearVPSDE(), CosineVPSDE(), OrnsteinUhlenbeckSDE(centre=2.0)):
         t = sde.time_of_noise_ratio(ratio)
-        estimates.append(tiny_model.denoiser(mask, sde=sde)(y * sde.alpha(t).float(), t))
-    assert torch.allclose(*estimates, atol=1e-5)
+        x_t = y * sde.alpha(t).float() + sde.shift(t).float()
+        estimates.append(tiny_model.denoiser(mask, sde=sde)(x_t, t))
+    assert torch.allclose(estimates[0], estimates[1], atol=1e-5)
+    assert torch.allclose(estimates[0], estimates[2], atol=1e-5)
 
 
 @pytest.mark.parametrize("weight", [0.0, 1.0, 2.5])

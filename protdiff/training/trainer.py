@@ -177,8 +177,13 @@ class Trainer:
         losses = []
         for part in range(first, first + config.accumulate):
             batch = draws.make_batch(self._resident, draws.get_rows(part, parts), config)
+            # Without its cache: before torch 2.10 it keeps casts of weights that were made where
+            # no gradient is recorded, as in self-conditioning, and such weights would not learn.
             with torch.autocast(
-                self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"
+                self.device.type,
+                torch.bfloat16,
+                enabled=config.precision == "bfloat16",
+                cache_enabled=False,
             ):
                 loss, halfway = get_denoising_losses(
                     self._callable,
@@ -240,7 +245,7 @@ class Trainer:
         KeyboardInterrupt
             Ctrl-C, once the step is done and the state is saved.
         ProtdiffError
-            The loss is not finite.
+            The loss or its gradient is not finite; nothing is written of such a step.
         """
         progress, processes = self.progress, self.processes
         self._write_config()
@@ -267,18 +272,35 @@ class Trainer:
                 every = [config.log_every, config.evaluate_every]
                 if config.panel_designs:
                     every.append(config.panel_every)
-                if stop or any(_is_due(config, step, steps) for steps in every):
+                reports = stop or any(_is_due(config, step, steps) for steps in every)
+                saves = stop or _is_due(config, step, config.checkpoint_every)
+                keeps = config.keep_every > 0 and step % config.keep_every == 0
+                if reports or saves or keeps:
+                    self._check_finite(recent)
+                if reports:
                     self._report(recent, clock, bar)
                     recent = []
                 if bar is not None:
                     bar.advance()
-                if stop or _is_due(config, step, config.checkpoint_every):
+                if saves:
                     self.save()
-                if config.keep_every and step % config.keep_every == 0:
+                if keeps:
                     self.keep()
         if interrupt.is_set():
             raise KeyboardInterrupt
         return self.out / "weights.safetensors"
+
+    def _check_finite(self, recent: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        """Stop at a step that blew up; the host waits for the device here."""
+        pairs: list[list[float]] = torch.stack([torch.stack(pair) for pair in recent]).tolist()
+        first = self.progress.step - len(pairs) + 1
+        for step, (loss, norm) in enumerate(pairs, start=first):
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                raise ProtdiffError(
+                    f"at step {step} the loss is {loss:g} and the norm of its gradient {norm:g}; "
+                    f"the last state in {self.out} is sound: lower the learning rate and resume "
+                    "from it"
+                )
 
     def _report(
         self,
@@ -290,11 +312,6 @@ class Trainer:
         progress = self.progress
         row = self.measure() if self.processes.is_first else {}
         loss, norm = (float(torch.stack(values).mean()) for values in zip(*recent, strict=True))
-        if not math.isfinite(loss):
-            raise ProtdiffError(
-                f"the loss is {loss} at step {progress.step}; the last state in {self.out} is "
-                "sound: lower the learning rate and resume from it"
-            )
         speed = clock.take_speed(progress.samples)
         row |= {
             "step": progress.step,

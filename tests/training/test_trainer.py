@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import math
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from protdiff.checkpoint import load_checkpoint
-from protdiff.errors import CheckpointError, InputError
+from protdiff.errors import CheckpointError, InputError, ProtdiffError
 from protdiff.training import Trainer, TrainingConfig, train
 from protdiff.training.folder import hold_folder
 from protdiff.training.machine import compile_network, use_cpu
@@ -95,6 +96,43 @@ def test_weights_are_kept_on_the_way(config, tmp_path):
     expected = load_checkpoint(plain).network.state_dict()
     found = load_checkpoint(weights).network.state_dict()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize(("log_every", "checkpoint_every"), [(100, 2), (2, 2), (2, 100)])
+def test_nothing_is_written_of_a_step_that_blows_up(
+    config, tmp_path, monkeypatch, log_every, checkpoint_every
+):
+    """Its loss is finite and its gradient is not, so the weights are lost."""
+    trainer = Trainer(
+        dataclasses.replace(config, log_every=log_every, checkpoint_every=checkpoint_every)
+    )
+    weight = next(trainer.network.parameters())
+
+    def blow_up(gradient):
+        return gradient * math.inf if trainer.progress.step == 3 else gradient
+
+    weight.register_hook(blow_up)
+    with pytest.raises(ProtdiffError, match=r"at step 4 .* gradient (nan|inf); the last"):
+        trainer.run()
+    states = sorted(path.name for path in (tmp_path / "run").glob("*.safetensors"))
+    assert states == (["state.safetensors", "weights.safetensors"] if checkpoint_every == 2 else [])
+    for name in states:
+        saved = load_file(tmp_path / "run" / name)
+        assert all(bool(tensor.isfinite().all()) for tensor in saved.values())
+
+
+def test_what_self_conditioning_looks_at_learns_in_bfloat16_too(config):
+    """A cast of a weight that is made where no gradient is recorded is not made use of after."""
+    moved = []
+    for precision in ("float32", "bfloat16"):
+        changes = {"precision": precision, "self_condition": 1.0, "motif": 0.0}
+        trainer = Trainer(dataclasses.replace(config, **changes))
+        before = {name: p.detach().clone() for name, p in trainer.network.named_parameters()}
+        trainer.step()
+        after = trainer.network.named_parameters()
+        moved.append({name for name, p in after if not torch.equal(p, before[name])})
+    assert moved[0] == moved[1]
+    assert len(moved[0]) > 50
 
 
 def test_training_leaves_the_callers_random_numbers_alone(config):
