@@ -14,7 +14,8 @@ what is soft is asked for as far as that allows.
 The shift is held to what Bayes' rule can mean by it. The conditional mean is some posterior
 standard deviations from the unconditional one, and these shrink with the noise: a potential that is
 steeper than the denoiser can follow then moves a structure by about its noise, and does not
-tear it in the last steps.
+tear it in the last steps. Through the network, whose Jacobian shrinks with the noise by itself, the
+bound is one length, in the root of the squares with that of the motif.
 
 A step scale above 1 (:class:`~protdiff.diffusion.ScaledScore`) stands outside of all this, so it
 sharpens the conditional law as a whole, likelihoods with it.

@@ -120,6 +120,10 @@ class DesignTask(Protocol):
         """How many alike chains a symmetric design has, each of its share of the length."""
 
     @property
+    def states(self) -> int:
+        """How many states a design is sampled with, each as large as one: its particles."""
+
+    @property
     def lengths(self) -> Iterable[int]:
         """The numbers of residues, all chains together, that a design may have."""
 
@@ -231,6 +235,7 @@ def make_batches(
     wanted
         Which of the designs to give; all without it.
     """
+    batch_size = max(1, batch_size // task.states)
     if is_adaptive(task.settings.sampler):
         batch_size = 1
     plans_of_all = (task.plan(index) for index in indices)

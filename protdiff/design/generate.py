@@ -100,6 +100,11 @@ class Generation:
         return len(lay_out_chains(1, self.conditioners)) if self.conditioners else 1
 
     @property
+    def states(self) -> int:
+        """One."""
+        return 1
+
+    @property
     def length_range(self) -> tuple[int, int]:
         """The shortest and the longest design, all chains together."""
         lengths = self.lengths

@@ -148,6 +148,11 @@ class Scaffolding:
         return 1 if self.symmetry is None else self.symmetry.order
 
     @property
+    def states(self) -> int:
+        """How many states a design is sampled with."""
+        return self.particles if self.method == "twisted-smc" else 1
+
+    @property
     def length_range(self) -> tuple[int, int]:
         """The shortest and the longest design that the contig and the total length allow."""
         shortest, longest = self.contig.limit_lengths(self.total_length)

@@ -146,6 +146,11 @@ class UnindexedScaffolding:
         return 1
 
     @property
+    def states(self) -> int:
+        """One: particles weigh a motif of known place."""
+        return 1
+
+    @property
     def lengths(self) -> Sequence[int]:
         """The numbers of residues that a design may have."""
         shortest, longest = self.length_range
