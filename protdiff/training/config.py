@@ -45,6 +45,7 @@ _MAY_CHANGE = frozenset(
 )
 # Of a number of any kind, and of the network's sizes.
 _LARGEST, _LARGEST_SIZE = 1e15, 4096
+_LARGEST_SEED = 10**12  # a million times it is a seed too
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,18 @@ class TrainingConfig:
                 raise InputError(
                     f"{name} = {value}; expected a size above 0, up to {_LARGEST_SIZE}"
                 )
+        if self.seed > _LARGEST_SEED:
+            raise InputError(f"seed = {self.seed}; expected at most {_LARGEST_SEED}")
+        noise = self.noise
+        if noise.deviation <= 0 or not 0 <= noise.uniform_share <= 1:
+            raise InputError(
+                f"[noise] deviation = {noise.deviation}, uniform_share = {noise.uniform_share}; "
+                "expected above 0, and 0 to 1"
+            )
+        if not noise.log_range[0] < noise.log_range[1]:
+            raise InputError(
+                f"[noise] log_range = {list(noise.log_range)}; expected [smallest, largest]"
+            )
         if self.network.layers < 2 or self.network.layers % 2:
             raise InputError(f"layers = {self.network.layers}; expected an even number")
         if self.network.lmax not in (1, 2):

@@ -51,6 +51,13 @@ def test_file_is_read_and_options_replace_its_values(tmp_path):
         ),
         ('data = "a"\nout = "b"\nlengths = [40, 1e20]', "lengths: expected a number of at most 1e"),
         ('data = "a"\nout = "b"\n[noise]\nmean = 1e20', r"\[noise\] mean: expected a number of at"),
+        ('data = "a"\nout = "b"\n[noise]\ndeviation = 0', "deviation = 0.0, .* expected above 0"),
+        (
+            'data = "a"\nout = "b"\n[noise]\nuniform_share = 3',
+            "share = 3.0; expected .* 0 to",
+        ),
+        ('data = "a"\nout = "b"\n[noise]\nlog_range = [5.1, -6.2]', r"\[smallest, largest\]"),
+        ('data = "a"\nout = "b"\nseed = 10000000000000', "seed = 10000000000000; expected at most"),
         ('data = "a"\nout = "b"\n[network]\nlmax = 3', "lmax = 3; expected 1 or 2"),
         ('data = "a"\nout = "b"\n[network]\nneighbours = -1', "neighbours = -1; expected a size"),
         ('data = "a"\nout = "b"\npanel_length = 4', "panel_length = 4; expected 30 to 512"),
@@ -136,14 +143,14 @@ LONG_RUNS = {
     "long-3": "protdiff-long-log-3.csv",
     "long-4": "protdiff-long-log-4.csv",
 }
-LAST_RUN = {"base-4": "protdiff-base-log-4.csv"}
+LAST_RUNS = {"base-4": "protdiff-base-log-4.csv", "base-5": "protdiff-base-log-5.csv"}
 """protdiff-base went on from what protdiff-long had made of its third part."""
 
 
 @pytest.mark.parametrize(
     ("weights", "runs"),
     [
-        ("protdiff-base", BASE_RUNS | LONG_RUNS | LAST_RUN),
+        ("protdiff-base", BASE_RUNS | LONG_RUNS | LAST_RUNS),
         ("protdiff-long", BASE_RUNS | LONG_RUNS),
     ],
 )
