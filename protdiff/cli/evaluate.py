@@ -177,6 +177,7 @@ def evaluate(
         find_foldseek,
         parse_thresholds,
     )
+    from protdiff.design.listing import list_structures
     from protdiff.evaluation.thresholds import find_met
     from protdiff.evaluation.tm_score import get_aligner
 
@@ -203,11 +204,13 @@ def evaluate(
             "--foldseek, with Foldseek there": search is not None,
         },
     )
-    listed = steps.find_sources(sources, None if handedness is None else handedness.value)
+    listing = list_structures(sources)
+    listed = steps.take_sources(listing, None if handedness is None else handedness.value)
+    blown_up = [record for run in listing.runs for record in run.blown_up]
     references = [] if novelty is None else steps.load_references(novelty, skipped, quiet=quiet)
 
-    found = steps.measure_all(listed, quiet=quiet)
-    found.notes += skipped
+    found = steps.measure_all(listed, blown_up=blown_up, quiet=quiet)
+    found.notes += listing.explain() + skipped
     asked = any(threshold.name in ON_REQUEST["--diversity"] for threshold in thresholds)
     if diversity or (diversity is None and (asked or _is_quick(found))):
         steps.add_diversity(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from protdiff.design.listing import Listing
     from protdiff.design.recorded_motif import RecordedMotif
     from protdiff.evaluation.bands import BandCheck
     from protdiff.evaluation.external import Foldseek
@@ -37,6 +38,7 @@ __all__ = [
     "find_sources",
     "load_references",
     "measure_all",
+    "take_sources",
 ]
 
 
@@ -109,14 +111,23 @@ def find_sources(paths: Sequence[Path], handedness: Handedness | None) -> list[S
     """List the structures; a run's own manifest says which files are designs, and of which hand."""
     from protdiff.design.listing import list_structures
 
+    return take_sources(list_structures(paths), handedness)
+
+
+def take_sources(listing: Listing, handedness: Handedness | None) -> list[Source]:
+    """Return the structures that were listed, of the hand that is asked for or their own."""
     return [
-        Source(one.path, handedness or one.handedness, one.record)
-        for one in list_structures(paths).structures
+        Source(one.path, handedness or one.handedness, one.record) for one in listing.structures
     ]
 
 
-def measure_all(sources: Sequence[Source], *, quiet: bool) -> Evaluation:
-    """Measure all structures; those that cannot be read are put aside."""
+def measure_all(
+    sources: Sequence[Source], *, blown_up: Sequence[Mapping[str, Any]] = (), quiet: bool
+) -> Evaluation:
+    """Measure all structures; those that cannot be read are put aside.
+
+    Designs that blew up have no structure, only a line of the manifest; the summary counts them.
+    """
     from protdiff.evaluation import measure_recorded, summarise_quality
     from protdiff.evaluation.bands import load_native_bands, summarise_bands
     from protdiff.structure import read_backbone
@@ -139,9 +150,25 @@ def measure_all(sources: Sequence[Source], *, quiet: bool) -> Evaluation:
                     Evaluated(source, backbone, quality, bands.check(quality), native_like)
                 )
             bar.advance()
-    found.summary |= summarise_quality([one.quality for one in found.designs])
-    found.summary |= summarise_bands([one.quality for one in found.designs], bands)
+    qualities = [one.quality for one in found.designs] + list(map(_get_blown_up, blown_up))
+    found.summary |= summarise_quality(qualities) | summarise_bands(qualities, bands)
     return found
+
+
+def _get_blown_up(record: Mapping[str, Any]) -> Quality:
+    """Return the quality of a design of which nothing could be measured."""
+    import dataclasses
+
+    import numpy as np
+
+    from protdiff.evaluation import measure_quality
+    from protdiff.structure.contig_language import MAX_LENGTH
+
+    length = record.get("length")  # a manifest may have been edited by hand
+    return dataclasses.replace(
+        measure_quality(np.empty((0, 4, 3))),
+        length=length if isinstance(length, int) and 0 <= length <= MAX_LENGTH else 0,
+    )
 
 
 def load_references(path: Path, notes: list[str], *, quiet: bool) -> list[Reference]:

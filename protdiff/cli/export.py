@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ from protdiff.cli import options
 from protdiff.cli.display import print_json
 from protdiff.cli.failure import explain_failures
 from protdiff.errors import InputError
+from protdiff.files import make_folder_atomically
 
 if TYPE_CHECKING:
     from protdiff.design import DesignSet
@@ -70,6 +72,8 @@ def export(
     if len(runs) > 1 and (protein_mpnn is not None or name is not None):
         option = "--name" if protein_mpnn is None else "--protein-mpnn"
         raise InputError(f"{option} goes with one run, and there are {len(runs)}")
+    if protein_mpnn is not None and motifbench is not None and _overlap(protein_mpnn, motifbench):
+        raise InputError("--protein-mpnn and --motifbench need folders apart from each other")
     from protdiff.design import read_designs
 
     cases: dict[str, DesignSet] = {}
@@ -81,14 +85,16 @@ def export(
         cases[case] = designs.filter(passing=True) if passing else designs
     written: dict[str, Any] = {case: len(designs) for case, designs in cases.items()}
     mirrored = 0
-    if protein_mpnn is not None:
-        (designs,) = cases.values()
-        designs.write_protein_mpnn(protein_mpnn, target=target)
-        mirrored = sum(record.get("handedness") == "D" for record in designs.to_records())
-    if motifbench is not None:
-        from protdiff.design.motif_bench import write_motif_bench
+    # Both or none: what is left of a command that fails must not be in the corrected one's way.
+    with ExitStack() as stack:
+        if motifbench is not None:
+            from protdiff.design.motif_bench import write_motif_bench
 
-        write_motif_bench(motifbench, cases)
+            write_motif_bench(stack.enter_context(make_folder_atomically(motifbench)), cases)
+        if protein_mpnn is not None:
+            (designs,) = cases.values()
+            designs.write_protein_mpnn(protein_mpnn, target=target)
+            mirrored = sum(record.get("handedness") == "D" for record in designs.to_records())
     folders = [str(path) for path in (protein_mpnn, motifbench) if path is not None]
     if json:
         print_json({"designs": written, "mirrored": mirrored, "folders": folders})
@@ -99,3 +105,9 @@ def export(
                 f"{mirrored} D-proteins were written as their mirror images, which ProteinMPNN "
                 "knows; read its sequences in D-amino acids"
             )
+
+
+def _overlap(first: Path, second: Path) -> bool:
+    """Whether two folders are one, or one is in the other."""
+    first, second = first.resolve(), second.resolve()
+    return first.is_relative_to(second) or second.is_relative_to(first)

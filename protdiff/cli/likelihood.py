@@ -76,10 +76,12 @@ def likelihood(
     """
     # What can be wrong with the input shows before torch is imported, which takes seconds.
     find_weights(weights)
-    from protdiff.cli.evaluation_steps import find_sources
+    from protdiff.cli.evaluation_steps import take_sources
+    from protdiff.design.listing import list_structures
     from protdiff.structure import read_backbone
 
-    listed = find_sources(sources, None if handedness is None else handedness.value)
+    listing = list_structures(sources)
+    listed = take_sources(listing, None if handedness is None else handedness.value)
     paths = [one.path for one in listed]
     backbones = [read_backbone(path, chains=chain, residues=residues) for path in paths]
     for one in listed:
@@ -109,6 +111,9 @@ def likelihood(
                 print_json_line(_describe(one.path, found[-1]))
     if not (json or quiet):
         _print_table(paths, backbones, found)
+    if not quiet:
+        for note in listing.explain():
+            typer.echo(note, err=True)
 
 
 def _describe(path: Path, found: Likelihood) -> dict[str, Any]:

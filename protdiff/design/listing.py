@@ -2,8 +2,8 @@
 
 A folder with a ``manifest.jsonl`` is a run: its designs are those that the manifest names, and
 nothing else in it is looked at, least of all the frames of trajectories. Any other folder stands
-for the runs and the structure files below it, so a campaign is read chunk by chunk. A file that is
-found twice counts once, and what a manifest says of it is kept.
+for the runs and the structure files below it, those behind links too, so a campaign is read chunk
+by chunk. A file that is found twice counts once, and what a manifest says of it is kept.
 """
 
 from __future__ import annotations
@@ -66,6 +66,13 @@ class ListedRun:
             if record["file"] is not None
         ]
 
+    @property
+    def blown_up(self) -> list[dict[str, Any]]:
+        """The lines of the designs that came out without finite coordinates, by index."""
+        return [
+            record for record in self.records if record["file"] is None and not _list_faults(record)
+        ]
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -74,6 +81,12 @@ class Listing:
     structures: Sequence[ListedStructure]
     """Those of the runs too."""
     runs: Sequence[ListedRun]
+    empty: Sequence[str] = ()
+    """Which of the paths hold no structure, and why."""
+
+    def explain(self) -> list[str]:
+        """Say what is missing from the structures, and why, a sentence each."""
+        return [*self.empty, *_describe_damage(self.runs), *explain_gaps(self.runs)]
 
 
 def list_structures(sources: Iterable[Path]) -> Listing:
@@ -89,41 +102,54 @@ def list_structures(sources: Iterable[Path]) -> Listing:
     Raises
     ------
     InputError
-        A path does not exist or no structure is below it; a manifest cannot be read.
+        A path does not exist, or no structure is below any of them; a folder or a manifest cannot
+        be read.
     """
     structures: dict[Path, ListedStructure] = {}
     runs: dict[Path, ListedRun] = {}
-    for listing in map(_list_below, sources):
-        runs |= {run.folder.resolve(): run for run in listing.runs}
-        for one in listing.structures:
+    empty: list[str] = []
+    for source in sources:
+        below = _list_below(source)
+        runs |= {run.folder.resolve(): run for run in below.runs}
+        if below.runs and not below.structures:
+            empty.append(f"the manifest in {below.runs[0].folder} names no structure")
+        elif not below.structures:
+            empty.append(f"the folder {source} holds no structure file and no run")
+        for one in below.structures:
             place = one.path.resolve()
             if place not in structures or not structures[place].record:
                 structures[place] = one
-    return Listing(list(structures.values()), list(runs.values()))
+    listing = Listing(list(structures.values()), list(runs.values()), empty)
+    if empty and not structures:
+        gaps = "; ".join(explain_gaps(listing.runs)[:3])
+        raise InputError(
+            f"{'; '.join(empty[:3])}{f' ({gaps})' if gaps else ''}; generate some first"
+        )
+    return listing
 
 
 def _list_below(source: Path) -> Listing:
     structures: list[ListedStructure] = []
     runs: list[ListedRun] = []
-    # What is no folder, or an empty one, is for find_structure_files to take or to refuse.
-    for place in sorted(_walk(source)) or find_structure_files(source):
+    for place in sorted(_walk(source)) if source.is_dir() else find_structure_files(source):
         if place.is_dir():
-            runs.append(_read_run(place))
+            runs.append(ListedRun(place, read_manifest(place / MANIFEST)))
             structures += runs[-1].structures
         else:
             structures.append(ListedStructure(place))
-    if not structures:
-        gaps = "; ".join(explain_gaps(runs)[:3])
-        raise InputError(
-            f"the manifest in {runs[0].folder} names no structure{f' ({gaps})' if gaps else ''}; "
-            "generate some first"
-        )
     return Listing(structures, runs)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
     """Give the runs at and below a folder, and the structure files outside of them."""
-    for place, folders, names in os.walk(folder):
+    seen: set[Path] = set()
+    for place, folders, names in os.walk(folder, onerror=_refuse_unreadable, followlinks=True):
+        # A link may lead back to where it lies; a folder that has also a name of its own has that.
+        folders.sort(key=lambda name: (Path(place, name).is_symlink(), name))
+        if (there := Path(place).resolve()) in seen:
+            folders.clear()
+            continue
+        seen.add(there)
         if MANIFEST in names:
             folders.clear()
             yield Path(place)
@@ -131,11 +157,18 @@ def _walk(folder: Path) -> Iterator[Path]:
             yield from filter(is_structure_file, (Path(place, name) for name in names))
 
 
-def _read_run(folder: Path) -> ListedRun:
-    try:
-        return ListedRun(folder, read_manifest(folder / MANIFEST))
-    except OSError as error:
-        raise InputError(f"cannot read {folder / MANIFEST}: {error.strerror or error}") from error
+def _refuse_unreadable(error: OSError) -> None:
+    raise InputError(f"cannot read {error.filename}: {error.strerror or error}") from error
+
+
+def _describe_damage(runs: Sequence[ListedRun]) -> list[str]:
+    problems = []
+    for run in runs:
+        if damaged := run.manifest.damaged:
+            manifest = MANIFEST if len(runs) == 1 else run.folder / MANIFEST
+            plural = "line" if damaged == 1 else "lines"
+            problems.append(f"{manifest}: {damaged} damaged {plural} passed over")
+    return problems
 
 
 def explain_gaps(runs: Sequence[ListedRun]) -> list[str]:
@@ -144,14 +177,15 @@ def explain_gaps(runs: Sequence[ListedRun]) -> list[str]:
     rejected: list[list[str]] = []
     for run in runs:
         where = f"{run.folder}: " if len(runs) > 1 else ""
-        for record in run.records:
-            if record["file"] is not None:
-                continue
-            if faults := _list_faults(record):
-                rejected.append(faults)
-            else:
-                index = record["index"]
-                blown_up.append(f"{where}design {index} came out without finite coordinates")
+        rejected += [
+            faults
+            for record in run.records
+            if record["file"] is None and (faults := _list_faults(record))
+        ]
+        blown_up += [
+            f"{where}design {record['index']} came out without finite coordinates"
+            for record in run.blown_up
+        ]
     return _describe_rejected(rejected) + blown_up
 
 

@@ -82,12 +82,20 @@ def read_manifest(path: str | Path) -> Manifest:
     ----------
     path
         The ``manifest.jsonl``; a missing one has no records.
+
+    Raises
+    ------
+    InputError
+        It is there and cannot be read.
     """
     path = Path(path)
     records: dict[int, dict[str, Any]] = {}
     damaged = 0
-    text = path.read_bytes().decode("utf-8", errors="replace") if path.exists() else ""
-    for line in text.split("\n"):
+    try:
+        data = path.read_bytes() if path.exists() else b""
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    for line in data.decode("utf-8", errors="replace").split("\n"):
         if not line.strip():
             continue
         try:

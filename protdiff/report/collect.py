@@ -18,14 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protdiff.design.listing import (
-    ListedRun,
     ListedStructure,
     Listing,
-    explain_gaps,
     list_structures,
 )
 from protdiff.design.recorded_motif import read_motif
-from protdiff.design.run_folder import MANIFEST, SETTINGS, TRAJECTORIES, read_settings
+from protdiff.design.run_folder import SETTINGS, TRAJECTORIES, read_settings
 from protdiff.errors import InputError
 from protdiff.evaluation import (
     Quality,
@@ -41,6 +39,7 @@ from protdiff.structure import (
     read_backbone,
     read_trajectory,
 )
+from protdiff.structure.standard import mirror_to_l
 
 __all__ = ["Collection", "ReportDesign", "Trajectory", "gather_designs"]
 
@@ -99,6 +98,11 @@ class ReportDesign:
     psi: NDArray[np.floating]
     record: Mapping[str, Any]
     trajectory: Trajectory | None = None
+
+    @property
+    def judged(self) -> NDArray[np.float32]:
+        """(residue, 4, xyz) in Å, of a D-protein those of its mirror image."""
+        return mirror_to_l(self.backbone, self.record.get("handedness", "L")).coordinates
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,7 @@ def gather_designs(
         raise InputError("there is nothing to report on; give a folder or structure files")
     listing = list_structures(paths)
     found = _name_structures(listing.structures, paths)
-    problems = _describe_damage(listing.runs) + explain_gaps(listing.runs)
+    problems = listing.explain()
     settings = _read_settings(listing, problems)
     readable = [one for one in found if one.path.is_file()]
     problems += [f"{one.name}: the file is missing" for one in found if not one.path.is_file()]
@@ -193,16 +197,6 @@ def _name_structures(structures: Sequence[ListedStructure], paths: Sequence[Path
         _Found(one.path, one.path.absolute().relative_to(common).as_posix(), one.record)
         for one in structures
     ]
-
-
-def _describe_damage(runs: Sequence[ListedRun]) -> list[str]:
-    problems = []
-    for run in runs:
-        if damaged := run.manifest.damaged:
-            manifest = MANIFEST if len(runs) == 1 else run.folder / MANIFEST
-            plural = "line" if damaged == 1 else "lines"
-            problems.append(f"{manifest}: {damaged} damaged {plural} passed over")
-    return problems
 
 
 def _read_settings(listing: Listing, problems: list[str]) -> Mapping[str, Any]:

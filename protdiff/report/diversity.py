@@ -65,7 +65,7 @@ def make_diversity_map(designs: Sequence[NDArray[np.floating]]) -> DiversityMap:
     Parameters
     ----------
     designs
-        (residue, 4, 3) each, N, CA, C, O in Å.
+        (residue, 4, 3) each, N, CA, C, O in Å; of D-proteins those of the mirror images.
     """
     pairs = len(designs) * (len(designs) - 1) // 2
     # Biotite's aligner, which serves elsewhere without tmtools, is too slow for a page.

@@ -53,7 +53,7 @@ def write_figures(collection: Collection, folder: Path, software: str) -> list[P
     list of pathlib.Path
     """
     designs = collection.designs
-    diversity = make_diversity_map([design.backbone.coordinates for design in designs])
+    diversity = make_diversity_map([design.judged for design in designs])
     draw: dict[str, Callable[[], Drawing]] = {
         "ramachandran": lambda: draw_ramachandran(designs, PRINT),
         "radius_of_gyration": lambda: draw_radius(designs, PRINT),

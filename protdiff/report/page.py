@@ -82,7 +82,7 @@ def build_page(collection: Collection, title: str) -> str:
         Its heading.
     """
     columns = describe_columns(collection.designs)
-    diversity = make_diversity_map([design.backbone.coordinates for design in collection.designs])
+    diversity = make_diversity_map([design.judged for design in collection.designs])
     data = {
         "title": title,
         "columns": columns,

@@ -77,6 +77,50 @@ def test_nothing_to_measure_is_an_error(run, tmp_path):
 
 
 @pytest.fixture
+def blown_up(helix_file, tmp_path):
+    """Return the folder of a run of a helix, a design that blew up, and a damaged line."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "design_0000.pdb").write_bytes(helix_file.read_bytes())
+    lines = [
+        {"index": 0, "file": "design_0000.pdb"},
+        {"index": 1, "file": None, "length": 40, "quality": {"finite": False}},
+    ]
+    (folder / "manifest.jsonl").write_text("".join(f"{json.dumps(x)}\n" for x in lines) + "{")
+    return folder
+
+
+def test_designs_of_a_run_that_blew_up_count_as_failed(run, blown_up):
+    found = evaluate(run, blown_up)
+    assert len(found["designs"]) == 1
+    for quantity, value in (("designs", 2), ("length", 40), ("finite", 0.5), ("unbroken", 0.5)):
+        assert found["summary"][quantity] == value
+    assert run("evaluate", blown_up, "--quiet", "--fail-on", "finite<1").exit_code == 3
+
+
+@pytest.mark.parametrize(
+    "length", [None, "40", -1, 10**400], ids=["none", "text", "negative", "endless"]
+)
+def test_a_design_that_blew_up_has_no_length_if_its_line_has_none(run, blown_up, length):
+    line = {"index": 1, "file": None, "length": length}
+    with (blown_up / "manifest.jsonl").open("a") as file:
+        file.write(f"\n{json.dumps(line)}\n")
+    assert evaluate(run, blown_up)["summary"]["length"] == 20
+
+
+def test_what_is_left_out_is_said(run, blown_up, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "manifest.jsonl").write_text("")
+    found = evaluate(run, blown_up, tmp_path / "empty")
+    assert found["notes"] == [
+        f"the manifest in {tmp_path / 'empty'} names no structure",
+        f"{blown_up / 'manifest.jsonl'}: 1 damaged line passed over",
+        f"{blown_up}: design 1 came out without finite coordinates",
+    ]
+    assert "without finite coordinates" in run("evaluate", blown_up).stderr
+
+
+@pytest.fixture
 def folder(tmp_path):
     """Return a folder with a helix of 40 residues, a copy of it, and a strand of 45."""
     path = tmp_path / "designs"

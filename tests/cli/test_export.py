@@ -86,13 +86,45 @@ def test_a_motifbench_submission_is_written(run, helix_file, tiny_weights, tmp_p
     assert (folder / "00_ONE" / "scaffold_info.csv").read_text().startswith("sample_num,motif_")
 
 
+@pytest.mark.filterwarnings("default:.*asks for 100")
+def test_of_two_exports_both_are_written_or_none(run, helix_file, tiny_weights, tmp_path):
+    out, full = tmp_path / "00_ONE", tmp_path / "full"
+    run(
+        *("scaffold", helix_file, "--contig", "10-15/A3-12/10-15", "--num", 1, "--steps", 2),
+        *("--weights", tiny_weights, "--out", out),
+    )
+    full.mkdir()
+    (full / "mine.txt").touch()
+    mpnn, motifbench = tmp_path / "mpnn", tmp_path / "motifbench"
+    for one, other, message in (
+        (mpnn, full, "full exists already"),
+        (full, motifbench, "full exists already"),
+        (mpnn, mpnn, "folders apart from each other"),
+        (motifbench / "mpnn", motifbench, "folders apart from each other"),
+    ):
+        result = run("export", out, "--protein-mpnn", one, "--motifbench", other)
+        assert result.exit_code == 2
+        assert message in result.stderr
+        assert sorted(tmp_path.iterdir()) == [out, full]
+    result = run("export", out, "--protein-mpnn", mpnn, "--motifbench", motifbench)
+    assert result.exit_code == 0, result.output
+    assert (mpnn / "backbones.jsonl").is_file()
+    assert (motifbench / "00_ONE" / "scaffold_info.csv").is_file()
+
+
 def test_what_cannot_be_exported_is_said(run, scaffolds, tmp_path):
+    (tmp_path / "job" / "chunk-0000" / "manifest.jsonl").mkdir(parents=True)
     for arguments, message in (
         ((scaffolds,), "nothing is asked for"),
         ((scaffolds, scaffolds, "--protein-mpnn", tmp_path / "x"), "goes with one run"),
         ((scaffolds, scaffolds, "--motifbench", tmp_path / "x"), "two runs are called run"),
         ((tmp_path / "no", "--motifbench", tmp_path / "x"), "holds no manifest.jsonl"),
+        ((tmp_path / "job", "--motifbench", tmp_path / "x"), "cannot read"),
         ((scaffolds, "--motifbench", tmp_path / "x"), "one chain"),
+        (
+            (scaffolds, "--protein-mpnn", tmp_path / "x", "--motifbench", tmp_path / "y"),
+            "one chain",
+        ),
         ((scaffolds, "--motifbench", tmp_path / "x", "--name", "../y"), "name of a problem"),
     ):
         result = run("export", *arguments)

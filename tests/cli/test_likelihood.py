@@ -40,6 +40,18 @@ def test_people_get_a_table(likelihood, helix_file):
     assert " 40 " in result.stdout
 
 
+def test_what_a_run_lacks_is_said(likelihood, helix_file, tmp_path):
+    (tmp_path / "manifest.jsonl").write_text('{"index": 0, "file": null}\n{')
+    result = likelihood(helix_file, tmp_path, "--json", *FAST)
+    assert result.exit_code == 0, result.output
+    assert len(result.stdout.splitlines()) == 1
+    assert result.stderr.splitlines()[-3:] == [
+        f"the manifest in {tmp_path} names no structure",
+        "manifest.jsonl: 1 damaged line passed over",
+        "design 0 came out without finite coordinates",
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

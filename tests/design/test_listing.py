@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -83,11 +84,65 @@ def test_a_file_given_twice_counts_once_and_keeps_its_record(tmp_path, monkeypat
 def test_a_run_without_structures_is_passed_over_beside_others(tmp_path):
     make_run(tmp_path / "a")
     write_manifest(tmp_path / "b", [])
+    (tmp_path / "c").mkdir()
     assert len(list_structures([tmp_path]).structures) == 2
-    with pytest.raises(InputError, match="b names no structure; generate"):
-        list_structures([tmp_path / "a", tmp_path / "b"])
+    listing = list_structures([tmp_path / name for name in "bac"])
+    assert len(listing.structures) == 2
+    assert listing.explain() == [
+        f"the manifest in {tmp_path / 'b'} names no structure",
+        f"the folder {tmp_path / 'c'} holds no structure file and no run",
+    ]
+    with pytest.raises(InputError, match=r"b names no structure; the folder .* no run; gen"):
+        list_structures([tmp_path / "b", tmp_path / "c"])
     with pytest.raises(InputError, match="there is no file or folder"):
-        list_structures([tmp_path / "nowhere"])
+        list_structures([tmp_path / "a", tmp_path / "nowhere"])
+
+
+def test_links_are_followed_and_may_lead_back(tmp_path):
+    make_run(tmp_path / "elsewhere" / "run", num=1)
+    (tmp_path / "elsewhere" / "loose.pdb").touch()
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(folder)
+    assert name(list_structures([folder]), folder) == [
+        "link/loose.pdb",
+        "link/run/design_0000.pdb",
+    ]
+
+
+def test_a_folder_is_called_by_its_own_name_rather_than_by_a_link(tmp_path):
+    make_run(tmp_path / "run", num=1)
+    (tmp_path / "latest").symlink_to(tmp_path / "run")
+    assert name(list_structures([tmp_path]), tmp_path) == ["run/design_0000.pdb"]
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="has no users")
+def test_a_folder_that_cannot_be_read_is_not_passed_over(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tmp_path.chmod(0o755)
+    Path("loose.pdb").touch()
+    Path("locked").mkdir(mode=0)
+    own = os.geteuid()
+    os.seteuid(own or 65534)  # root may read everything
+    try:
+        with pytest.raises(InputError, match=r"cannot read .*locked: Permission denied"):
+            list_structures([Path()])
+    finally:
+        os.seteuid(own)
+        Path("locked").chmod(0o755)
+
+
+def test_what_is_missing_from_the_structures_is_explained(tmp_path):
+    make_run(tmp_path, num=1)
+    with (tmp_path / MANIFEST).open("a") as file:
+        file.write('{"index": 1, "file": null}\n{"index": 2, "fi')
+    listing = list_structures([tmp_path])
+    assert listing.explain() == [
+        f"{MANIFEST}: 1 damaged line passed over",
+        "design 1 came out without finite coordinates",
+    ]
+    assert [record["index"] for record in listing.runs[0].blown_up] == [1]
 
 
 def test_what_a_filter_rejected_is_one_sentence_over_all_runs(tmp_path):

@@ -36,6 +36,12 @@ def test_what_is_missing_is_known_after_reopening(tmp_path):
         assert [entry["index"] for entry in run.records] == [0, 2]
 
 
+def test_a_manifest_that_cannot_be_read_is_said(tmp_path):
+    (tmp_path / MANIFEST).mkdir()
+    with pytest.raises(InputError, match=f"cannot read .*{MANIFEST}"):
+        read_manifest(tmp_path / MANIFEST)
+
+
 @pytest.mark.parametrize("cut", [1, 5, 20, 39])
 def test_a_torn_last_line_is_made_again(tmp_path, cut):
     fill(tmp_path, [0, 1])

@@ -20,7 +20,7 @@ from protdiff.report.embed import find_principal_axes, pack, unpack
 from protdiff.report.native import get_native_band
 from protdiff.report.page import read_asset
 from protdiff.report.plots import RAMACHANDRAN_BOXES
-from protdiff.structure import read_backbone
+from protdiff.structure import Backbone, build_backbone, read_backbone, write_backbone
 
 
 class Page(html.parser.HTMLParser):
@@ -298,6 +298,22 @@ def test_a_map_of_few_designs(num):
     found = make_diversity_map(list(designs))
     assert found.points.shape == (num, 2)
     assert np.isfinite(found.points).all()
+
+
+def test_d_proteins_are_compared_by_their_mirror_images(tmp_path):
+    helix = Backbone.from_coordinates(build_backbone(np.full(40, -57.0), -47.0))
+    mirrored = helix.with_coordinates(helix.coordinates * np.array([-1, 1, 1], np.float32))
+    lines = []
+    for index, (backbone, hand) in enumerate(((helix, "L"), (mirrored, "D"))):
+        file = f"design_{index:04d}.pdb"
+        write_backbone(tmp_path / file, backbone)
+        lines.append(json.dumps({"index": index, "file": file, "handedness": hand}))
+    (tmp_path / "manifest.jsonl").write_text("\n".join(lines))
+    write_report(tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "mean of all pairs 0.00" in page
+    one, other = gather_designs(tmp_path).designs
+    np.testing.assert_array_equal(one.judged, other.judged)
 
 
 def test_views_are_rotations(run_folder):
