@@ -31,8 +31,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from protdiff.cli.evaluation_steps import find_sources, load_references, measure_all
+from protdiff.cli.evaluation_steps import load_references, measure_all, take_sources
 from protdiff.design import load
+from protdiff.design.listing import list_structures
 from protdiff.errors import InputError, ProtdiffError
 from protdiff.evaluation.novelty import measure_novelty
 from protdiff.files import write_atomically
@@ -136,7 +137,7 @@ def average(values: Array) -> list[tuple[float, float]]:
 
 def find_nearest(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Find the training chain nearest to each design, the most similar design first."""
-    sources = find_sources([options.designs], None)[: options.designs_num]
+    sources = take_sources(list_structures([options.designs]), None)[: options.designs_num]
     chosen = measure_all(sources, quiet=options.quiet).choose_comparable()
     references = load_references(options.data, [], quiet=options.quiet)
     novelties = measure_novelty([one.judged for one in chosen], references, workers=options.workers)

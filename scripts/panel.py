@@ -27,19 +27,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from protdiff.cli.display import show_bar
 from protdiff.cli.evaluation_steps import (
     Evaluation,
     add_diversity,
-    find_sources,
     load_references,
     measure_all,
+    take_sources,
 )
-from protdiff.design.run_folder import MANIFEST, read_manifest
+from protdiff.design.listing import list_structures
+from protdiff.design.run_folder import MANIFEST
 from protdiff.errors import InputError, ProtdiffError
-from protdiff.evaluation import NATIVE, Quality, measure_quality, summarise_quality
+from protdiff.evaluation import NATIVE
 from protdiff.evaluation.diversity import CLUSTER_THRESHOLD
 from protdiff.evaluation.novelty import Reference, measure_novelty, summarise_novelty
 from protdiff.evaluation.tm_score import ALIGNER_NAMES, Aligner, get_aligner
@@ -99,18 +98,6 @@ TARGETS = (
 )
 
 
-def find_lost(folder: Path) -> tuple[list[Quality], int]:
-    """Return the designs of a run without a structure, and how many a filter kept out."""
-    records = read_manifest(folder / MANIFEST).records.values()
-    without = [record for record in records if record["file"] is None]
-    lost = [
-        measure_quality(np.full((int(record["length"]), 3, 3), np.nan))
-        for record in without
-        if not record.get("rejected")
-    ]
-    return lost, len(without) - len(lost)
-
-
 def compare_with_training(
     found: Evaluation,
     references: Sequence[Reference],
@@ -150,14 +137,12 @@ def measure_run(
     """
     if not (folder / MANIFEST).is_file():
         raise InputError(f"{folder} holds no {MANIFEST}; give folders of protdiff generate")
-    found = measure_all(find_sources([folder], None), quiet=quiet)
+    listing = list_structures([folder])
+    found = measure_all(take_sources(listing, None), blown_up=listing.blown_up, quiet=quiet)
     if found.unreadable:
         path, problem = found.unreadable[0]
         raise InputError(f"{path} cannot be read ({problem}); make the designs again")
-    lost, rejected = find_lost(folder)
-    if rejected:
-        found.notes.append(f"{rejected} designs that --filter kept out are not counted")
-    found.summary |= summarise_quality([*(one.quality for one in found.designs), *lost])
+    found.notes += listing.explain()
     found.summary["structured"] = found.summary["helix"] + found.summary["strand"]
     # A part shares the summary of the whole, and adds to it.
     part = replace(found, designs=found.designs[:most])

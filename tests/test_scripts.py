@@ -459,7 +459,10 @@ def test_the_panel_knows_helices_for_what_they_are(load_script, write_helices, t
     assert figures["strand"] == (0.0, False)
     assert figures["clusters_per_design"] == (pytest.approx(1 / 3, abs=1e-4), False)
     assert figures["nearest_known_tm"] == (None, None)
-    assert found["notes"] == ["1 designs that --filter kept out are not counted"]
+    assert found["notes"] == [
+        "1 design was rejected by the filter (clashing)",
+        "design 3 came out without finite coordinates",
+    ]
     table = capsys.readouterr().out
     assert (tmp_path / "out" / "panel.md").read_text() in table
     assert "run: 4 designs" in table

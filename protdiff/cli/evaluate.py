@@ -206,10 +206,9 @@ def evaluate(
     )
     listing = list_structures(sources)
     listed = steps.take_sources(listing, None if handedness is None else handedness.value)
-    blown_up = [record for run in listing.runs for record in run.blown_up]
     references = [] if novelty is None else steps.load_references(novelty, skipped, quiet=quiet)
 
-    found = steps.measure_all(listed, blown_up=blown_up, quiet=quiet)
+    found = steps.measure_all(listed, blown_up=listing.blown_up, quiet=quiet)
     found.notes += listing.explain() + skipped
     asked = any(threshold.name in ON_REQUEST["--diversity"] for threshold in thresholds)
     if diversity or (diversity is None and (asked or _is_quick(found))):

@@ -35,7 +35,6 @@ __all__ = [
     "add_likelihood",
     "add_novelty",
     "add_self_consistency",
-    "find_sources",
     "load_references",
     "measure_all",
     "take_sources",
@@ -105,13 +104,6 @@ class Evaluation:
         from protdiff.evaluation.tm_score import can_align
 
         return [one for one in self.designs if one.quality.finite and can_align(one.judged)]
-
-
-def find_sources(paths: Sequence[Path], handedness: Handedness | None) -> list[Source]:
-    """List the structures; a run's own manifest says which files are designs, and of which hand."""
-    from protdiff.design.listing import list_structures
-
-    return take_sources(list_structures(paths), handedness)
 
 
 def take_sources(listing: Listing, handedness: Handedness | None) -> list[Source]:

@@ -84,6 +84,11 @@ class Listing:
     empty: Sequence[str] = ()
     """Which of the paths hold no structure, and why."""
 
+    @property
+    def blown_up(self) -> list[dict[str, Any]]:
+        """The lines of all designs that came out without finite coordinates."""
+        return [record for run in self.runs for record in run.blown_up]
+
     def explain(self) -> list[str]:
         """Say what is missing from the structures, and why, a sentence each."""
         return [*self.empty, *_describe_damage(self.runs), *explain_gaps(self.runs)]
