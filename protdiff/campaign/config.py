@@ -185,6 +185,11 @@ class Job:
             )
         if not 1 <= self.num <= MOST_DESIGNS:
             raise InputError(f"num is {self.num}; give 1 to {MOST_DESIGNS}")
+        if self.most < self.num:
+            raise InputError(
+                f"{self.most} attempts cannot give {self.num} designs; give a max_attempts of at "
+                "least num"
+            )
         starts = self.conditions.start is not None
         has_length = self.length is not None or (starts and self.motif is None)
         if has_length == (self.motif is not None):

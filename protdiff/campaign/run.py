@@ -31,6 +31,7 @@ from protdiff.design.loading import load
 from protdiff.design.run import RunTask, run_designs
 from protdiff.design.run_folder import clear_run
 from protdiff.errors import FolderInUseError, InputError
+from protdiff.files import check_writable
 
 __all__ = [
     "ChunkReport",
@@ -185,6 +186,7 @@ def explain_campaign(campaign: Campaign) -> dict[str, Any]:
     InputError
         As in :func:`run_campaign`.
     """
+    check_writable(campaign.path)
     tasks = make_tasks(campaign)
     weights = choose_job_weights(campaign, tasks)
     designers = load_designers(weights, "cpu")

@@ -111,6 +111,7 @@ def campaign(
     """
     from protdiff.campaign.config import load_campaign
     from protdiff.campaign.schedule import parse_shard
+    from protdiff.device import find_device
     from protdiff.weights import find_weights
 
     loaded = load_campaign(
@@ -125,6 +126,8 @@ def campaign(
     if loaded.weights is not None:
         find_weights(loaded.weights)
 
+    if dry_run and engine != "ray":  # whose workers may stand where the device is
+        find_device(loaded.device)
     if status or dry_run:
         _look(loaded, dry_run=dry_run, json=json, quiet=quiet)
         return
@@ -197,7 +200,7 @@ def _look(loaded: Campaign, *, dry_run: bool, json: bool, quiet: bool) -> None:
     if not dry_run:
         from protdiff.campaign.status import read_status
 
-        _report(read_status(loaded, gather=True), json=json, quiet=quiet)
+        _report(read_status(loaded), json=json, quiet=quiet)
         return
     from protdiff.campaign.run import explain_campaign
 

@@ -27,8 +27,10 @@ __all__ = [
 
 VERDICT, VERDICT_GOOD = "verdict", "good"
 """The column that is coloured, on a terminal, and its best value."""
-WIDTH = 1000
-"""Of tables that go to a file or a pipe, which have no width of their own: nothing is cut off."""
+SHORTEST_NAME = 15
+"""Letters that the first column keeps on the narrowest terminal, as of design_0000.pdb."""
+GAP = 2
+"""Spaces after each column of a table."""
 MOST_VALUES = 16
 """Of a list in a plan; --json prints all."""
 
@@ -90,36 +92,59 @@ def colour(text: str, good: bool | None) -> Any:
     return Text(text, style={True: "green", False: "red", None: ""}[good])
 
 
-def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str | None = None
-) -> None:
-    """Print a table of texts; the first column is text, the others are aligned as numbers."""
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table of texts; the first column is text, the others are aligned as numbers.
+
+    On a narrow terminal the first column loses its beginning, and no other loses anything: lines
+    may be longer than the terminal.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)
+    # Text, for names of files may hold what rich takes for markup.
+    lines = [
+        [Text(cell) if isinstance(cell, str) else cell for cell in row] for row in (columns, *rows)
+    ]
     verdict = columns.index(VERDICT) if VERDICT in columns else None
-    for row in rows:
-        # Text, for names of files may hold what rich takes for markup.
-        cells = [Text(cell) if isinstance(cell, str) else cell for cell in row]
+    for row, line in zip(rows, lines[1:], strict=True):
         if verdict is not None and isinstance(row[verdict], str):
-            cells[verdict].stylize("green" if row[verdict] == VERDICT_GOOD else "yellow")
-        table.add_row(*cells)
-    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
-    console.print(table)
+            line[verdict].stylize("green" if row[verdict] == VERDICT_GOOD else "yellow")
+    widths = [max(cell.cell_len for cell in column) for column in zip(*lines, strict=True)]
+    if sys.stdout.isatty():
+        room = Console().width - sum(widths[1:]) - GAP * (len(widths) - 1)
+        widths[0] = min(widths[0], max(room, SHORTEST_NAME))
+        for line in lines:
+            line[0] = _cut_beginning(line[0], widths[0])
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
+    for place, column in enumerate(lines[0]):
+        table.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)
+    for line in lines[1:]:
+        table.add_row(*line)
+    # Wide enough for rich to cut nothing.
+    Console(width=sum(widths) + GAP * len(widths), highlight=False).print(table)
+
+
+def _cut_beginning(cell: Any, width: int) -> Any:
+    """Return the end of a text that is wider than a column."""
+    from rich.text import Text
+
+    if cell.cell_len <= width:
+        return cell
+    end = cell.plain
+    while Text(end).cell_len >= width:
+        end = end[1:]
+    return Text(f"…{end}", style=cell.style)
 
 
 def print_json(value: Any) -> None:
-    """Print JSON."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    """Print JSON, in ASCII: it is whole on every stdout, and so are names that are no text."""
+    typer.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
 def print_json_line(value: Any) -> None:
     """Print JSON on one line, at once, for whoever reads line by line."""
-    typer.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    typer.echo(json.dumps(value, allow_nan=False))
 
 
 def print_plan(plan: Mapping[str, Any], *, json: bool, quiet: bool) -> None:

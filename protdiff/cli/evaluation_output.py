@@ -52,7 +52,7 @@ def write_csv(path: Path, found: Evaluation, *, overwrite: bool) -> None:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with (
         write_atomically(path, overwrite=overwrite) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
     ):
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
@@ -93,7 +93,7 @@ def print_evaluation(found: Evaluation) -> None:
 def _print_designs(designs: Sequence[Evaluated]) -> None:
     columns = ["structure", "length", "helix", "strand", "Rg/law", "contacts", "links", "Ramach."]
     columns += ["clashes", "in bands"]
-    # Long paths squeeze the numbers out of a terminal; the names alone do if they tell files apart.
+    # A terminal has no room for long paths; the names alone do if they tell files apart.
     names = [str(one.source.path) for one in designs]
     short = [Path(name).name for name in names]
     names = short if len(set(short)) == len(short) else names
@@ -144,7 +144,7 @@ def _print_summary(summary: dict[str, float]) -> None:
             text += f"±{format_number(summary[f'{name}_sd'], 3)}"
         share = summary.get(f"{name}_in_native_band", math.nan)
         rows.append([name, text, NATIVE.get(name, ""), _format_share(share)])
-    columns = ["mean or share over all", "here", "nature", "designs in the band of their length"]
+    columns = ["mean or share over all", "here", "nature", "in native band"]
     print_table(columns, rows)
 
 

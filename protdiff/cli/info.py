@@ -116,8 +116,12 @@ def _read_card(path: Path) -> dict[str, Any] | None:
 
 def _find_compile_cache() -> str | None:
     # Where torch puts it without being asked otherwise; asking torch imports its compiler.
-    user = re.sub(r"[\\/:*?\"<>|]", "_", getpass.getuser())
-    default = Path(tempfile.gettempdir()) / f"torchinductor_{user}"
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError, ImportError):  # as in a container whose user has a number only
+        user = f"uid_{os.getuid()}" if hasattr(os, "getuid") else "unknown_user"
+    name = re.sub(r"[\\/:*?\"<>|]", "_", f"torchinductor_{user}")
+    default = Path(tempfile.gettempdir()) / name
     folder = Path(os.environ.get("TORCHINDUCTOR_CACHE_DIR", default))
     return str(folder) if folder.is_dir() else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -76,6 +77,9 @@ def _options(
 def main() -> None:
     """Run the command line; exit with 0, 1 (failed), 2 (wrong input) or 130 (interrupted)."""
     reuse_memory()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a sign that it lacks, such as Å, is no failure
     try:
         sys.exit(app(prog_name="protdiff", standalone_mode=False))
     except typer.Abort:

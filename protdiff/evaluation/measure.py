@@ -25,6 +25,7 @@ from protdiff.structure.geometry import (
     bond_angles,
     bond_lengths,
     count_contacts,
+    find_links,
     measure_dihedral,
     place_oxygen,
     radius_of_gyration,
@@ -150,11 +151,12 @@ def index_by_number(backbone: Backbone) -> NDArray[np.int64]:
     """Return (residue,) positions along the chain of a backbone that was read from a file.
 
     Reading finds chain breaks by geometry, so a design that is broken by mistake would look like
-    one with a known break. Here residues are linked if the file numbers them one after the other.
+    one with a known break. Here residues are linked if the file numbers them one after the other,
+    or if they are bonded, whatever their numbers: antibodies are numbered with gaps.
     """
     step = np.diff(backbone.residue_number)
     # Insertion codes repeat a number, and a chain that is numbered backwards is odd, not broken.
-    step = np.where(step < 1, 1, step)
+    step = np.where((step < 1) | find_links(backbone.coordinates), 1, step)
     step = np.where(backbone.chain_id[1:] == backbone.chain_id[:-1], step, CHAIN_JUMP)
     return index_steps(step)
 

@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -99,6 +99,8 @@ class _Chain:
     """A chain that passed the gate, and what the manifest says of it."""
 
     id: str
+    place: Path
+    """Its file, and where that has several chains, the chain's id after its name."""
     backbone: Backbone
     row: Mapping[str, str] | None
 
@@ -129,7 +131,8 @@ def prepare_dataset(
     bonds as places in ``protdiff.network.SECONDARY_STATES``; ``offsets`` (n + 1,) int64, where
     each chain begins; ``cluster30`` and ``cluster40`` (n,) int64, the clusters to split and to
     sample by; ``held_out`` (n,) uint8. Its metadata are ``format``, ``version``, ``ids`` (a JSON
-    list) and ``report`` (a JSON object).
+    list) and ``report`` (a JSON object). An id is the name of the chain's file; where several
+    files have one name, their paths below the folder that is common to all files.
 
     Parameters
     ----------
@@ -196,7 +199,7 @@ def prepare_dataset(
     if dry_run:
         return report
 
-    chains: dict[str, _Chain] = {}
+    namesakes: dict[str, dict[bytes, _Chain]] = {}
     done = len(files) - len(entries)
     if progress is not None:
         progress(done, len(files))
@@ -206,19 +209,23 @@ def prepare_dataset(
         for reason, part in screened.dropped:
             report.drop(reason, f"{entry.id}_{part}" if part else entry.id)
         for backbone in screened.kept:
-            id = entry.id if screened.found == 1 else f"{entry.id}_{backbone.chains[0]}"
-            if id in chains:
-                report.drop("same name as another chain", id)
+            part = "" if screened.found == 1 else f"_{backbone.chains[0]}"
+            id, place = f"{entry.id}{part}", Path(f"{entry.path}{part}")
+            alike = namesakes.setdefault(id, {})
+            content = hashlib.sha256(backbone.coordinates.tobytes()).digest()
+            if content in alike:
+                report.drop("same name and coordinates as another chain", id)
             else:
-                chains[id] = _Chain(id, backbone, entry.row)
+                alike[content] = _Chain(id, place, backbone, entry.row)
         if progress is not None:
             progress(done, len(files))
-    if not chains:
+    if not namesakes:
         reasons = ", ".join(f"{count} {reason}" for reason, count in report.dropped.items())
         raise InputError(
             f"no chain of {len(files)} files is left to train on ({reasons}); widen the filters"
         )
-    chosen = [chains[id] for id in sorted(chains)]
+    chains = [chain for alike in namesakes.values() for chain in alike.values()]
+    chosen = sorted(_tell_apart(chains, files), key=lambda chain: chain.id)
     clusters, balance = ([_name_cluster(chain, name) for chain in chosen] for name in columns)
     held_out = _split_chains(chosen, clusters, parts, held_out_fraction)
     _write(out, chosen, (clusters, balance), held_out, report, overwrite)
@@ -345,6 +352,19 @@ def _process(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _tell_apart(chains: Sequence[_Chain], files: Sequence[Path]) -> Iterator[_Chain]:
+    """Give the chains; those of one name are called by their paths below the common folder."""
+    count = Counter(chain.id for chain in chains)
+    repeat = len(count) < len(chains)
+    common = os.path.commonpath([file.absolute().parent for file in files]) if repeat else ""
+    for chain in chains:
+        id = chain.id
+        if count[id] > 1:
+            id = chain.place.absolute().relative_to(common).as_posix()
+        # The name of a file need not be text.
+        yield replace(chain, id=id.encode(errors="backslashreplace").decode())
 
 
 def _get_states(backbone: Backbone) -> NDArray[np.uint8]:

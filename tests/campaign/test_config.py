@@ -119,6 +119,13 @@ def test_a_job_overrides_what_holds_for_all():
         ({"job": [JOB], "filter": {"finite": ">0"}}, "unknown key 'finite'"),
         ({"job": [JOB], "filter": {"until_passing": True}}, "needs something to pass"),
         ({"job": [JOB], "filter": {"passing": True, "max_attempts": 5}}, "goes with until"),
+        (
+            {
+                "job": [JOB],
+                "filter": {"passing": True, "until_passing": True, "max_attempts": JOB["num"] - 1},
+            },
+            r"\[\[job\]\] a: .* attempts cannot give",
+        ),
         ({"job": [JOB], "filter": {"passing": 1}}, "expected true or false"),
     ],
 )

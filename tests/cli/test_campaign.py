@@ -81,6 +81,24 @@ def test_a_dry_run_writes_nothing(campaign, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_dry_run_refuses_what_a_run_would(campaign, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    for options, expected in (
+        (("--out", tmp_path / "file" / "out"), "file is a file"),
+        (("--device", "abacus"), "abacus"),
+    ):
+        result = campaign("--dry-run", *options)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert expected in result.stderr
+
+
+def test_the_status_writes_nothing(campaign, tmp_path):
+    campaign("--quiet")
+    (tmp_path / "out" / "campaign.jsonl").unlink()
+    assert campaign("--status").exit_code == 0
+    assert not (tmp_path / "out" / "campaign.jsonl").exists()
+
+
 def test_shards_make_the_whole_between_them(campaign, tmp_path):
     first = json.loads(campaign("--shard", "0/2", "--json").stdout)
     assert not first["complete"]

@@ -158,8 +158,19 @@ def test_a_sound_link_has_both_a_sound_bond_and_a_sound_step(helix):
 
 def test_numbers_that_repeat_or_fall_are_odd_and_no_break(helix):
     numbers = np.r_[5, 5, 6, 4, 3, 7, 8, 20 : 20 + len(helix) - 7]
-    index = index_by_number(Backbone.from_coordinates(helix, residue_number=numbers))
+    apart = 3.0 * helix  # or the bonds would say what is linked
+    index = index_by_number(Backbone.from_coordinates(apart, residue_number=numbers))
     assert np.diff(index)[:7].tolist() == [1, 1, 1, 1, 4, 1, 12]
+
+
+def test_what_is_bonded_is_no_clash_though_numbers_are_left_out(helix, tmp_path):
+    # As antibodies are numbered: 30, then 35, and a peptide bond between them.
+    numbers = np.arange(1, 31) + 4 * (np.arange(30) >= 15)
+    path = tmp_path / "kabat.pdb"
+    write_backbone(path, Backbone.from_coordinates(helix, residue_number=numbers))
+    quality = measure_backbone(read_backbone(path))
+    assert quality.to_dict() == measure_quality(read_backbone(path).coordinates).to_dict()
+    assert "clashing" not in quality.failed
 
 
 def test_chains_are_not_linked(helix):

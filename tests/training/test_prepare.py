@@ -266,6 +266,26 @@ def test_chains_of_a_file_are_chains_of_their_own(globules, tmp_path):
     assert data["cluster30"][0] == data["cluster30"][2] != data["cluster30"][1]
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders(globules, tmp_path):
+    runs = tmp_path / "runs"
+    for i in range(3):
+        write_backbone(runs / f"run{i}" / "design_0000.pdb", globules[i])
+    write_backbone(runs / "copies" / "design_0000.cif", globules[0])
+    write_backbone(runs / "run0" / "other.pdb", globules[3])
+    for i in range(2):
+        write_backbone(runs / f"run{i}" / "twice.pdb", globules[4])
+    report = prepare_dataset(runs, tmp_path / "a.safetensors", held_out_fraction=0)
+    ids = json.loads(read(tmp_path / "a.safetensors")[1]["ids"])
+    assert ids == [
+        "copies/design_0000.cif",
+        "other",
+        "run1/design_0000.pdb",
+        "run2/design_0000.pdb",
+        "twice",
+    ]
+    assert report.dropped == {"same name and coordinates as another chain": 2}
+
+
 @pytest.mark.slow
 def test_processes_change_nothing(globules, tmp_path):
     for i in range(70):
