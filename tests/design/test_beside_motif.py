@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from protdiff.conditioning import PartialDiffusion, Partner, UserPotential
+from protdiff.conditioning import Contacts, PartialDiffusion, Partner, UserPotential
 from protdiff.design import SamplingSettings, Scaffolding
+from protdiff.design.engine import check_task, make_batches
 from protdiff.design.unindexed import UnindexedScaffolding
 from protdiff.errors import InputError
 from protdiff.structure import Backbone, build_backbone, parse_contig, superimpose
@@ -178,3 +179,24 @@ def test_unindexed_motifs_go_with_neither(source, partner, start):
     for one in (partner, PartialDiffusion(start)):
         with pytest.raises(InputError, match="give a contig"):
             UnindexedScaffolding(source, parse_contig("B3-12"), 40, conditioners=(one,))
+
+
+@pytest.mark.parametrize(
+    ("contact", "message"),
+    [("A15-B20", None), ("A40-B20", "chain A has 29 res"), ("A15-B30", "chain B has 29 res")],
+)
+def test_a_contact_is_of_residues_that_every_design_has(tiny_model, source, contact, message):
+    """Of 99 residues either chain may be the longer one, and the other has 29 then."""
+    task = scaffold(source, Contacts(contact), contig="10-60/B3-12/0 10-70", total_length=99)
+    assert [int((c.chain_index == 0).sum()) for c in task.shortest_chains] == [29, 70]
+    if message is None:
+        check_task(tiny_model, task)
+    else:
+        with pytest.raises(InputError, match=message):
+            check_task(tiny_model, task)
+
+
+def test_a_batch_holds_as_many_states_as_designs_are_asked_for(tiny_model, source):
+    task = scaffold(source, method="twisted-smc", particles=3)
+    sizes = [len(made) for made in make_batches(tiny_model, task, range(3), batch_size=7)]
+    assert sizes == [2, 1]
