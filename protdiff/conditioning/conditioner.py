@@ -11,10 +11,11 @@ it is shown the :class:`Scene` and acts through either of two hooks, or both:
 Neither knows of samplers, and no sampler knows of them; so each works with all of them, and several
 work at once. :class:`~protdiff.conditioning.compose.Conditions` puts them together.
 
-The few that say what a design *is*, before they say how it should be, have four more hooks: how
+The few that say what a design *is*, before they say how it should be, have five more hooks: how
 many residues there are and in which chains (:meth:`Conditioner.lay_out`), what noise they are made
-of (:meth:`Conditioner.make_noise`), where sampling starts (:meth:`Conditioner.begin`), and what is
-to be told of the finished design (:meth:`Conditioner.measure`).
+of (:meth:`Conditioner.make_noise`), where sampling starts (:meth:`Conditioner.begin`), what is to
+be told of the finished design (:meth:`Conditioner.measure`), and what they are beside others
+(:meth:`Conditioner.join`).
 """
 
 from __future__ import annotations
