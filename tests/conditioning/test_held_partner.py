@@ -237,3 +237,38 @@ def test_without_a_motif_there_must_be_hot_spots(complex_, partner):
     with pytest.raises(InputError, match="go together"):
         bare.check_motif(None)
     assert bare.describe()["hotspots"] == []
+
+
+def test_the_frame_of_several_groups_is_that_of_the_first(laws, tiny_model):
+    scene = laws.make_scene(tiny_model, [40])
+    group = torch.zeros(1, 40, dtype=torch.int64)
+    group[:, 5:15], group[:, 20:28] = 1, 2
+    generator = torch.Generator().manual_seed(0)
+    given = torch.randn(1, 40, 3, 3, generator=generator, dtype=torch.float64)
+    posed = PosedMotif(group > 0, given, tiny_model.subspace(scene.residue_mask), group=group)
+    origin = torch.tensor([[[30.0, -55.0, 41.0]]], dtype=torch.float64)
+    frame = MotifFrame(posed, origin, tiny_model.scale)
+    turn, other = laws.random_rotation(1), laws.random_rotation(2)
+    clean = torch.randn(1, 40, 3, 3, generator=generator, dtype=torch.float64)
+    clean[:, 5:15] = given[:, 5:15] @ turn.mT + 0.7
+    clean[:, 20:28] = given[:, 20:28] @ other.mT - 3.0
+    points = torch.randn(9, 3, generator=generator, dtype=torch.float64) * 10
+    expected = points @ turn.mT + 0.7 * tiny_model.scale
+    found = frame.find_pose(clean).apply(points + origin[0])
+    torch.testing.assert_close(found[0], expected, rtol=0, atol=1e-6)
+
+
+def test_poses_of_groups_that_are_moved_apart_carry_the_frame(laws, tiny_model):
+    scene = laws.make_scene(tiny_model, [40])
+    group = torch.zeros(1, 40, dtype=torch.int64)
+    group[:, 5:15], group[:, 20:28] = 1, 2
+    generator = torch.Generator().manual_seed(0)
+    given = torch.randn(1, 40, 3, 3, generator=generator, dtype=torch.float64)
+    posed = PosedMotif(
+        group > 0, given, tiny_model.subspace(scene.residue_mask), group=group, clearance=1.5
+    )
+    frame = MotifFrame(posed, torch.zeros(1, 1, 3, dtype=torch.float64), tiny_model.scale)
+    clean = torch.randn(1, 40, 3, 3, generator=generator, dtype=torch.float64)
+    placed = frame.find_pose(clean).apply(given[0, 5:15].flatten(0, 1) * tiny_model.scale)
+    expected = posed.pose(clean)[0, 5:15].flatten(0, 1) * tiny_model.scale
+    torch.testing.assert_close(placed[0], expected, rtol=0, atol=1e-6)

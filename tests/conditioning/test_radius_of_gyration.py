@@ -1,8 +1,12 @@
 """Radius of gyration: laws, an exact prior, and what cannot be."""
 
 import pytest
+import torch
 
-from protdiff.conditioning import RadiusOfGyration
+from protdiff.conditioning import RadiusOfGyration, mean_size
+from protdiff.conditioning.mean_size import restore_size
+from protdiff.diffusion import LinearVPSDE
+from protdiff.diffusion.guidance import Estimate
 from protdiff.errors import InputError
 from protdiff.structure.size import expect_radius, parse_radius
 
@@ -79,3 +83,18 @@ def test_what_no_chain_can_have_is_refused():
         RadiusOfGyration(80).check(60)
     with pytest.raises(InputError, match="tolerance"):
         RadiusOfGyration(12, tolerance=0)
+
+
+def test_restored_size_and_its_variance_are_the_formulas():
+    sde = LinearVPSDE()
+    mean = torch.randn(2, 5, 3, 3, generator=torch.Generator().manual_seed(0)).double()
+    ratio = torch.tensor([0.5, 4.0], dtype=torch.float64)
+    t = sde.time_of_noise_ratio(ratio)
+    found, variance = restore_size(Estimate(mean, t, mean, sde))
+    growth = 1 + ratio.square() / 16
+    torch.testing.assert_close(found, mean * growth.sqrt()[:, None, None, None])
+    torch.testing.assert_close(variance, growth * ratio.square() / (1 + ratio.square()))
+
+
+def test_sizes_are_restored_with_the_constants_of_the_documentation():
+    assert (mean_size.COLLECTIVE, mean_size.LARGEST_NOISE, mean_size.LOCAL_SHARE) == (4.0, 8.0, 0.1)

@@ -1,20 +1,27 @@
+import itertools
+import time
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
 
 from protdiff.conditioning import RadiusOfGyration, Symmetry, UserPotential
-from protdiff.design import Generation, SamplingSettings, sample
+from protdiff.conditioning.conditioner import Conditioner
+from protdiff.design import Generation, SamplingSettings, engine, sample
 from protdiff.design.batching import (
+    AHEAD,
     PADDED_TO,
     get_padding,
     group_plans,
     make_scene,
     pad_length,
 )
-from protdiff.design.engine import Plan
+from protdiff.design.engine import Plan, get_longest_chain, make_batches
 from protdiff.design.samplers import ADAPTIVE_SAMPLERS, SAMPLER_NAMES
 from protdiff.diffusion import draw_prior
 from protdiff.errors import InputError
+from protdiff.evaluation import measure_quality
 
 FAST = SamplingSettings(steps=4, step_scale=1.0)
 
@@ -216,3 +223,68 @@ def test_a_set_of_a_seed_of_numpy_is_written(designer, tmp_path):
     designs.write(tmp_path / "set")
     plain = designer.generate(40, 1, 3, steps=2, step_scale=1)
     assert np.array_equal(designs[0].coordinates, plain[0].coordinates)
+
+
+@pytest.mark.parametrize("asked", [{"handedness": "D"}, {"conditioners": (Symmetry("C2"),)}])
+def test_designs_are_measured_by_their_hand_and_with_their_breaks(designer, asked):
+    asked = dict(asked)
+    conditioners = asked.pop("conditioners", ())
+    settings = SamplingSettings(steps=3, step_scale=1.0, **asked)
+    design = next(designer.make(Generation(30, 0, settings, conditioners=conditioners), [0]))
+    expected = measure_quality(
+        design.backbone.coordinates, design.backbone.residue_index, handedness=settings.handedness
+    )
+    assert asdict(design.quality) == pytest.approx(asdict(expected), nan_ok=True)
+
+
+class Beside(Conditioner):
+    def __init__(self, gap):
+        self.gap = gap
+
+    def describe(self):
+        return {"kind": "beside", "gap": self.gap}
+
+    def measure(self, backbone):
+        return {"partner_gap": self.gap}
+
+
+def test_the_nearest_of_two_targets_counts(designer):
+    task = Generation(30, 0, FAST, conditioners=(Beside(5.0), Beside(3.0), Beside(4.0)))
+    assert next(designer.make(task, [0])).quality.partner_gap == 3.0
+
+
+def test_the_longest_chain_is_one_copy_s():
+    assert get_longest_chain(Generation((18, 20), conditioners=(Symmetry("C2"),))) == 20
+
+
+def test_plans_that_wait_are_limited():
+    """One length that never comes again does not take all plans there are."""
+    lengths = itertools.chain([40], itertools.repeat(80))
+    plans = (Plan(index, length) for index, length in enumerate(lengths))
+    taken = []
+    batches = group_plans((taken.append(p.index) or p for p in itertools.islice(plans, 1000)), 4)
+    assert [plan.index for plan in next(batches)] == [0]
+    assert len(taken) == 4 * AHEAD
+
+
+def test_a_batch_s_time_is_shared(designer):
+    begun = time.perf_counter()
+    designs = list(designer.make(Generation(30, 0, FAST), range(4)))
+    assert 0 < sum(design.seconds for design in designs) <= time.perf_counter() - begun
+
+
+def test_batches_with_nothing_to_make_are_passed_over(designer, monkeypatch):
+    made = []
+    make = engine._make_batch
+    monkeypatch.setattr(engine, "_make_batch", lambda *args: made.append(args[2]) or make(*args))
+    task = Generation(30, 0, FAST)
+    (batch,) = make_batches(designer.model, task, range(6), batch_size=2, wanted={3})
+    assert [design.index for design in batch] == [3]
+    assert [[plan.index for plan in plans] for plans in made] == [[2, 3]]
+
+
+def test_progress_is_complete_at_the_end_only(designer):
+    amounts = []
+    list(designer.make(Generation(30, 0, FAST), [0], on_progress=amounts.append))
+    assert sum(amounts) == pytest.approx(1.0)
+    assert len(amounts) == FAST.steps + 2  # the last is told when all is done

@@ -7,14 +7,23 @@ import pytest
 import torch
 
 from protdiff.conditioning.compose import Conditions
+from protdiff.conditioning.conditioner import Conditioner
 from protdiff.design import SamplingSettings, Scaffolding, motif_sampling
 from protdiff.design.batching import make_scene
 from protdiff.design.loading import load
 from protdiff.design.motif_denoiser import make_motif_parts
 from protdiff.design.sample import count_steps, prepare_sampling, sharpen
-from protdiff.design.samplers import METHODS
+from protdiff.design.samplers import METHODS, make_grid, make_sampler
+from protdiff.design.scaffold import SOFT_BELOW
 from protdiff.design.seeds import make_generator
-from protdiff.diffusion import ExponentialSDE
+from protdiff.diffusion import (
+    ExponentialSDE,
+    FunctionDenoiser,
+    LinearVPSDE,
+    ScaledNoise,
+    ScaledScore,
+)
+from protdiff.diffusion.guidance import Guided, TwistedSMC
 from protdiff.errors import InputError
 from protdiff.structure import Backbone, build_backbone, parse_contig, superimpose
 
@@ -189,3 +198,140 @@ def test_the_released_weights_join_a_helix_soundly():
         assert design.extra["motif_rmsd"] <= 0.01
         assert quality["relaxed_by"] < 0.2
         assert (quality["sound_seams"], quality["motif_clashes"]) == (2, 0)
+
+
+@pytest.mark.parametrize("sampler", ["sde-dpm++2m", "euler"])
+def test_a_repainted_step_is_sharpened_and_tells_the_true_mean(sampler):
+    sde, settings = LinearVPSDE(), SamplingSettings(sampler=sampler, step_scale=1.8)
+    denoiser = FunctionDenoiser(sde, lambda x_t, t: 0.3 * x_t)
+    inner = make_sampler(settings.sampler)
+    times = sde.time_of_noise_ratio(torch.tensor([0.5, 0.15], dtype=torch.float64))
+    x = torch.randn(2, 5, 3, 3, generator=torch.Generator().manual_seed(0))
+    found, mean = motif_sampling._Sharpened(inner, settings).step(
+        denoiser, x, *times, noise=torch.ones_like, previous=None
+    )
+    scaled = ScaledScore(denoiser, 1.8, 1.0, times=times, pull=inner.pull)
+    expected, _ = inner.step(scaled, x, *times, noise=torch.ones_like, previous=None)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(mean, 0.3 * x)
+
+
+@pytest.mark.parametrize("change", [{"temperature": 0.5}, {"step_scale": 1.0}])
+def test_settings_reach_repainting(designer, source, change):
+    plain, changed = (
+        make_one(designer, make_task(source, method="repaint", settings=replace(FAST, **one)))
+        for one in ({}, change)
+    )
+    moved = changed.backbone.coordinates - plain.backbone.coordinates
+    assert np.abs(moved[~plain.backbone.motif_mask]).max() > 1e-2
+
+
+def test_repainting_puts_back_the_motif_alone_with_noise_of_full_size(
+    designer, source, monkeypatch
+):
+    made = []
+
+    class Looking(motif_sampling.RePaint):
+        def __init__(self, sampler, mask, projection, **options):
+            made.append((mask, projection, options))
+            super().__init__(sampler, mask, projection, **options)
+
+    monkeypatch.setattr(motif_sampling, "RePaint", Looking)
+    task = make_task(source, method="repaint", settings=replace(FAST, temperature=0.5))
+    make_one(designer, task)
+    ((mask, projection, options),) = made
+    assert mask[0, :, 0, 0].tolist() == task.plan(0).motif.motif_mask.tolist()
+    assert not isinstance(options["noise"], ScaledNoise)
+    assert options["subspace"] is projection.subspace
+
+
+def test_a_soft_hold_is_repainted_down_to_its_noise_and_no_further(designer, source, monkeypatch):
+    model, seen, settings = designer.model, [], replace(FAST, steps=12)
+    calls = []
+    forward = type(model.network).forward
+    monkeypatch.setattr(
+        type(model.network), "forward", lambda self, *args: calls.append(1) or forward(self, *args)
+    )
+    task = make_task(source, method="repaint", hold="soft", settings=settings)
+    task.sample(model, [task.plan(0)], seen.append)
+    times = make_grid(settings.grid, 40)(model.sde, 12)
+    assert [float(info.t) for info in seen] == times.tolist()  # none is left out, or comes twice
+    held = int((model.sde.noise_ratio(times) * model.scale >= SOFT_BELOW).sum())
+    assert 3 < held < 12
+    assert len(calls) == 2 * (held - 1) + 12 - (held - 1) + 1
+
+
+def test_the_reports_are_those_of_the_particles(designer, source, monkeypatch):
+    results = []
+
+    class Looking(TwistedSMC):
+        def __call__(self, *args, **options):
+            results.append(super().__call__(*args, **options))
+            return results[-1]
+
+    monkeypatch.setattr(motif_sampling, "TwistedSMC", Looking)
+    task = make_task(
+        source, method="twisted-smc", particles=3, seed=1, settings=replace(FAST, steps=12)
+    )
+    designs = {design.index: design for design in designer.make(task, range(2))}
+    (result,) = results
+    assert result.resampled.any()
+    for run, design in designs.items():
+        sizes = result.effective_sample_sizes[:, run]
+        assert 1.0 <= sizes.min() < 2.9  # they differ
+        assert design.extra["smc"] == {
+            "particles": 3,
+            "lowest_ess": pytest.approx(float(sizes.min()), abs=1e-3),
+            "mean_ess": pytest.approx(float(sizes.mean()), abs=1e-3),
+            "resamplings": int(result.resampled[:, run].sum()),
+            "log_evidence": pytest.approx(float(result.log_evidence[run]), abs=1e-3),
+        }
+
+
+def test_no_time_is_taken_twice_where_particles_end_and_one_goes_on(designer, source):
+    settings = replace(FAST, steps=12, restarts=0)
+    task = make_task(source, method="twisted-smc", particles=3, settings=settings)
+    seen = []
+    task.sample(designer.model, [task.plan(0)], seen.append)
+    times = make_grid(settings.grid, 40)(designer.model.sde, 12)
+    assert [float(info.t) for info in seen] == times.tolist()
+
+
+def test_a_kernel_that_is_not_guided_weighs_nothing():
+    """Both means are shaped alike, or particles would be weighed for their step scale."""
+    sde, settings = LinearVPSDE(), SamplingSettings(step_scale=1.8)
+    free = FunctionDenoiser(sde, lambda x_t, t: 0.3 * x_t)
+    guided = Guided(free, lambda estimate: 0.0 * estimate.denoised.sum(dim=(1, 2, 3)))
+    times = sde.time_of_noise_ratio(torch.tensor([0.5, 0.25], dtype=torch.float64))
+    x = torch.randn(2, 5, 3, 3, generator=torch.Generator().manual_seed(0))
+    found = motif_sampling._ShapedKernel(guided, None, settings, times).evaluate(x, times[0])
+    torch.testing.assert_close(found.denoised, found.guided)
+    assert (found.guided - 0.3 * x).abs().max() > 0.01
+
+
+class Wrapping(Conditioner):
+    def describe(self):
+        return {"kind": "wrapping"}
+
+    def wrap(self, denoiser, scene):
+        return FunctionDenoiser(denoiser.sde, denoiser)
+
+
+def test_particles_are_not_weighed_for_what_is_no_likelihood(designer, source):
+    task = make_task(source, method="twisted-smc", conditioners=(Wrapping(),))
+    with pytest.raises(InputError, match="one of the conditioners is none"):
+        make_one(designer, task)
+
+
+@pytest.mark.parametrize("particles", [-1, 0, 1001])
+def test_particles_are_as_many_as_can_be(source, particles):
+    with pytest.raises(InputError, match=f"{particles} particles"):
+        make_task(source, method="twisted-smc", particles=particles)
+
+
+def test_noisy_frames_are_moved_with_the_design(designer, source):
+    moved = source.with_coordinates(source.coordinates + 100.0)
+    task = make_task(moved, hold="soft")
+    design = next(designer.make(task, [0], frames=True))
+    last = design.frames.noisy[-1]  # holds hardly any noise
+    assert np.abs(last - design.backbone.coordinates[:, :3]).max() < 10.0

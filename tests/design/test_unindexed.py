@@ -135,3 +135,30 @@ def test_numbers_of_numpy_are_taken_and_others_refused(source):
     for change in ({"seed": None}, {"seed": 3.0}, {"spacing": 3.0}, {"length": 40.7}):
         with pytest.raises(InputError, match="give a whole number"):
             make_task(source, **change)
+
+
+def test_the_order_and_the_end_go_to_the_network_in_use():
+    sde = LinearVPSDE()
+
+    class Looking(FunctionDenoiser):
+        def __init__(self, value):
+            super().__init__(sde, lambda x_t, t: torch.full_like(x_t, value))
+            self.value, self.orders = value, []
+
+        def reorder(self, indices):
+            self.orders.append(indices)
+
+        def finish(self, x_t, t):
+            return torch.full_like(x_t, -self.value)
+
+    free, settled = Looking(1.0), Looking(2.0)
+    denoiser = UnindexedMotif(free, lambda estimate: settled, scale=8.0)
+    x, order = torch.zeros(2, 4, 3, 3), torch.tensor([1, 0])
+    denoiser.reorder(order)
+    assert (len(free.orders), len(settled.orders)) == (1, 0)
+    t = sde.time_of_noise_ratio(torch.tensor([1.01, 0.99], dtype=torch.float64))
+    assert (denoiser(x, t) == 1).all()  # one of them has too much noise
+    assert (denoiser(x, t[1:]) == 2).all()
+    denoiser.reorder(order)
+    assert settled.orders == [order]
+    assert (denoiser.finish(x, t[1:]) == -2).all()

@@ -184,3 +184,20 @@ def test_an_edge_as_it_is_rounded_in_files_is_inside():
     assert math.nan not in band
     assert math.inf not in band
     assert str(Band(None, 2.0)) == "≤ 2"
+
+
+def test_a_high_edge_as_it_is_rounded_in_files_is_inside():
+    band = Band(None, 2.0)
+    assert 2.00005 in band
+    assert 2.001 not in band
+
+
+def test_what_could_not_be_measured_is_in_no_check(helix):
+    qualities = [
+        dataclasses.replace(measure_quality(helix), contact_order=value)
+        for value in (0.1, 0.2, math.nan)
+    ]
+    made = LengthBands.from_qualities(qualities, (30, 30))
+    assert "contact_order" not in made.check(qualities[2]).inside
+    assert made.check(qualities[2]).share == 1.0
+    assert made.bands["contact_order"].low == pytest.approx(0.1025)

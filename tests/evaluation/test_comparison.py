@@ -232,3 +232,20 @@ def test_novelty_is_summarised_by_its_mean_and_its_worst():
     found = [Novelty(tm, "a") for tm in (0.2, 0.4, 0.9)]
     rows = summarise_novelty(found)
     assert rows == {"nearest_known_tm": pytest.approx(0.5), "largest_known_tm": 0.9}
+
+
+class Half(Aligner):
+    name = "half"
+
+    def score(self, first, second):
+        near = 0.5
+        return TMScore(
+            near * min(1.0, len(second) / len(first)), near * min(1.0, len(first) / len(second))
+        )
+
+
+def test_a_fragment_does_not_make_a_design_known():
+    (found,) = measure_novelty(
+        [np.zeros((100, 4, 3))], [Reference("part", np.zeros((50, 4, 3)))], aligner=Half()
+    )
+    assert found.tm == 0.25

@@ -319,3 +319,67 @@ def test_what_only_the_manifest_knows_is_taken_from_it(helix):
     mirrored = Backbone.from_coordinates(mirror(helix))
     assert "left_handed" not in measure_recorded(mirrored, {"handedness": "D"}).failed
     assert "left_handed" in measure_recorded(mirrored, {"handedness": "D"}, handedness="L").failed
+
+
+@pytest.mark.parametrize(
+    ("change", "sound"), [(0.055, True), (0.065, False), (-0.055, True), (-0.065, False)]
+)
+def test_a_link_is_good_within_its_width(helix, change, sound):
+    helix = helix.copy()
+    bond = helix[10, 0] - helix[9, 2]
+    unit = bond / np.linalg.norm(bond)
+    helix[10:] += (1.33 + change - np.linalg.norm(bond)) * unit
+    assert (measure_quality(helix).links_c_n == 1.0) == sound
+
+
+@pytest.mark.parametrize(
+    ("step", "sound"), [(3.67, True), (3.65, False), (3.95, True), (3.97, False)]
+)
+def test_a_step_is_good_within_its_width(helix, step, sound):
+    helix = helix.copy()
+    along = helix[10, 1] - helix[9, 1]
+    helix[10, 1] = helix[9, 1] + step * along / np.linalg.norm(along)
+    helix[11:] += helix[10, 1] + 3.81 * np.array([1.0, 0, 0]) - helix[11, 1]
+    assert (measure_quality(helix).links_ca_ca == 1.0) == sound
+
+
+@pytest.mark.parametrize(
+    ("omega", "planar", "cis"), [(156, 1, 0), (154, 0, 0), (-156, 1, 0), (29, 0, 1), (31, 0, 0)]
+)
+def test_planes_have_their_limits(omega, planar, cis):
+    quality = measure_quality(build_backbone(np.full(20, -57.0), -47.0, float(omega)))
+    assert (quality.planar, quality.cis) == (planar, cis)
+
+
+@pytest.mark.parametrize(("count", "psi", "found"), [(3, 45.0, 0), (4, 45.0, 4), (4, 100.0, 0)])
+def test_left_handed_runs_are_of_four_or_more(count, psi, found):
+    phi, psis = np.full(20, -57.0), np.full(20, -47.0)
+    phi[8 : 8 + count], psis[8 : 8 + count] = 57.0, psi
+    assert measure_quality(build_backbone(phi, psis)).left_handed_runs == found
+
+
+def test_cis_links_are_no_steps_of_the_mean_and_no_sound_links():
+    omega = np.full(30, 180.0)
+    omega[10] = 0.0
+    quality = measure_quality(build_backbone(np.full(30, -57.0), -47.0, omega))
+    assert quality.ca_ca == pytest.approx(3.80, abs=0.02)
+    assert quality.ca_ca_sd == pytest.approx(0.0, abs=1e-6)
+    assert quality.links == pytest.approx(28 / 29)
+
+
+def test_helices_do_not_run_over_a_break(helix):
+    index = np.arange(30) + 7 * (np.arange(30) // 3)  # pieces of three residues
+    assert measure_quality(helix).helix_right == 1.0
+    assert measure_quality(helix, index).helix_right == 0.0
+
+
+def test_contacts_over_a_break_within_a_chain_count(helix):
+    index = np.arange(30) + 5 * (np.arange(30) >= 15)
+    assert measure_quality(helix, index).contact_order == measure_quality(helix).contact_order
+
+
+@pytest.mark.parametrize(("place", "finite"), [(989.0, True), (991.0, False), (-991.0, False)])
+def test_coordinates_end_where_the_format_does(helix, place, finite):
+    moved = helix.copy()
+    moved[3, 0, 1] = place
+    assert measure_quality(moved).finite == finite

@@ -5,7 +5,8 @@ import pytest
 
 from protdiff.evaluation.clashes import count_clashes
 from protdiff.evaluation.seams import SEAM_BANDS, measure_seams
-from protdiff.structure import build_backbone
+from protdiff.structure import build_backbone, superimpose
+from protdiff.structure.geometry import place_atom
 
 
 @pytest.fixture
@@ -68,3 +69,41 @@ def test_what_is_not_finite_is_not_sound(helix, motif_mask):
     helix[0] = np.nan
     assert not measure_seams(helix, motif_mask).sound
     assert measure_seams(helix, motif_mask).to_dict()["seam_c_n"] is None
+
+
+def bend_seam(helix, name, share, motif_mask):
+    values = {"c_n": 1.331, "ca_c_n": 116.7, "c_n_ca": 121.8}
+    values[name] += share * {"c_n": 0.06, "ca_c_n": 7.6, "c_n_ca": 8.4}[name]
+    after = helix.copy()
+    n = place_atom(helix[11, 0], helix[11, 1], helix[11, 2], values["c_n"], values["ca_c_n"], -45.0)
+    ca = place_atom(helix[11, 1], helix[11, 2], n, 1.459, values["c_n_ca"], 180.0)
+    c = place_atom(helix[11, 2], n, ca, 1.525, 110.9, -60.0)
+    motion = superimpose(helix[12, :3], np.stack([n, ca, c]))
+    after[12:] = motion.apply(helix[12:])
+    return measure_seams(after, motif_mask)
+
+
+@pytest.mark.parametrize("name", ["ca_c_n", "c_n_ca", "c_n"])
+@pytest.mark.parametrize("side", [-1, 1])
+def test_seams_are_sound_within_their_bands(helix, motif_mask, name, side):
+    for share, sound in ((0.97, True), (1.03, False)):
+        assert bend_seam(helix, name, side * share, motif_mask).sound == sound, share
+
+
+def test_sound_seams_do_not_excuse_a_clash(helix, motif_mask):
+    helix[:3] += helix[8] - helix[1]
+    seams = measure_seams(helix, motif_mask, np.arange(20) + 200 * (np.arange(20) >= 3))
+    assert seams.sound_seams == seams.seams
+    assert not seams.sound
+
+
+def test_clashes_within_the_motif_are_its_own(helix, motif_mask):
+    helix[6:8] += helix[10:12].mean(axis=(0, 1)) - helix[6:8].mean(axis=(0, 1))
+    index = np.arange(20)
+    within = count_clashes(helix[motif_mask], index[motif_mask])
+    rest = count_clashes(helix[~motif_mask], index[~motif_mask])
+    assert within > 0
+    assert (
+        measure_seams(helix, motif_mask).motif_clashes
+        == count_clashes(helix, index) - within - rest
+    )

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from protdiff.network import get_preconditioning, pair_block
-from protdiff.network.chain import get_chain_links, get_chain_vectors
+from protdiff.network.chain import ChainGeometry, get_chain_links, get_chain_vectors
 from protdiff.network.embedding import ChainEmbedding
 from protdiff.network.pair import RADIAL_BASES, get_pair_features
 from protdiff.network.pair_block import list_blocks
@@ -115,3 +115,46 @@ def test_preconditioning_keeps_unit_variance():
     variance_of_target = ((1 - skip) ** 2 + (skip * s) ** 2) / out**2
     assert torch.allclose(variance_of_target, torch.ones_like(s))
     assert torch.allclose(scale_in**2 * (1 + s**2), torch.ones_like(s))
+
+
+def test_all_chain_vectors_are_the_table():
+    table = [
+        (1, 0, 0),
+        (1, 0, 2),
+        (2, 1, 0),
+        (0, -1, 2),
+        *((1, k, 1) for k in (1, -1, 2, -2, 3, 4, -4)),
+    ]
+    x = torch.randn(1, 12, 3, 3, generator=torch.Generator().manual_seed(0))
+    links = get_chain_links(torch.arange(12)[None], torch.ones(1, 12, dtype=torch.bool))
+    vectors = get_chain_vectors(x, links)
+    for place, (here, offset, there) in enumerate(table):
+        assert torch.equal(vectors[0, 5, place], x[0, 5 + offset, there] - x[0, 5, here])
+
+
+def test_chain_geometry_is_the_formulas():
+    scale = 8.0
+    module = ChainGeometry(7, 3, scale).double()
+    vectors = torch.randn(1, 2, 11, 3, generator=torch.Generator().manual_seed(0)).double()
+    usual = (
+        torch.tensor([1.46, 1.525, 1.33, 1.33, 3.81, 3.81, 5.9, 5.9, 7.2, 8.5, 8.5]).double()
+        / scale
+    )
+    norms = vectors.norm(dim=-1)
+    unit = vectors / (norms + 0.05 * usual)[..., None]
+    first, second = torch.triu_indices(11, 11, offset=1)
+    cosines = (unit[:, :, first] * unit[:, :, second]).sum(-1)
+    excess = (norms - usual) * scale
+    seen = torch.cat([(excess / 0.15).tanh(), (excess / 1.5).tanh(), cosines], -1)
+    bounded = vectors / (usual + 0.25 * norms)[..., None]
+    scalars, out = module(vectors)
+    torch.testing.assert_close(scalars, module.to_scalars(seen), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(out, module.to_vectors(bounded.flatten(-2)), rtol=1e-4, atol=1e-5)
+
+
+def test_links_need_both_residues():
+    mask = torch.tensor([[True, True, True, False, True, True]])
+    links = get_chain_links(torch.arange(6)[None], mask)[0]
+    assert links[:, 2].tolist() == [True, True, False, False, True, False]  # to the next N
+    assert links[:, 3].tolist() == [False, True, True, False, False, True]
+    assert links[:, 0].tolist() == mask[0].tolist()

@@ -1,6 +1,8 @@
 """The laws of the network: rotation, reflection, translation, batch order, padding, motif pose."""
 
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -244,3 +246,60 @@ def test_bfloat16_leaves_geometry_in_single_precision(inputs):
     assert (error > 0).all()
     assert error.max() < 0.02
     assert (turned + rounded @ turn.mT).abs().max() < 0.02 * exact.abs().max()
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_attention_is_the_formula(learned):
+    torch.manual_seed(0)
+    heads, width, points = 2, 4, 3
+    torch.set_default_dtype(torch.float64)
+    try:
+        module = GeometricAttention(5, 4, heads=heads, head_width=width, points=points)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    scalars, vectors, places = (
+        torch.randn(1, 6, 5).double(),
+        torch.randn(1, 6, 12).double(),
+        torch.randn(1, 6, 3).double(),
+    )
+    bias = torch.randn(1, heads, 6, 6).double().requires_grad_(learned)
+    found = module(scalars, vectors, places, bias)
+    q, k, v = module.to_qkv(scalars).reshape(6, 3, heads, width).permute(1, 2, 0, 3)
+    moved = module.to_points(vectors).reshape(6, 3, heads, points, 3).permute(1, 2, 0, 3, 4)
+    q_points, k_points, v_points = 0.3 * moved + places[0][None, None, :, None]
+    sharpness = module.log_sharpness.exp() / points
+    apart = (q_points[:, :, None] - k_points[:, None]).square().sum((-1, -2))
+    logits = q @ k.mT / width**0.5 - sharpness[:, None, None] * apart + bias[0]
+    weights = logits.softmax(-1)
+    towards = torch.einsum("hij,hjpx->hipx", weights, v_points) - places[0][None, :, None]
+    distances = (towards.square().sum(-1) + 1e-6).sqrt()
+    seen = torch.cat([weights @ v, distances], -1).permute(1, 0, 2).flatten(1)
+    torch.testing.assert_close(found[0][0], module.from_scalars(seen))
+    torch.testing.assert_close(
+        found[1][0], module.from_points(towards.permute(1, 0, 2, 3).flatten(1))
+    )
+
+
+def test_attention_of_a_point_on_itself_has_a_gradient():
+    module = GeometricAttention(4, 1, heads=1, head_width=4, points=1)
+    torch.nn.init.zeros_(module.to_points.weight)
+    vectors = torch.randn(1, 1, 3, requires_grad=True)
+    out, _ = module(torch.zeros(1, 1, 4), vectors, torch.zeros(1, 1, 3), torch.zeros(1, 1, 1, 1))
+    (g,) = torch.autograd.grad(out.sum(), module.to_points.weight)
+    assert g.isfinite().all()
+
+
+def test_heads_see_from_20_to_3_angstrom():
+    module = GeometricAttention(4, 1, heads=5)
+    assert module.log_sharpness.detach().exp()[0] == pytest.approx(0.1)
+    assert module.log_sharpness.detach().exp()[-1] == pytest.approx(10**0.8)
+
+
+def test_importing_the_network_leaves_torch_as_it_was():
+    code = (
+        "import torch; before = torch.compiler.disable\n"
+        "import protdiff.network.irreps\n"
+        "print(torch.compiler.disable is before)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ran.stdout.strip() == "True", ran.stderr

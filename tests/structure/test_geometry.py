@@ -211,3 +211,25 @@ def test_radius_and_contacts_of_a_known_shape():
     assert count_contacts(line).sum() == 0
     assert count_contacts(line, separation=2).tolist() == [1, 1, *[2] * 16, 1, 1]
     assert (count_contacts(np.zeros((10, 3))) == [4, 3, 2, 1, 0, 0, 1, 2, 3, 4]).all()
+
+
+@pytest.mark.parametrize(
+    ("bond", "step", "linked"), [(1.99, 4.49, True), (2.01, 3.8, False), (1.33, 4.51, False)]
+)
+def test_links_end_at_their_distances(bond, step, linked):
+    pair = np.array(
+        [[[0, 9, 0], [0, 0, 0], [0, 0, 5]], [[0, 0, 5 + bond], [step, 0, 0], [9, 9, 9]]], float
+    )
+    assert find_links(pair).tolist() == [linked]
+
+
+def test_oxygens_have_their_angle_and_the_last_its_psi():
+    x = build_backbone(np.array([-60.0, -60, -60]), np.array([-45.0, -45, 30]))
+    np.testing.assert_allclose(measure_angle(x[:, 1], x[:, 2], x[:, 3]), 120.4)
+    np.testing.assert_allclose(np.linalg.norm(x[:, 3] - x[:, 2], axis=-1), 1.231)
+    np.testing.assert_allclose(measure_dihedral(*x[-1]), 30 - 180.0)
+
+
+def test_contacts_are_nearer_than_the_cutoff():
+    line = np.arange(3)[:, None] * np.array([8.0, 0.0, 0.0])
+    assert count_contacts(line, separation=1).sum() == 0

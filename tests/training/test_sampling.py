@@ -423,3 +423,49 @@ def test_data_whose_parts_do_not_fit_together_are_refused(prepared, tmp_path, na
     write_dataset(path, changed, ids, overwrite=True)
     with pytest.raises(InputError, match="do not fit together"):
         load_dataset(path)
+
+
+@pytest.mark.statistical
+def test_motifs_and_self_conditioning_come_as_often_as_asked_for(config, dataset):
+    config = dataclasses.replace(config, motif=0.2, self_condition=0.7)
+    sampler = BatchSampler(dataset, config.residues_per_batch)
+    draws = [draw_step(config, sampler, step) for step in range(400)]
+    motif, shown = (
+        torch.tensor([value(one) for one in draws], dtype=torch.float64)
+        for value in (lambda one: one.motif_group is not None, lambda one: one.self_condition)
+    )
+    both = float((motif * shown).mean())
+    for found, expected in ((float(motif.mean()), 0.2), (float(shown.mean()), 0.7), (both, 0.14)):
+        assert abs(found - expected) < 4 * (expected * (1 - expected) / 400) ** 0.5
+
+
+def test_runs_of_neighbouring_seeds_share_no_step(config, dataset):
+    sampler = BatchSampler(dataset, config.residues_per_batch)
+    one = draw_step(config, sampler, 4)
+    other = draw_step(dataclasses.replace(config, seed=config.seed + 1), sampler, 3)
+    assert one.noise.flatten()[0] != other.noise.flatten()[0]
+
+
+def test_batches_are_in_model_units_and_their_noise_is_centred(config, dataset):
+    sampler = BatchSampler(dataset, config.residues_per_batch)
+    draws = draw_step(config, sampler, 1)
+    batch = draws.make_batch(dataset, draws.get_rows(0, 1), config)
+    positions = dataset.collate(draws.chains, draws.padded_length).positions
+    torch.testing.assert_close(batch.clean * config.network.scale, positions)
+    assert batch.noise.sum(dim=(1, 2)).abs().max() < 1e-3
+    assert not batch.noise[~batch.residue_mask].any()
+
+
+def test_the_network_is_shown_the_batch():
+    generator = torch.Generator().manual_seed(0)
+    clean, noise = torch.randn(2, 2, 4, 3, 3, generator=generator)
+    mask = torch.tensor([[True] * 4, [True] * 3 + [False]])
+    index, ratio = torch.tensor([[0, 1, 9, 10]]).expand(2, 4), torch.tensor([0.5, 2.0])
+    group, states, shares = torch.ones(2, 4).long(), torch.full((2, 4), 2), torch.rand(2, 2)
+    shown = []
+    batch = NoisyBatch(clean, noise, mask, index, ratio, group, states, shares)
+    batch.denoise(lambda *inputs: shown.extend(inputs) or [], noise)
+    noisy = clean + ratio[:, None, None, None] * noise
+    expected = (noisy, ratio, index, mask, torch.ones(2), noise, group, clean, states, shares)
+    for one, other in zip(shown, expected, strict=True):
+        assert torch.equal(one, other)

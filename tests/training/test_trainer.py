@@ -317,3 +317,12 @@ def test_bad_values_are_refused(config):
     ):
         with pytest.raises(InputError, match=message):
             Trainer(dataclasses.replace(config, **changes))
+
+
+def test_a_fall_that_begins_now_is_kept(config):
+    config = dataclasses.replace(config, warmup_steps=1, total_minutes=4.0)
+    late = Progress(step=300, seconds=180.0)
+    falling = dataclasses.replace(config, steps=500, decay_steps=200)
+    assert set_end(falling, late) is falling
+    shorter = dataclasses.replace(config, steps=400, decay_steps=50)
+    assert set_end(shorter, late) is shorter  # it ends as soon as the time would have it
