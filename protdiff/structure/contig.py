@@ -182,10 +182,11 @@ class Contig:
                 longest = sum(self._get_most(chain[k]) for k in between)
                 needed = self._count_spanning(backbone, before, segment, longest)
                 linkers = [(k, s) for k in between if isinstance(s := chain[k], DesignedSegment)]
-                match [(k, linker) for k, linker in linkers if linker.low < linker.high]:
-                    case [(k, linker)]:
-                        low = needed - (longest - linker.high)
-                        fitted[k] = replace(linker, low=max(linker.low, low))
+                still_open = [(k, linker) for k, linker in linkers if linker.low < linker.high]
+                if len(still_open) == 1:
+                    ((k, linker),) = still_open
+                    low = needed - (longest - linker.high)
+                    fitted[k] = replace(linker, low=max(linker.low, low))
             ends[segment.body] = number, segment
         return fitted
 

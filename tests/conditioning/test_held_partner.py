@@ -239,13 +239,19 @@ def test_without_a_motif_there_must_be_hot_spots(complex_, partner):
     assert bare.describe()["hotspots"] == []
 
 
-def test_the_frame_of_several_groups_is_that_of_the_first(laws, tiny_model):
+def pose_two_groups(laws, tiny_model, generator, **options):
+    """Return what is given of 40 residues, (1, 40, 3, 3), and the motif of two bodies in it."""
     scene = laws.make_scene(tiny_model, [40])
     group = torch.zeros(1, 40, dtype=torch.int64)
     group[:, 5:15], group[:, 20:28] = 1, 2
-    generator = torch.Generator().manual_seed(0)
     given = torch.randn(1, 40, 3, 3, generator=generator, dtype=torch.float64)
-    posed = PosedMotif(group > 0, given, tiny_model.subspace(scene.residue_mask), group=group)
+    subspace = tiny_model.subspace(scene.residue_mask)
+    return given, PosedMotif(group > 0, given, subspace, group=group, **options)
+
+
+def test_the_frame_of_several_groups_is_that_of_the_first(laws, tiny_model):
+    generator = torch.Generator().manual_seed(0)
+    given, posed = pose_two_groups(laws, tiny_model, generator)
     origin = torch.tensor([[[30.0, -55.0, 41.0]]], dtype=torch.float64)
     frame = MotifFrame(posed, origin, tiny_model.scale)
     turn, other = laws.random_rotation(1), laws.random_rotation(2)
@@ -259,14 +265,8 @@ def test_the_frame_of_several_groups_is_that_of_the_first(laws, tiny_model):
 
 
 def test_poses_of_groups_that_are_moved_apart_carry_the_frame(laws, tiny_model):
-    scene = laws.make_scene(tiny_model, [40])
-    group = torch.zeros(1, 40, dtype=torch.int64)
-    group[:, 5:15], group[:, 20:28] = 1, 2
     generator = torch.Generator().manual_seed(0)
-    given = torch.randn(1, 40, 3, 3, generator=generator, dtype=torch.float64)
-    posed = PosedMotif(
-        group > 0, given, tiny_model.subspace(scene.residue_mask), group=group, clearance=1.5
-    )
+    given, posed = pose_two_groups(laws, tiny_model, generator, clearance=1.5)
     frame = MotifFrame(posed, torch.zeros(1, 1, 3, dtype=torch.float64), tiny_model.scale)
     clean = torch.randn(1, 40, 3, 3, generator=generator, dtype=torch.float64)
     placed = frame.find_pose(clean).apply(given[0, 5:15].flatten(0, 1) * tiny_model.scale)
