@@ -1,12 +1,13 @@
-"""Where torch computes: a name becomes a device that is there."""
+"""Where torch computes: a name becomes a device that is there, and tensors get there."""
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from protdiff.errors import InputError
 
-__all__ = ["find_device", "list_devices"]
+__all__ = ["find_device", "list_devices", "send"]
 
 
 def find_device(name: str | torch.device) -> torch.device:
@@ -41,3 +42,22 @@ def list_devices() -> list[str]:
     if torch.cuda.is_available():
         devices += ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
     return devices
+
+
+def send(tensor: Tensor, target: Tensor | torch.device) -> Tensor:
+    """Return a tensor on a device, as :meth:`torch.Tensor.to` does, without waiting for it.
+
+    A copy from ordinary memory to a GPU waits until the GPU has done all that it was given; from
+    pinned memory it takes its turn. What records gradients goes the ordinary way.
+
+    Parameters
+    ----------
+    tensor
+        Of the CPU, or there already.
+    target
+        The device; or a tensor there, whose precision is taken over too.
+    """
+    device = target.device if isinstance(target, Tensor) else target
+    if device.type == "cuda" and tensor.device.type == "cpu" and not tensor.requires_grad:
+        tensor = tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(target)

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from protdiff.device import send
 from protdiff.diffusion import SDE, CentredSubspace, Denoiser, LinearVPSDE
 from protdiff.diffusion.broadcasting import expand
 from protdiff.errors import InputError
@@ -57,6 +58,10 @@ class MotifInput:
     group: Tensor
     positions: Tensor
 
+    def to(self, device: torch.device) -> MotifInput:
+        """Return it on a device."""
+        return MotifInput(self.group.to(device), self.positions.to(device))
+
 
 @dataclass(frozen=True)
 class SecondaryStructureInput:
@@ -73,6 +78,11 @@ class SecondaryStructureInput:
 
     states: Tensor | None = None
     composition: Tensor | None = None
+
+    def to(self, device: torch.device) -> SecondaryStructureInput:
+        """Return it on a device."""
+        parts = (self.states, self.composition)
+        return SecondaryStructureInput(*(None if one is None else one.to(device) for one in parts))
 
 
 class BackboneDenoiser(Denoiser):
@@ -151,7 +161,7 @@ class BackboneDenoiser(Denoiser):
         halfway, estimate = self._estimate(x_t, t)
         if self.autoguidance == 1.0:
             return estimate
-        noise = self.sde.noise_ratio(t.double()).to(x_t) * self.network.config.scale
+        noise = send(self.sde.noise_ratio(t.double()), x_t) * self.network.config.scale
         weight = 1.0 + (self.autoguidance - 1.0) * (noise > AUTOGUIDED_ABOVE).to(x_t)
         return torch.lerp(halfway, estimate, expand(weight, x_t))
 
@@ -163,9 +173,9 @@ class BackboneDenoiser(Denoiser):
         """Return the half-way and the final estimate; the final one is remembered."""
         time = t.double()
         alpha, shift = (
-            expand(of_time(time).to(x_t), x_t) for of_time in (self.sde.alpha, self.sde.shift)
+            expand(send(of_time(time), x_t), x_t) for of_time in (self.sde.alpha, self.sde.shift)
         )
-        noise_ratio = self.sde.noise_ratio(time).to(x_t)
+        noise_ratio = send(self.sde.noise_ratio(time), x_t)
         halfway, estimate = self._choose_network()(
             (x_t - shift) / alpha,
             noise_ratio.expand(x_t.shape[0]),
@@ -368,8 +378,8 @@ class BackboneModel:
             residue_index.to(self.device),
             hands.to(self.device),
             self_condition=self_condition,
-            motif=motif,
-            secondary_structure=secondary_structure,
+            motif=motif and motif.to(self.device),
+            secondary_structure=secondary_structure and secondary_structure.to(self.device),
             autoguidance=autoguidance,
             compiled=self.compiled,
         )

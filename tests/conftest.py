@@ -85,3 +85,14 @@ def programs(tmp_path, monkeypatch):
         return fakes["write_program"](folder, name, fakes.get(kind, kind))
 
     return add
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """Pretend that there is a GPU, ``cuda:0``; return what counts its launches and waits."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *args: True)
+    pretended = runpy.run_path(str(Path(__file__).with_name("pretended_gpu.py")))
+    with pretended["pretend_gpu"]() as counted:
+        yield counted

@@ -16,6 +16,7 @@ import protdiff
 PACKAGE = Path(protdiff.__file__).parent
 FLOORS = {
     "errors": -1,  # everything may raise
+    "device": 0,
     "files": 0,
     "handedness": 0,
     "lazy": 0,
@@ -26,7 +27,6 @@ FLOORS = {
     "plain": 0,
     "toml": 0,
     "version": 0,
-    "device": 1,
     "fields": 1,
     "fingerprint": 1,
     "structure": 1,

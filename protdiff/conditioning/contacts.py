@@ -101,7 +101,8 @@ class Contacts(Conditioner):
             A chain of a contact, or a residue of that chain, is not there.
         """
         pairs = []
-        for here, chain_index in zip(scene.residue_mask, scene.chain_index, strict=True):
+        masks, chain_indices = scene.residue_mask.cpu(), scene.chain_index.cpu()
+        for here, chain_index in zip(masks, chain_indices, strict=True):
             places = _list_places(here.nonzero()[:, 0].tolist(), chain_index.tolist())
             pairs.append([_locate(contact, places) for contact in self.contacts])
         device = scene.residue_mask.device

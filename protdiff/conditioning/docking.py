@@ -154,13 +154,13 @@ class Docking:
         middle = (near * points).sum(0) / near.sum()
         around = near.sqrt() * (points - middle)
         away = origin - middle
-        if float(away.norm()) < _NO_DIRECTION:  # of one residue, or hot spots all around
-            away = torch.eye(3).to(away)[2]
+        # Of one residue, or of hot spots all around, no direction is outward: any will do.
+        away = torch.where(away.norm() < _NO_DIRECTION, _make_axes(away)[2], away)
         away = away / away.norm()
         # The second direction of the structure's own frame: along its surface.
         around = around - (around @ away)[:, None] * away
         along = torch.linalg.eigh(around.mT @ around)[1][:, -1]
-        own = _make_frame(away, along)
+        own = _make_frame(away[None], along[None])
         theirs = _make_frame(-outward.flatten(0, 1), across.flatten(0, 1))
         return Pose(theirs @ own.mT, origin, place)
 
@@ -175,10 +175,11 @@ class Docking:
         clash = slope * (depth > 0)[..., None]
         pull = slope[:, self.hot] * (excess > 0)[..., None]
         matrix = clash.mT @ clash + pull.mT @ pull
-        size = matrix.new_tensor([100.0] * 3 + [1.0] * 3)  # a turn moves what is some 10 Å away
+        size = torch.ones_like(matrix[0, 0])
+        size[:3] = 100.0  # a turn moves what is some 10 Å away
         matrix = matrix + _DAMPING * torch.diag(size)
         wanted = (clash * depth[..., None]).sum(1) - (pull * excess[..., None]).sum(1)
-        step = torch.linalg.solve(matrix, wanted)
+        step, _ = torch.linalg.solve_ex(matrix, wanted)  # damped, so not singular: not checked
         turn, move = step[:, :3], step[:, 3:]
         turn = turn * (_LARGEST_TURN / turn.norm(dim=1, keepdim=True).clamp(min=_LARGEST_TURN))
         move = move * (_LARGEST_MOVE / move.norm(dim=1, keepdim=True).clamp(min=_LARGEST_MOVE))
@@ -191,11 +192,16 @@ def _make_frame(first: Tensor, second: Tensor) -> Tensor:
     Where the second is along the first, any across it will do.
     """
     across = _reject(second, first)
-    any_across = _reject(torch.eye(3).to(first)[first.abs().argmin(dim=-1)], first)
+    any_across = _reject(_make_axes(first)[first.abs().argmin(dim=-1)], first)
     is_across = across.norm(dim=-1, keepdim=True) > _NO_DIRECTION
     across = torch.where(is_across, across, any_across)
     across = across / across.norm(dim=-1, keepdim=True)
     return torch.stack([first, across, torch.linalg.cross(first, across)], -1)
+
+
+def _make_axes(like: Tensor) -> Tensor:
+    """Return the unit vectors of the axes, ``(3, 3)``, made where a tensor is."""
+    return torch.eye(3, dtype=like.dtype, device=like.device)
 
 
 def _reject(vector: Tensor, unit: Tensor) -> Tensor:
@@ -210,7 +216,7 @@ def _rotate(turn: Tensor) -> Tensor:
     skew = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(-1, 3, 3)
     angle = turn.norm(dim=-1)[:, None, None]
     rotation: Tensor = (
-        torch.eye(3).to(skew)
+        _make_axes(skew)
         + torch.sinc(angle / torch.pi) * skew
         + torch.sinc(angle / (2 * torch.pi)).square() / 2 * (skew @ skew)
     )

@@ -21,6 +21,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from protdiff.device import send
 from protdiff.diffusion import Denoiser, Subspace
 
 __all__ = ["CLOSEST_APPROACH", "ExcludedVolume", "place_carbonyl_oxygen", "relieve_overlaps"]
@@ -140,7 +141,7 @@ def relieve_overlaps(
     atoms = torch.cat([positions, oxygen[:, :, None]], dim=2)
     flat = atoms.flatten(1, 2)
     distance = torch.cdist(flat, flat, compute_mode="donot_use_mm_for_euclid_dist")
-    limits = positions.new_tensor(CLOSEST_APPROACH) + _MARGIN
+    limits = send(torch.tensor(CLOSEST_APPROACH), positions) + _MARGIN
     missing = (limits.repeat(count, count) - distance).clamp(min=0)
     place = torch.arange(count, device=positions.device)
     if residue_index is not None:
@@ -163,11 +164,11 @@ def _spread(moves: Tensor, residue_index: Tensor | None) -> Tensor:
     """Let neighbours along the chain follow, ``(batch, residue, any)``."""
     batch, count, size = moves.shape
     if residue_index is None:
-        kernel = moves.new_tensor(_FOLLOWING).reshape(1, 1, -1)
+        kernel = send(torch.tensor(_FOLLOWING), moves).reshape(1, 1, -1)
         padding = len(_FOLLOWING) // 2
         spread = nn.functional.conv1d(moves.mT.reshape(-1, 1, count), kernel, padding=padding)
         return spread.reshape(batch, size, count).mT
-    weights = moves.new_tensor((*_FOLLOWING[len(_FOLLOWING) // 2 :], 0.0))
+    weights = send(torch.tensor((*_FOLLOWING[len(_FOLLOWING) // 2 :], 0.0)), moves)
     separation = (residue_index[:, :, None] - residue_index[:, None]).abs()
     following: Tensor = weights[separation.clamp(max=len(weights) - 1)] @ moves
     return following

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from protdiff.device import send
 from protdiff.diffusion.broadcasting import expand
 from protdiff.diffusion.guidance import Estimate
 
@@ -55,7 +56,7 @@ def restore_size(estimate: Estimate) -> tuple[Tensor, Tensor]:
         ``(batch, residue, atom, 3)`` and collective ``(batch,)``, in model units.
     """
     mean = estimate.denoised
-    ratio = estimate.noise_ratio.to(mean).expand(len(mean))
+    ratio = send(estimate.noise_ratio, mean).expand(len(mean))
     growth = 1 + (ratio / COLLECTIVE).square()
-    variance = estimate.isotropic_variance().to(mean).expand(len(mean))
+    variance = send(estimate.isotropic_variance(), mean).expand(len(mean))
     return mean * expand(growth.sqrt(), mean), variance * growth

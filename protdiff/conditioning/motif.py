@@ -48,6 +48,7 @@ from protdiff.conditioning.conditioner import Scene
 from protdiff.conditioning.excluded_volume import ExcludedVolume
 from protdiff.conditioning.motif_frame import MotifFrame
 from protdiff.conditioning.posed_motif import PosedMotif
+from protdiff.device import send
 from protdiff.diffusion import Denoiser
 from protdiff.diffusion.guidance import (
     Estimate,
@@ -106,7 +107,7 @@ class MotifTerm(LikelihoodTerm):
         posed = self.motif.pose(estimate.denoised.detach())
         mask = self.motif.motif_mask[..., None, None]
         squared = ((estimate.denoised - posed) * mask).square().sum(dim=(1, 2, 3))
-        variance = estimate.isotropic_variance().to(squared) + self.tolerance**2
+        variance = send(estimate.isotropic_variance(), squared) + self.tolerance**2
         return -squared / (2 * variance)
 
 

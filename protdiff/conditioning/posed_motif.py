@@ -70,10 +70,12 @@ class PosedMotif:
         beside = self.leader + torch.tensor([1, -1], device=motif_mask.device)[:, None, None]
         self.first = beside.clamp(0, len(places) - 1)
         self.distance = (places - beside).abs()
-        self.clearance = clearance
+        # What depends on values is asked here, once: a GPU would have to be waited for.
+        self.bodies = [self.group == number for number in range(1, int(self.group.max()) + 1)]
         far = (residue_index[:, :, None] - residue_index[:, None]).abs() >= _NEAREST
         of_two = self.group[:, :, None] != self.group[:, None]
         self.foreign = far & of_two & motif_mask[:, :, None] & motif_mask[:, None]
+        self.clearance = clearance if bool(self.foreign.any()) else 0.0
 
     def pose(self, clean: Tensor) -> Tensor:
         """Return the motif in the pose nearest to a clean backbone, ``(batch, residue, atom, 3)``.
@@ -83,12 +85,11 @@ class PosedMotif:
         atoms = clean.shape[2]
         given, found = self.positions.flatten(1, 2), clean.flatten(1, 2)
         posed = torch.zeros_like(clean)
-        for number in range(1, int(self.group.max()) + 1):
-            mask = self.group == number
+        for mask in self.bodies:
             points = mask[..., None].expand(*mask.shape, atoms).flatten(1)
             aligned = align_to(given, found, points).reshape(clean.shape)
             posed = torch.where(mask[..., None, None], aligned, posed)
-        if self.clearance and bool(self.foreign.any()):
+        if self.clearance:
             for _ in range(_ROUNDS):
                 posed = self._separate(posed)
         return posed
@@ -103,8 +104,7 @@ class PosedMotif:
         pushes = (weight[..., None] * apart).sum(dim=2)
         asked = (missing > 0).sum(dim=2)
         moved = torch.zeros_like(alpha_carbon)
-        for number in range(1, int(self.group.max()) + 1):
-            mask = self.group == number
+        for mask in self.bodies:
             count = (asked * mask).sum(dim=1, keepdim=True).clamp(min=1)
             mean = (pushes * mask[..., None]).sum(dim=1) / count
             moved = moved + mask[..., None] * mean[:, None]
@@ -125,7 +125,8 @@ class PosedMotif:
         was, becomes = _take(clean, place), _take(posed, place)
         turn = _get_frames(was, joint).mT @ _get_frames(becomes, joint)
         moved = (becomes - was)[:, :, joint, None]
-        turned = (clean - was[:, :, joint, None]) @ (turn - torch.eye(3).to(turn))
+        swing = turn - torch.eye(3, dtype=turn.dtype, device=turn.device)
+        turned = (clean - was[:, :, joint, None]) @ swing
         # Further on a turn would be a swing; there the chain follows the end of the first residue.
         end = _take(turned, self.first[side])[:, :, joint, None]
         turned = torch.where(distance == 0, turned, end * (1 - distance / _TURNED).clamp(min=0))

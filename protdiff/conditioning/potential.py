@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from protdiff.conditioning.conditioner import Conditioner, Scene
+from protdiff.device import send
 from protdiff.diffusion.broadcasting import sum_event
 from protdiff.diffusion.guidance import Estimate, LikelihoodTerm
 from protdiff.errors import InputError
@@ -157,7 +158,7 @@ class _EnergyTerm(LikelihoodTerm):
             (gradient,) = torch.autograd.grad(energies.sum(), mean)
         slope = sum_event(gradient.square())
         # The widening is held still, as a term's own variance is.
-        widening = estimate.isotropic_variance().to(slope) * slope / (2 * energies.detach())
+        widening = send(estimate.isotropic_variance(), slope) * slope / (2 * energies.detach())
         widening = torch.where(energies > 0, widening, 0.0)
         return -self._measure(estimate.denoised) / (1 + widening)
 

@@ -34,6 +34,7 @@ from torch import Tensor
 from protdiff.conditioning.conditioner import Conditioner, Scene
 from protdiff.conditioning.mean_size import LARGEST_NOISE, restore_size
 from protdiff.conditioning.superposition import fit_rotation
+from protdiff.device import send
 from protdiff.diffusion.guidance import Estimate, LikelihoodTerm
 from protdiff.errors import InputError
 from protdiff.structure.points import fill_shape, read_points
@@ -179,7 +180,7 @@ def _find_pose(design: Tensor, weight: Tensor, body: Tensor) -> Tensor:
     batch = len(design)
     own = torch.linalg.eigh((design * weight[..., None]).mT @ design)[1]
     theirs = torch.linalg.eigh(body.mT @ body)[1]
-    flips = own.new_tensor([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+    flips = send(torch.tensor([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]), own)
     # One reflection makes every start proper, whichever way the axes point.
     hand = torch.linalg.det(own @ theirs.mT)
     theirs = torch.cat([theirs[..., :2], theirs[..., 2:] * hand[:, None, None]], dim=-1)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from protdiff.device import send
 from protdiff.errors import InputError
 
 __all__ = ["as_floating", "check_shape", "expand", "flatten_event", "sum_event"]
@@ -46,7 +47,7 @@ def expand(coefficient: Tensor, like: Tensor) -> Tensor:
             f"shape {tuple(like.shape)}; give one for all, (), or one for each element, "
             f"({len(like)},)"
         )
-    return coefficient.to(like).reshape(-1, *(1,) * (like.ndim - 1))
+    return send(coefficient, like).reshape(-1, *(1,) * (like.ndim - 1))
 
 
 def flatten_event(x: Tensor, axes: int = 1) -> Tensor:

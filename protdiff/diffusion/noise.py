@@ -19,6 +19,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from protdiff.device import send
 from protdiff.diffusion.subspace import Subspace
 from protdiff.errors import InputError
 
@@ -112,7 +113,7 @@ class PerSampleNoise(Noise):
                 drawn[index, :length] = torch.randn(
                     length, *like.shape[2:], generator=generator, dtype=drawn.dtype
                 )
-        return drawn.to(like)
+        return send(drawn, like)
 
 
 class ScaledNoise(Noise):

@@ -14,11 +14,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from protdiff.device import send
 from protdiff.errors import InputError
 from protdiff.files import write_atomically
 from protdiff.network import SECONDARY_STATES
 
-__all__ = ["BackboneDataset", "Batch", "load_dataset", "send", "write_dataset"]
+__all__ = ["BackboneDataset", "Batch", "load_dataset", "write_dataset"]
 
 _FORMAT, _VERSION = "protdiff-dataset", "2"
 _PER_RESIDUE = {
@@ -122,13 +123,6 @@ class BackboneDataset:
             residue_index=self.residue_index[source].long().masked_fill(~mask, 0),
             secondary=self.secondary[source].long().masked_fill(~mask, 0),
         )
-
-
-def send(tensor: Tensor, device: torch.device) -> Tensor:
-    """Return a tensor of the CPU on a device, without waiting for it: from pinned memory."""
-    if device.type != "cuda" or tensor.is_cuda:
-        return tensor.to(device)
-    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def write_dataset(

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from protdiff.device import send
 from protdiff.training.config import TrainingConfig
-from protdiff.training.dataset import BackboneDataset, send
+from protdiff.training.dataset import BackboneDataset
 from protdiff.training.objective import NoisyBatch
 from protdiff.training.sampling import BatchSampler, choose_hints, draw_motif_groups
 

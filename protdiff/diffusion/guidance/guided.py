@@ -32,6 +32,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from protdiff.device import send
 from protdiff.diffusion.broadcasting import expand, flatten_event
 from protdiff.diffusion.denoiser import Denoiser
 from protdiff.diffusion.guidance.terms import Estimate, LikelihoodTerm, evaluate_term
@@ -281,7 +282,7 @@ def _limit(shift: Tensor, max_shift: float | Tensor) -> Tensor:
     """Shorten each sample's shift to at most ``max_shift``, in its own direction."""
     if isinstance(max_shift, float) and math.isinf(max_shift):
         return shift
-    limit = torch.as_tensor(max_shift).to(shift)
+    limit = send(torch.as_tensor(max_shift), shift)
     norm = flatten_event(shift).norm(dim=1)
     # The comparison comes before the division, so that no shift at all gives no 0/0.
     scale = torch.where(norm > limit, limit / norm.clamp(min=limit), 1.0)

@@ -33,6 +33,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from protdiff.device import send
 from protdiff.diffusion.broadcasting import expand, flatten_event
 from protdiff.diffusion.denoiser import Denoiser
 from protdiff.diffusion.noise import Noise
@@ -136,7 +137,7 @@ class ProjectedMean(Denoiser):
 
     def _project(self, mean: Tensor, t: Tensor) -> Tensor:
         held = expand(self.sde.noise_ratio(t), mean) >= self.noise_floor
-        return torch.where(held.to(mean.device), self.projection(mean), mean)
+        return torch.where(send(held, mean.device), self.projection(mean), mean)
 
     def reorder(self, indices: Tensor) -> None:
         """Hand the resampling on."""

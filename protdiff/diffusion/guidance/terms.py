@@ -30,6 +30,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from protdiff.device import send
 from protdiff.diffusion.broadcasting import check_shape
 from protdiff.diffusion.sde import SDE
 from protdiff.errors import InputError
@@ -182,11 +183,12 @@ class SpanTerm(LikelihoodTerm):
     def __call__(self, estimate: Estimate) -> Tensor:
         """Return the term inside the span and zero outside, ``(batch,)``."""
         nothing = estimate.x_t.new_zeros(len(estimate.x_t))
-        ratio = estimate.noise_ratio.to(nothing).reshape(-1)
-        inside = ((ratio >= self.low) & (ratio <= self.high)).expand(len(nothing))
+        ratio = estimate.noise_ratio.to(nothing.dtype).reshape(-1)
+        inside = (ratio >= self.low) & (ratio <= self.high)
         if not bool(inside.any()):
             # Nothing that needs a gradient is returned, so no network is differentiated.
             return nothing
+        inside = send(inside, nothing.device)
         return torch.where(inside, evaluate_term(self.term, estimate), nothing)
 
 
