@@ -103,7 +103,7 @@ BatchSize = Annotated[
     typer.Option(
         min=1,
         help="Most designs to sample at once. It does not change them.",
-        show_default="8 on a CPU, 64 on a GPU",
+        show_default="8 on a CPU; on a GPU 209 of 100 residues, 52 of 200",
     ),
 ]
 Compile = Annotated[

@@ -225,7 +225,7 @@ def run_designs(
                 model,
                 task,
                 indices if whole_batches or until_kept else missing,
-                batch_size=designer.get_batch_size(batch_size),
+                batch_size=designer.get_batch_size(batch_size, task.length_range[1]),
                 wanted=frozenset(missing),
                 frames=output.trajectory,
                 on_progress=on_progress,

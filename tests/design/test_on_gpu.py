@@ -153,3 +153,11 @@ def test_what_the_network_is_told_may_come_from_the_cpu(gpu, tiny_model):
         denoiser = one.denoiser(mask, motif=motif, secondary_structure=told)
         estimates.append(denoiser(x_t.to(one.device), t).cpu())
     torch.testing.assert_close(*estimates, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("longest", "batch"), [(30, 256), (128, 128), (512, 8)])
+def test_a_batch_suits_its_length(gpu, designer, longest, batch):
+    on_gpu = designer.to("cuda")
+    assert on_gpu.get_batch_size(None, longest) == batch
+    assert on_gpu.get_batch_size(3, longest) == 3
+    assert designer.get_batch_size(None, longest) == 8
