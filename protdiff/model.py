@@ -368,6 +368,8 @@ class BackboneModel:
             )
         if residue_index is None:
             residue_index = torch.arange(count)[None]
+        elif bool((residue_index == residue_index[:1]).all()):
+            residue_index = residue_index[:1]  # the network then works it out once for all
         hands = torch.as_tensor(handedness, dtype=torch.float32).expand(batch)
         if not bool((hands.abs() == 1).all()):
             raise InputError(f"handedness is {handedness}; expected +1 (L) or -1 (D)")

@@ -148,12 +148,12 @@ def relieve_overlaps(
         place = residue_index
     far = (place[..., None] - place[..., None, :]).abs() >= _NEAREST
     pairs = far & residue_mask[:, :, None] & residue_mask[:, None]
-    missing = missing * pairs.repeat_interleave(4, 1).repeat_interleave(4, 2)
+    missing = missing * pairs.to(missing).repeat_interleave(4, 1).repeat_interleave(4, 2)
     # Each atom is asked for half of what is missing, away from the other atom.
     weight = 0.5 * missing / distance.clamp(min=0.1)
     pushes = flat * weight.sum(-1, keepdim=True) - weight @ flat
     pushes = pushes.reshape(batch, count, 4, 3).sum(dim=2)
-    asked = (missing > 0).sum(-1).reshape(batch, count, 4).sum(dim=2)
+    asked = missing.sign().sum(-1).reshape(batch, count, 4).sum(dim=2)
     moves = pushes / asked.clamp(min=1)[..., None]
     share = _spread((asked > 0).to(moves)[..., None], residue_index)
     moves = _spread(moves, residue_index) / share.clamp(min=1)

@@ -191,7 +191,7 @@ class PairEmbedding(nn.Module):
         blocks
             From :func:`list_blocks`.
         residue_index
-            ``(batch or 1, residue)``.
+            ``(batch or 1, residue)``; one for all proteins is embedded once.
         noise
             Noise embedding, ``(batch, noise_width)``.
         previous
@@ -199,17 +199,16 @@ class PairEmbedding(nn.Module):
         motif_pairs
             ``(batch, residue, residue)``, True where both residues belong to one rigid motif.
         """
-        batch, count = noise.shape[0], residue_index.shape[1]
         constant: Tensor = self.noise(noise)
         if previous is not None:
             constant = constant + self.has_previous
-        residue_index = residue_index.expand(batch, count)
+        is_shared = len(residue_index) == 1
 
         def embed(block: PairBlock) -> tuple[Tensor]:
-            index = residue_index[block.proteins]
+            index = residue_index if is_shared else residue_index[block.proteins]
             separation = index[:, None, :] - index[:, block.rows, None]
             place = separation.clamp(-self.reach, self.reach) + self.reach
-            embedded: Tensor = self.separation(place).permute(0, 3, 1, 2)
+            embedded: Tensor = self.separation(place).permute(0, 3, 1, 2).contiguous()
             embedded = embedded + constant[block.proteins, :, None, None]
             if previous is not None:
                 embedded = embedded + _mix(self.previous.weight, previous(block))
@@ -218,7 +217,7 @@ class PairEmbedding(nn.Module):
                 embedded = embedded + told * self.motif[:, None, None]
             return (embedded,)
 
-        (embedded,) = assemble(blocks, embed, batch)
+        (embedded,) = assemble(blocks, embed, len(noise))
         return embedded
 
 
@@ -312,5 +311,22 @@ class PairBias(nn.Module):
         sizes = [self.heads] * self.layers
         *per_layer, pooling = self.to_heads.weight.split([*sizes, self.pooling_heads])
         weights = to_logits(pooling).softmax(dim=-1).transpose(1, 2)  # protein row head partner
-        pooled = (weights @ hidden.permute(0, 2, 3, 1)).flatten(-2)
+        pooled = _pool(weights, hidden).flatten(-2)
         return [*map(to_logits, per_layer), pooled[:, None]]
+
+
+def _pool(weights: Tensor, features: Tensor) -> Tensor:
+    """Sum the features of pairs over partners, ``(protein, row, head, width)``.
+
+    Parameters
+    ----------
+    weights
+        ``(protein, row, head, partner)``.
+    features
+        ``(protein, width, row, partner)``.
+    """
+    if features.device.type != "cpu" or torch.compiler.is_compiling():
+        return weights @ features.permute(0, 2, 3, 1)
+    # Protein by protein nothing is copied; for all at once, the pairs would be put in another order.
+    of_proteins = zip(weights, features, strict=True)
+    return torch.stack([torch.bmm(own, of_own.permute(1, 2, 0)) for own, of_own in of_proteins])
