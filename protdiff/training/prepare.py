@@ -16,7 +16,6 @@ The written file needs no Biotite to be read; its layout is in :func:`prepare_da
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import multiprocessing
 import os
@@ -32,15 +31,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protdiff.errors import InputError, ProtdiffError
-from protdiff.files import check_free, check_plain_name, check_writable
+from protdiff.files import check_free, check_writable
 from protdiff.structure import Backbone, find_structure_files, get_structure_name
 from protdiff.structure.screen import ChainFilter, ScreenedFile, screen_file
+from protdiff.training.manifest import find_manifest, read_manifest
+from protdiff.training.split import number_clusters, read_split, split_chains
 
 __all__ = ["PreparationReport", "prepare_dataset"]
 
 #: How many chains a report names for each reason.
 _EXAMPLES = 5
-_MANIFEST = "manifest.tsv"
 
 
 @dataclass
@@ -191,10 +191,10 @@ def prepare_dataset(
     paths = [Path(source) for source in _as_list(sources)]
     files = find_structure_files(paths)
     report = PreparationReport(files=len(files))
-    table = _find_manifest(paths, manifest)
-    parts = {} if split is None else _read_split(Path(split))
+    table = find_manifest(paths, manifest)
+    parts = {} if split is None else read_split(Path(split))
     columns = (cluster_column, balance_column)
-    rows = {} if table is None else _read_manifest(table, columns)
+    rows = {} if table is None else read_manifest(table, columns)
     entries = list(_list_entries(files, rows, table, gate, recommended_only, report))
     if dry_run:
         return report
@@ -227,69 +227,13 @@ def prepare_dataset(
     chains = [chain for alike in namesakes.values() for chain in alike.values()]
     chosen = sorted(_tell_apart(chains, files), key=lambda chain: chain.id)
     clusters, balance = ([_name_cluster(chain, name) for chain in chosen] for name in columns)
-    held_out = _split_chains(chosen, clusters, parts, held_out_fraction)
+    held_out = split_chains([chain.id for chain in chosen], clusters, parts, held_out_fraction)
     _write(out, chosen, (clusters, balance), held_out, report, overwrite)
     return report
 
 
 def _as_list(sources: str | Path | Iterable[str | Path]) -> list[str | Path]:
     return [sources] if isinstance(sources, str | Path) else list(sources)
-
-
-def _find_manifest(paths: Sequence[Path], manifest: str | Path | None) -> Path | None:
-    if manifest is not None:
-        return Path(manifest)
-    found = [path / _MANIFEST for path in paths if (path / _MANIFEST).is_file()]
-    if len(found) > 1:
-        raise InputError(
-            f"{len(found)} source folders have a {_MANIFEST}, and their clusters are not one "
-            "numbering; join them into one table and name it as the manifest"
-        )
-    return found[0] if found else None
-
-
-def _read_manifest(table: Path, columns: Sequence[str]) -> dict[Path, dict[str, str]]:
-    """Return the manifest's rows by the full path of their file."""
-    try:
-        with table.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file, delimiter="\t")
-            lacking = [
-                name for name in ("id", "file", *columns) if name not in (reader.fieldnames or [])
-            ]
-            if lacking:
-                raise InputError(
-                    f"the manifest {table} has no column {', '.join(lacking)}; expected a "
-                    f"tab-separated table with {', '.join(('id', 'file', *columns))}"
-                )
-            rows = {}
-            for number, row in enumerate(reader, start=2):
-                if any(not row[name] for name in ("id", "file", *columns)):
-                    raise InputError(f"line {number} of the manifest {table} is incomplete")
-                check_plain_name(row["id"], f"the id in line {number} of the manifest {table}")
-                rows[(table.parent / row["file"]).resolve()] = row
-    except InputError:
-        raise
-    # A name with a null byte or thousands of letters is a ValueError or an OSError.
-    except (OSError, ValueError, RuntimeError, csv.Error) as error:
-        raise InputError(f"cannot read the manifest {table}: {error}") from error
-    return rows
-
-
-def _read_split(table: Path) -> dict[str, bool]:
-    """Return whether each chain of an earlier split is held out, by id."""
-    parts = {"train": False, "held-out": True}
-    try:
-        with table.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"cannot read the split {table}: {error}") from error
-    for number, row in enumerate(rows, start=2):
-        if not row.get("id") or row.get("split") not in parts:
-            raise InputError(
-                f"line {number} of the split {table} says no part of a chain; expected a "
-                "tab-separated table with the columns id and split (train or held-out)"
-            )
-    return {row["id"]: parts[row["split"]] for row in rows}
 
 
 def _list_entries(
@@ -384,43 +328,6 @@ def _name_cluster(chain: _Chain, column: str) -> str:
     return sequence if len(set(sequence)) > 1 else chain.id
 
 
-def _is_held_out(cluster: str, fraction: float) -> bool:
-    """Hold a cluster out by a hash of its name, uniform in [0, 1)."""
-    digest = hashlib.sha256(f"protdiff held-out cluster {cluster}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64 < fraction
-
-
-def _split_chains(
-    chains: Sequence[_Chain],
-    clusters: Sequence[str],
-    parts: Mapping[str, bool],
-    fraction: float,
-) -> NDArray[np.uint8]:
-    """Hold chains out by whole clusters: as an earlier split did, and new clusters by the hash."""
-    known: dict[str, bool] = {}
-    for chain, cluster in zip(chains, clusters, strict=True):
-        if chain.id in parts:
-            known[cluster] = known.get(cluster, False) or parts[chain.id]
-    held_out = [
-        known[cluster] if cluster in known else _is_held_out(cluster, fraction)
-        for cluster in clusters
-    ]
-    if all(held_out):
-        raise InputError(
-            f"every cluster of {len(chains)} chains would be held out; give more chains or a "
-            "smaller held-out fraction"
-        )
-    return np.array(held_out, np.uint8)
-
-
-def _number_clusters(names: Sequence[str]) -> NDArray[np.int64]:
-    """Keep the manifest's numbers; number other names in their order."""
-    if all(name.isdecimal() and len(name) < 19 for name in names):
-        return np.array([int(name) for name in names], dtype=np.int64)
-    order = {name: number for number, name in enumerate(sorted(set(names)))}
-    return np.array([order[name] for name in names], dtype=np.int64)
-
-
 def _write(
     out: Path,
     chains: Sequence[_Chain],
@@ -443,8 +350,8 @@ def _write(
             np.int32
         ),
         "offsets": np.cumsum([0, *lengths], dtype=np.int64),
-        "cluster30": _number_clusters(clusters),
-        "cluster40": _number_clusters(balance),
+        "cluster30": number_clusters(clusters),
+        "cluster40": number_clusters(balance),
         "held_out": held_out,
         "secondary": np.concatenate([_get_states(chain.backbone) for chain in chains]),
     }

@@ -243,7 +243,7 @@ def test_an_earlier_split_is_repeated(folder, tmp_path):
 
 
 def test_the_held_out_share_is_what_was_asked():
-    from protdiff.training.prepare import _is_held_out
+    from protdiff.training.split import _is_held_out
 
     count = sum(_is_held_out(str(i), 0.1) for i in range(4000))
     # Five standard deviations of a binomial.
