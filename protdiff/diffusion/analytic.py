@@ -24,7 +24,7 @@ import math
 import torch
 from torch import Tensor
 
-from protdiff.diffusion.broadcasting import as_floating, expand, flatten_event
+from protdiff.diffusion.broadcasting import as_floating, check_shape, expand, flatten_event
 from protdiff.diffusion.denoiser import Denoiser
 from protdiff.diffusion.sde import SDE
 from protdiff.errors import InputError
@@ -43,11 +43,16 @@ class MixtureDenoiser(Denoiser):
     sde
         The forward process.
     weights
-        π, ``(component,)``, which are normalised.
+        π, ``(component,)``, 0 or more, which are normalised.
     means
         μ, ``(component, *event)``.
     covariances
         Λ, ``(component, d, d)``, symmetric, d the size of the event; zero makes points.
+
+    Raises
+    ------
+    InputError
+        They are of other shapes, or no weights and covariances.
 
     References
     ----------
@@ -72,11 +77,20 @@ class MixtureDenoiser(Denoiser):
                 f"{tuple(covariances.shape)} make no mixture; give (component,), (component, "
                 "*event) and (component, d, d)"
             )
+        if not (bool((weights >= 0).all()) and 0 < float(weights.sum()) < math.inf):
+            raise InputError(f"weights {weights.tolist()}; give numbers from 0 up, one above it")
         self.sde = sde
-        self.weights = weights / weights.sum()
+        self.weights = (weights / weights.sum()).to(means)
         self.means = means
         self.covariances = covariances
         eigenvalues, eigenvectors = torch.linalg.eigh(covariances.double())
+        rounding = 1e-4 * float(covariances.abs().max())
+        skew = float((covariances - covariances.mT).abs().max())
+        if not (skew <= rounding and float(eigenvalues.min()) >= -rounding):
+            raise InputError(
+                f"covariances of least eigenvalue {float(eigenvalues.min()):.3g} that differ from "
+                f"their transposes by {skew:.3g}; give symmetric ones without negative eigenvalues"
+            )
         self._eigenvalues = eigenvalues.clamp(min=0).to(means)  # (component, d)
         self._eigenvectors = eigenvectors.to(means)  # (component, d, d), in columns
 
@@ -84,7 +98,7 @@ class MixtureDenoiser(Denoiser):
         """Give E[x_0 | x_t], ``(batch, *event)``."""
         offsets, k_squared = self._offsets(x_t, t)
         shrunk = self._eigenvalues / (self._eigenvalues + k_squared) * offsets
-        moved = torch.einsum("bcj,cij->bci", shrunk, self._eigenvectors)
+        moved = torch.einsum("bcj,cij->bci", shrunk, self._eigenvectors.to(shrunk))
         means = flatten_event(self.means) + moved
         responsibilities = self._log_joint(offsets, k_squared).softmax(1)
         return torch.einsum("bc,bci->bi", responsibilities, means).reshape(x_t.shape)
@@ -97,7 +111,7 @@ class MixtureDenoiser(Denoiser):
         """Give cov(x_0 | x_t), ``(batch, d, d)``: within components plus between them."""
         offsets, k_squared = self._offsets(x_t, t)
         weights = self._log_joint(offsets, k_squared).softmax(1)
-        vectors, values = self._eigenvectors, self._eigenvalues
+        vectors, values = self._eigenvectors.to(offsets), self._eigenvalues
         within = (values * k_squared / (values + k_squared)).expand(offsets.shape)
         shrunk = values / (values + k_squared) * offsets
         means = flatten_event(self.means) + torch.einsum("bcj,cij->bci", shrunk, vectors)
@@ -130,9 +144,11 @@ class MixtureDenoiser(Denoiser):
     def _offsets(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Give y - μ in each component's eigenbasis, (batch, component, d), and k²."""
         y = (x_t - expand(self.sde.shift(t), x_t)) / expand(self.sde.alpha(t), x_t)
-        centred = flatten_event(y)[:, None] - flatten_event(self.means)
+        events, means = flatten_event(y), flatten_event(self.means)
+        check_shape(events, (len(x_t), means.shape[1]), "a batch of events as vectors")
+        centred = events[:, None] - means
         k_squared = expand(self.sde.noise_ratio(t).square(), centred)
-        return torch.einsum("bci,cij->bcj", centred, self._eigenvectors), k_squared
+        return torch.einsum("bci,cij->bcj", centred, self._eigenvectors.to(centred)), k_squared
 
     def _log_joint(self, offsets: Tensor, k_squared: Tensor) -> Tensor:
         """Give log π_j + log N(y; μ_j, Λ_j + k²), (batch, component)."""
@@ -182,7 +198,8 @@ class GaussianDenoiser(Denoiser):
         shrink = (values / (values + self.sde.noise_ratio(t).square())).to(values)
         gain = (self._eigenvectors * shrink) @ self._eigenvectors.T
         y = (x_t - self.sde.shift(t)) / self.sde.alpha(t)
-        return (flatten_event(y - self.mean) @ gain).reshape(x_t.shape) + self.mean
+        offset = flatten_event(y - self.mean)
+        return (offset @ gain.to(offset)).reshape(x_t.shape) + self.mean
 
     def posterior_covariance(self, x_t: Tensor, t: Tensor) -> Tensor:
         """Give cov(x_0 | x_t), ``(batch, d, d)``, which does not depend on x_t."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from protdiff.device import send
 from protdiff.errors import InputError
 
-__all__ = ["as_floating", "check_shape", "expand", "flatten_event", "sum_event"]
+__all__ = ["as_floating", "check_fit", "check_shape", "expand", "flatten_event", "sum_event"]
 
 
 def expand(coefficient: Tensor, like: Tensor) -> Tensor:
@@ -101,6 +101,40 @@ def check_shape(value: Tensor, shape: Sequence[int], what: str) -> Tensor:
     """
     if value.shape != tuple(shape):
         raise InputError(f"{what} has the shape {tuple(value.shape)}; give {tuple(shape)}")
+    return value
+
+
+def check_fit(value: Tensor, like: Tensor, what: str) -> Tensor:
+    """Give back a tensor that broadcasts to the shape of another, and does not enlarge it.
+
+    Parameters
+    ----------
+    value
+        What came.
+    like
+        Of the shape to broadcast to, ``(batch, *event)``.
+    what
+        Its name in the message.
+
+    Raises
+    ------
+    InputError
+        The shape is another; ``(batch, 1)`` beside ``(batch,)`` would make every pair of elements.
+
+    Examples
+    --------
+    >>> check_fit(torch.zeros(3), torch.zeros(2, 3), "the mask").shape
+    torch.Size([3])
+    """
+    lengths = value.shape[::-1], like.shape[::-1]
+    fits = value.ndim <= like.ndim and all(
+        own in (1, other) for own, other in zip(*lengths, strict=False)
+    )
+    if not fits:
+        raise InputError(
+            f"{what} has the shape {tuple(value.shape)}; give one that broadcasts to "
+            f"{tuple(like.shape)}"
+        )
     return value
 
 

@@ -53,8 +53,13 @@ class DDPMSchedule:
     betas: Tensor
 
     def __post_init__(self) -> None:
-        if self.betas.ndim != 1 or not ((self.betas > 0) & (self.betas < 1)).all():
-            raise InputError("the βs of a DDPM schedule must lie between 0 and 1, (step,)")
+        betas = self.betas
+        if betas.ndim != 1 or not betas.numel() or not bool(((betas > 0) & (betas < 1)).all()):
+            given = f" from {betas.min():g} to {betas.max():g}" if betas.numel() else ""
+            raise InputError(
+                f"βs of shape {tuple(betas.shape)}{given} make no DDPM schedule; give "
+                "(step,), at least one, each between 0 and 1 (make_linear's shrink with its steps)"
+            )
 
     @classmethod
     def make_linear(
@@ -64,6 +69,8 @@ class DDPMSchedule:
 
         The defaults at N = 1000 are the paper's 1e-4 and 0.02.
         """
+        if steps < 1:
+            raise InputError(f"{steps} steps make no DDPM schedule; give at least 1")
         return cls(torch.linspace(beta_min / steps, beta_max / steps, steps, dtype=torch.float64))
 
     @classmethod
@@ -110,6 +117,15 @@ class DDPMSchedule:
     def alpha_bars(self) -> Tensor:
         """ᾱ_i, the products of 1 - β_j, ``(step,)``."""
         return torch.log1p(-self.betas).cumsum(0).exp()
+
+    def find_times(self, sde: SDE) -> Tensor:
+        """Give the times, rising, at which an SDE has the chain's noise ratios, ``(step,)``.
+
+        k_i = √((1 - ᾱ_i) / ᾱ_i): what a network of the chain knows as step i is the time of
+        entry ``i - 1``.
+        """
+        squared = torch.expm1(-torch.log1p(-self.betas.cpu().double()).cumsum(0))
+        return sde.time_of_noise_ratio(squared.sqrt()).clamp(max=sde.t_max)
 
     def run(self, x_0: Tensor, noise: Noise) -> Tensor:
         """Run the chain from data, ``(batch, *event)``, to x_N."""

@@ -25,7 +25,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from protdiff.diffusion.broadcasting import check_shape
 from protdiff.diffusion.sde import SDE
+from protdiff.diffusion.time_grid import check_forward_times
 from protdiff.errors import InputError
 
 __all__ = ["solve_fokker_planck"]
@@ -43,20 +45,26 @@ def solve_fokker_planck(sde: SDE, positions: Tensor, density: Tensor, times: Ten
     density
         p at the first time, ``(cell,)``.
     times
-        ``(steps + 1,)``, increasing.
+        ``(steps + 1,)``, never falling: backwards the equation has no stable solution.
 
     Returns
     -------
     Tensor
         p at every time, ``(steps + 1, cell)``, double precision.
+
+    Raises
+    ------
+    InputError
+        The positions are uneven, the density is not one number for each, or the times fall.
     """
     positions, current = positions.double(), density.double()
     spacing = positions.diff()
     if positions.ndim != 1 or not torch.allclose(spacing, spacing[:1].expand_as(spacing)):
         raise InputError("the positions of a Fokker–Planck grid must be evenly spaced")
+    check_shape(current, positions.shape, "the density")
     densities = [current]
     identity = torch.eye(len(positions), dtype=torch.float64)
-    for s, t in pairwise(times.detach().to("cpu", torch.float64)):
+    for s, t in pairwise(check_forward_times(sde, times)):
         rates = _build_rates(sde, positions, (s + t) / 2) * (t - s) / 2
         current = torch.linalg.solve(identity - rates, (identity + rates) @ current)
         densities.append(current)

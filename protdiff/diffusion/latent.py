@@ -18,6 +18,7 @@ from torch import Tensor
 from protdiff.diffusion.broadcasting import expand, flatten_event
 from protdiff.diffusion.denoiser import Denoiser, MovingFrame
 from protdiff.diffusion.probability_flow import find_noise_ratios, solve_flow
+from protdiff.errors import InputError
 
 __all__ = ["decode", "encode", "interpolate", "measure_round_trip", "slerp"]
 
@@ -177,5 +178,7 @@ def interpolate(start: Tensor, end: Tensor, number: int, centre: float | Tensor 
     Tensor
         ``(number, *event)``.
     """
+    if number < 2:
+        raise InputError(f"{number} codes do not reach from one to another; ask for at least 2")
     fractions = torch.linspace(0, 1, number).tolist()
     return torch.cat([slerp(start[None], end[None], fraction, centre) for fraction in fractions])

@@ -14,6 +14,7 @@ from torch import Tensor
 from protdiff.diffusion.broadcasting import expand
 from protdiff.diffusion.noise import Noise
 from protdiff.diffusion.sde import SDE
+from protdiff.diffusion.time_grid import check_forward_times
 
 __all__ = ["simulate"]
 
@@ -34,7 +35,7 @@ def simulate(sde: SDE, x_0: Tensor, times: Tensor, noise: Noise) -> Tensor:
     x_0
         The state at the first time, ``(batch, *event)``.
     times
-        ``(steps + 1,)``, increasing.
+        ``(steps + 1,)``, never falling.
     noise
         Where the numbers come from.
 
@@ -43,12 +44,17 @@ def simulate(sde: SDE, x_0: Tensor, times: Tensor, noise: Noise) -> Tensor:
     Tensor
         The path, ``(steps + 1, batch, *event)``.
 
+    Raises
+    ------
+    InputError
+        The times fall, or leave the range of the process.
+
     References
     ----------
     Maruyama (1955), Continuous Markov processes and stochastic equations.
     """
     path = [x_0]
-    for s, t in pairwise(times.detach().to("cpu", torch.float64)):
+    for s, t in pairwise(check_forward_times(sde, times)):
         x, middle, duration = path[-1], (s + t) / 2, t - s
         fresh = expand(sde.diffusion_coefficient(middle) * duration.sqrt(), x) * noise(x)
         path.append(x + duration * sde.drift(x, middle) + fresh)

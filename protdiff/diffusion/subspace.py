@@ -136,7 +136,18 @@ class CentredSubspace(Subspace):
         -------
         Tensor
             The same shape.
+
+        Raises
+        ------
+        InputError
+            The clouds have another number of atoms or residues, so that their mean is another.
         """
+        residues = self.residue_mask.shape[1]
+        if x.shape[1:2] != (residues,) or x.shape[2:-1].numel() != self.atoms:
+            raise InputError(
+                f"clouds of shape {tuple(x.shape)} came to a subspace of {residues} residues of "
+                f"{self.atoms} atoms; give (batch, residue, atom, 3), or the subspace their atoms="
+            )
         mask = self.residue_mask.reshape(*self.residue_mask.shape, *(1,) * (x.ndim - 2))
         mask = mask.to(x.device)
         atoms = (self.atoms * self._residues.clamp(min=1)).reshape(-1, *(1,) * (x.ndim - 1)).to(x)

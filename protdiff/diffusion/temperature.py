@@ -53,7 +53,7 @@ class ScaledScore(Denoiser):
     Raises
     ------
     InputError
-        The variance is not above 0.
+        The step scale or the variance is not above 0.
 
     References
     ----------
@@ -71,6 +71,8 @@ class ScaledScore(Denoiser):
         times: Tensor | None = None,
         pull: float = 2.0,
     ) -> None:
+        if not 0 < step_scale < math.inf:
+            raise InputError(f"the step scale is {step_scale}; give a finite number above 0")
         if not data_variance > 0:
             raise InputError(f"the data's variance is {data_variance}; give a number above 0")
         self.sde = denoiser.sde

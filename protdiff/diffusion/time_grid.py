@@ -33,6 +33,7 @@ __all__ = [
     "LogSNRGrid",
     "TimeGrid",
     "UniformGrid",
+    "check_forward_times",
     "check_times",
 ]
 
@@ -132,6 +133,10 @@ class KarrasGrid(TimeGrid):
     noise_ratio_min: float | None = None
     noise_ratio_max: float | None = None
 
+    def __post_init__(self) -> None:
+        if not self.rho > 0:
+            raise InputError(f"rho = {self.rho} is the root of no noise ratio; give one above 0")
+
     def __call__(self, sde: SDE, steps: int) -> Tensor:
         """Give the times of a run, ``(steps + 1,)``."""
         first, last = _noise_ratio_range(sde, self.noise_ratio_min, self.noise_ratio_max)
@@ -220,6 +225,38 @@ def check_times(sde: SDE, times: Tensor) -> Tensor:
         raise InputError(
             f"times from {first:g} to {last:g} make no run; give times that never rise, from at "
             f"most {sde.t_max:g} to above 0, as a time grid does"
+        )
+    return grid
+
+
+def check_forward_times(sde: SDE, times: Tensor) -> Tensor:
+    """Give the times of a way from data to noise, double precision, on the CPU.
+
+    Parameters
+    ----------
+    sde
+        The forward process.
+    times
+        ``(steps + 1,)``.
+
+    Returns
+    -------
+    Tensor
+        ``(steps + 1,)``.
+
+    Raises
+    ------
+    InputError
+        They fall, as those of a sampler do, or leave the range of the process.
+    """
+    grid = times.detach().to("cpu", torch.float64)
+    if grid.ndim != 1 or len(grid) == 0:
+        raise InputError(f"times of shape {tuple(grid.shape)} make no way; give (steps + 1,)")
+    first, last = float(grid[0]), float(grid[-1])
+    if not (first >= 0 and last <= sde.t_max * (1 + 1e-6) and bool((grid.diff() >= 0).all())):
+        raise InputError(
+            f"times from {first:g} to {last:g} lead nowhere forward; give times that never fall, "
+            f"from 0 or more to at most {sde.t_max:g} (those of a sampler by .flip(0))"
         )
     return grid
 

@@ -113,6 +113,8 @@ def compute_variational_bound(
     """
     if replicates < 2:
         raise InputError(f"{replicates} replicates give no standard error; ask for at least 2")
+    if strata < 1:
+        raise InputError(f"{strata} strata hold no noise ratio; ask for at least 1")
     sde = denoiser.sde
     subspace = FullSpace(tuple(x_0.shape)) if subspace is None else subspace
     subspace.check(x_0)

@@ -142,6 +142,9 @@ def test_a_fading_step_scale_sharpens_the_law_of_the_data(sde):
     torch.testing.assert_close(scaled.recover(scaled(x_t, t), x_t, t), broad(x_t, t))
     with pytest.raises(InputError, match="variance is 0"):
         ScaledScore(broad, scale, data_variance=0.0)
+    for impossible in (0.0, -1.0, math.nan):
+        with pytest.raises(InputError, match="step scale"):
+            ScaledScore(broad, impossible)
 
 
 @pytest.mark.parametrize("sampler", [ExponentialSDE(1.0), ExponentialSDE(0.5), DDIM(), DDIM(1.0)])
@@ -193,6 +196,38 @@ def test_any_function_is_a_denoiser():
 def test_ill_shaped_mixtures_are_refused():
     with pytest.raises(InputError, match="component"):
         MixtureDenoiser(VESDE(), torch.ones(2), torch.zeros(2, 3), torch.zeros(2, 2, 2))
+    for weights in ([-1.0, 2.0], [0.0, 0.0], [math.nan, 1.0]):
+        with pytest.raises(InputError, match="weights"):
+            MixtureDenoiser(VESDE(), torch.tensor(weights), torch.zeros(2, 1), torch.zeros(2, 1, 1))
+    for covariance in ([[1.0, 2.0], [2.0, 1.0]], [[1.0, 0.5], [0.0, 1.0]]):
+        with pytest.raises(InputError, match="symmetric"):
+            GaussianDenoiser(VESDE(), torch.zeros(2), torch.tensor(covariance))
+
+
+def test_events_of_another_size_are_refused():
+    """A number would be taken for a point with all its coordinates the same."""
+    gaussian = GaussianDenoiser(VESDE(), torch.zeros(3), torch.eye(3))
+    with pytest.raises(InputError, match=r"\(5, 1\)"):
+        gaussian.log_prob(torch.ones(5), torch.tensor(0.5))
+
+
+@EVERY
+def test_the_wider_precision_is_taken(sde):
+    t = torch.tensor([0.2, 0.7]).double()
+    x_t = torch.randn(2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    precise = make_mixture(sde)
+    gaussian = GaussianDenoiser(sde, precise.means[0], precise.covariances[0])
+    single = [
+        MixtureDenoiser(sde, precise.weights, precise.means.float(), precise.covariances),
+        GaussianDenoiser(sde, precise.means[0].float(), precise.covariances[0]),
+    ]
+    for law, other in zip((precise, gaussian), single, strict=True):
+        for name in ("__call__", "log_prob", "posterior_covariance"):
+            for time in (t, t[0]):
+                found = getattr(other, name)(x_t, time)
+                assert found.dtype == torch.float64
+                expected = getattr(law, name)(x_t, time)
+                torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_integers_are_floating_point_numbers():

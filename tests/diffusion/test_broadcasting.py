@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from protdiff.diffusion.broadcasting import expand, flatten_event, sum_event
+from protdiff.diffusion.broadcasting import check_fit, expand, flatten_event, sum_event
 from protdiff.errors import InputError
 
 
@@ -25,3 +25,15 @@ def test_events_of_any_rank():
         size = torch.Size(shape[1:]).numel()
         assert flatten_event(x).shape == (shape[0], size)
         assert sum_event(x).tolist() == [size] * shape[0]
+
+
+def test_what_broadcasts_must_not_enlarge():
+    like = torch.zeros(4, 5, 3)
+    for shape in ((), (3,), (5, 1), (1, 5, 3), (4, 1, 1), (4, 5, 3)):
+        value = torch.zeros(shape)
+        assert check_fit(value, like, "it") is value
+    for shape in ((4,), (4, 3), (2, 5, 3), (1, 4, 5, 3), (0,)):
+        with pytest.raises(InputError, match="broadcasts to"):
+            check_fit(torch.zeros(shape), like, "it")
+    with pytest.raises(InputError, match="broadcasts to"):
+        check_fit(torch.zeros(4), torch.zeros(1), "it")

@@ -235,6 +235,9 @@ def test_bad_settings():
         MinSNRWeighting(0.0)
     with pytest.raises(InputError, match="std"):
         LogNormalTimes(std=0.0)
+    for mean in (-30.0, 20.0, math.nan):
+        with pytest.raises(InputError, match="hardly ever"):
+            LogNormalTimes(mean=mean)(LinearVPSDE(), 3)
 
 
 def test_a_mean_of_another_shape_is_refused():

@@ -65,9 +65,36 @@ def test_ladder_is_the_ve_sde():
     torch.testing.assert_close(found, ladder.sigmas.flip(0), rtol=1e-6, atol=0)
 
 
+@pytest.mark.parametrize("sde", [LinearVPSDE(), VESDE()], ids=str)
+def test_a_step_of_the_chain_is_a_time(sde):
+    """That at which data are drowned as deep, in any SDE; in its own as good as i/N."""
+    schedule = DDPMSchedule.make_linear(1000)
+    squared = (1 - schedule.alpha_bars) / schedule.alpha_bars
+    times = schedule.find_times(sde)
+    deep = squared.sqrt() > sde.noise_ratio_max
+    expected = squared.sqrt().clamp(max=sde.noise_ratio_max)
+    torch.testing.assert_close(sde.noise_ratio(times), expected, rtol=1e-6, atol=0)
+    assert (times[deep] == 1).all()
+    own = DDPMSchedule.discretise(LinearVPSDE(), 1000).find_times(LinearVPSDE())
+    torch.testing.assert_close(own, torch.arange(1, 1001).double() / 1000)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: DDPMSchedule(torch.tensor([0.1, 1.2])),
+        lambda: DDPMSchedule(torch.tensor(0.1)),
+        lambda: DDPMSchedule.make_linear(10),  # β of 2, an SDE's steps that are too long
+        lambda: DDPMSchedule.make_linear(0),
+        lambda: DDPMSchedule.discretise(LinearVPSDE(), 0),
+    ],
+)
+def test_impossible_chains_are_refused(make):
+    with pytest.raises(InputError, match="no DDPM schedule"):
+        make()
+
+
 def test_impossible_schedules_are_refused():
-    with pytest.raises(InputError):
-        DDPMSchedule(torch.tensor([0.1, 1.2]))
     with pytest.raises(InputError):
         NoiseLadder(levels=1)
     for ends in ((0.0, 1.0), (2.0, 1.0)):

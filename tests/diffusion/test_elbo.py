@@ -113,6 +113,22 @@ def test_bound_in_a_subspace():
     assert abs(float(gap.mean())) < 0.1 + 4 * float(gap.std()) / 500**0.5
 
 
+def test_a_time_that_is_repeated_costs_nothing_and_one_time_is_a_bound():
+    sde = LinearVPSDE()
+    denoiser = FunctionDenoiser(sde, lambda x_t, t: torch.tanh(x_t))
+    x_0 = torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    times = LogSNRGrid()(sde, 4)
+    once, twice, alone = (
+        compute_discrete_bound(denoiser, x_0, grid, noise=torch.ones_like)
+        for grid in (times, times.repeat_interleave(2), times[-1:])
+    )
+    assert twice.steps[::2].abs().max() == 0
+    torch.testing.assert_close(twice.steps[1::2], once.steps)
+    torch.testing.assert_close(twice.total, once.total)
+    assert alone.steps.shape == alone.squared_errors.shape == (0, 5)
+    torch.testing.assert_close(alone.total, alone.prior + once.reconstruction)
+
+
 def test_times_and_data_that_make_no_bound_are_refused():
     sde, noise = LinearVPSDE(), GaussianNoise(torch.Generator().manual_seed(0))
     denoiser = FunctionDenoiser(sde, lambda x_t, t: x_t / 2)

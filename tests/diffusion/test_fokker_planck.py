@@ -96,3 +96,11 @@ def test_uneven_positions_are_refused():
     positions = torch.tensor([0.0, 1.0, 3.0])
     with pytest.raises(InputError, match="evenly"):
         solve_fokker_planck(LinearVPSDE(), positions, positions, torch.tensor([0.0, 1.0]))
+
+
+def test_a_way_back_and_a_density_of_another_shape_are_refused():
+    density = torch.ones_like(POSITIONS)
+    with pytest.raises(InputError, match="never fall"):
+        solve_fokker_planck(LinearVPSDE(), POSITIONS, density, torch.tensor([0.5, 0.1]))
+    with pytest.raises(InputError, match="the density"):
+        solve_fokker_planck(LinearVPSDE(), POSITIONS, density[:, None], torch.tensor([0.0, 0.1]))

@@ -14,6 +14,7 @@ from protdiff.diffusion.guidance import (
     GaussianPriorObservation,
     Guided,
     IsotropicVariance,
+    KnownCoordinates,
     LikelihoodTerm,
     LinearObservation,
     MaskedObservation,
@@ -312,6 +313,18 @@ def test_span():
         term.within(2.0, 1.0)
 
 
+@pytest.mark.parametrize("guidance", [Guided, FrozenGuided])
+def test_a_span_keeps_out_what_has_no_gradient_outside(guidance):
+    sde = LinearVPSDE()
+    denoiser = GaussianDenoiser(sde, MEAN, COVARIANCE)
+    term = Potential(lambda x_0: (x_0.square().sum(1) - 1).sqrt())
+    times = sde.time_of_noise_ratio(torch.tensor([0.1, 50.0]).double())
+    x_t = 3 * torch.ones(2, 3, dtype=torch.float64)
+    spanned = guidance(denoiser, term.within(0.0, 1.0))(x_t, times)
+    torch.testing.assert_close(spanned[:1], guidance(denoiser, term)(x_t[:1], times[:1]))
+    torch.testing.assert_close(spanned[1:], denoiser(x_t[1:], times[1:]))
+
+
 def test_masked_observation_is_a_linear_one():
     sde = CosineVPSDE()
     x_t, t = make_state(sde, 0.4)
@@ -515,6 +528,10 @@ def test_bad_observations():
         LinearObservation(MATRIX, OBSERVED, 0.0, ZeroVariance())
     with pytest.raises(InputError, match="repetition"):
         LinearObservation(MATRIX[[0, 0]], OBSERVED, 0.0)
+    for seed in range(10):  # of which rounding in single precision hides some
+        rows = torch.randn(2, 6, generator=torch.Generator().manual_seed(seed))
+        with pytest.raises(InputError, match="repetition"):
+            LinearObservation(torch.cat([rows, rows.sum(0)[None]]), torch.zeros(3), 0.0)
     with pytest.raises(InputError, match="noise_std"):
         MaskedObservation(torch.ones(3).bool(), MEAN, -1.0)
     with pytest.raises(InputError, match="weight"):
@@ -547,3 +564,32 @@ def test_an_energy_of_another_shape_is_refused(guidance, make, column):
     for term, name in ((Potential(column), "energy"), (Column(), "log-likelihood")):
         with pytest.raises(InputError, match=f"{name} has the shape"):
             guidance(denoiser, make(term))(x_t, t)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda one, column: FrozenGuided(one, MaskedObservation(column > 0, column[:, 0], 0.1)),
+        lambda one, column: FrozenGuided(one, MaskedObservation(column[:, 0] > 0, column, 0.1)),
+        lambda one, column: MomentMatching(one, lambda x: 2 * x, column, 0.1),
+        lambda one, column: ProjectedMean(one, KnownCoordinates(column > 0, column)),
+        lambda one, column: ProjectedMean(one, KnownCoordinates(column[:, 0] > 0, column)),
+    ],
+)
+def test_observations_of_another_shape_are_refused(make):
+    """(batch, 1) of numbers (batch,) would tell every element what was observed of all."""
+    denoiser = GaussianDenoiser(LinearVPSDE(), torch.zeros(()), torch.eye(1))
+    with pytest.raises(InputError, match=r"has the shape \(5, 1\)"):
+        make(denoiser, torch.ones(5, 1))(torch.zeros(5), torch.tensor(0.5))
+
+
+def test_weights_of_a_posterior_mixture_are_normalised():
+    means = torch.tensor([[-1.0], [1.0]]).double()
+    covariances = 0.1 * torch.eye(1).double().expand(2, 1, 1)
+    weights = torch.tensor([1.0, 3.0]).double()
+    one, other = (
+        mixture_posterior(w, means, covariances, torch.eye(1).double(), torch.zeros(1).double(), 1)
+        for w in (weights, weights / 4)
+    )
+    torch.testing.assert_close(one.log_evidence, other.log_evidence)
+    torch.testing.assert_close(one.weights, other.weights)

@@ -288,3 +288,10 @@ def test_evaluations_are_declared():
         assert infos[-1].evaluations == 4 * repaint.evaluations_per_step + 1
     with pytest.raises(InputError, match="resamplings"):
         RePaint(ExponentialSDE(), MASK, OBSERVED, resamplings=0)
+
+
+def test_masks_and_constraints_of_another_shape_are_refused():
+    with pytest.raises(InputError, match="the mask"):
+        run(Replacement(DDIM(), MASK[:, None, None], lambda x_0: x_0), batch=2, steps=2)
+    with pytest.raises(InputError, match="linear constraint"):
+        LinearConstraint(torch.eye(3)[:2], torch.ones(1))

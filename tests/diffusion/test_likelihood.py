@@ -368,6 +368,13 @@ def test_variational_bound_of_one_replicate_is_refused():
     gaussian = make_gaussian(LinearVPSDE())
     with pytest.raises(InputError, match="at least 2"):
         compute_variational_bound(gaussian, torch.zeros(1, 4), noise=GaussianNoise(), replicates=1)
+    with pytest.raises(InputError, match="at least 1"):
+        compute_variational_bound(gaussian, torch.zeros(1, 4), noise=GaussianNoise(), strata=0)
+
+
+def test_an_interpolation_has_both_its_ends():
+    with pytest.raises(InputError, match="at least 2"):
+        interpolate(torch.ones(3), torch.ones(3), 1)
 
 
 def test_per_sample_probes_do_not_depend_on_the_batch():

@@ -110,6 +110,13 @@ def test_clouds_of_one_atom_need_no_atom_axis():
     torch.testing.assert_close(subspace.project(x), subspace.project(x[:, :, None])[:, :, 0])
 
 
+@pytest.mark.parametrize("shape", [(1, 3, 3), (1, 3, 4, 3), (1, 4, 3, 3)])
+def test_clouds_of_other_atoms_are_refused(shape):
+    """Their mean would be taken over a number of atoms that they do not have."""
+    with pytest.raises(InputError, match="3 residues of 3 atoms"):
+        CentredSubspace(make_mask(3)).project(torch.ones(shape))
+
+
 def test_an_integer_mask_is_refused():
     with pytest.raises(InputError, match="bool"):
         CentredSubspace(torch.ones(2, 3))

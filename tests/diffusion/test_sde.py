@@ -240,3 +240,9 @@ def test_coefficients_are_differentiable_in_time(sde):
     (growth,) = torch.autograd.grad(sde.noise_ratio(t).square().sum(), t)
     expected = (sde.diffusion_coefficient(times()) / sde.alpha(times())).square()
     torch.testing.assert_close(growth, expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("times", [[0.5, 0.1], [0.5, math.nan], [-0.1, 0.5], [0.5, 1.5], [[0.1]]])
+def test_the_process_is_simulated_forwards(times):
+    with pytest.raises(InputError, match="times"):
+        simulate(LinearVPSDE(), torch.zeros(2, 3), torch.tensor(times), GaussianNoise())

@@ -308,6 +308,40 @@ def test_states_with_their_noise_on_request():
     torch.testing.assert_close(states.log_weights, means.log_weights)
 
 
+@pytest.mark.parametrize("kind", ["twisted", "smcdiff"])
+def test_a_time_that_is_repeated_weighs_nothing(kind):
+    """The kernel has no width there, and every particle stays where it is."""
+    denoiser = GaussianDenoiser(SDE, MEAN, COVARIANCE)
+
+    def sample(times):
+        noise = GaussianNoise(torch.Generator().manual_seed(0))
+        x_T = draw_prior(SDE, noise, torch.zeros(24, 2))
+        if kind == "twisted":
+            guided = Guided(denoiser, LinearObservation(MATRIX, OBSERVED, NOISE_STD))
+            return TwistedSMC(8, ess_threshold=0.0)(guided, x_T, times, noise=noise)
+        mask, observed = torch.tensor([True, False]), torch.tensor([1.2, 0.0])
+        return SMCDiff(8, ess_threshold=0.0)(denoiser, mask, observed, x_T, times, noise=noise)
+
+    times = LogSNRGrid()(SDE, 10)
+    once, again = sample(times), sample(torch.cat([times, times[-1:]]))
+    torch.testing.assert_close(again.samples, once.samples)
+    torch.testing.assert_close(again.log_weights, once.log_weights)
+    torch.testing.assert_close(again.log_evidence, once.log_evidence)
+    between = sample(times.repeat_interleave(2))
+    assert between.log_evidence.isfinite().all()
+    assert between.samples.isfinite().all()
+
+
+def test_a_sample_of_zero_weight_is_never_drawn(monkeypatch):
+    monkeypatch.setattr(
+        "protdiff.diffusion.guidance.smc.draw_uniform", lambda runs, generators: torch.zeros(runs)
+    )
+    log_weights = torch.tensor([[-math.inf, 0.0, -math.inf]])
+    empty = torch.zeros(0)
+    result = SMCResult(torch.arange(3.0)[:, None], log_weights, empty, empty, empty)
+    assert result.draw().tolist() == [[1.0]]
+
+
 def test_drawing_one_sample_of_a_run():
     log_weights = torch.tensor([[0.0, -math.inf, -math.inf], [-math.inf, -math.inf, 0.0]])
     empty = torch.zeros(0)
@@ -334,3 +368,9 @@ def test_bad_settings():
         SMCDiff(3)(
             denoiser, torch.tensor([True, False]), MEAN, torch.zeros(6, 2), 0 * times, noise=noise
         )
+    with pytest.raises(InputError, match="at least 2 times"):
+        SMCDiff(3)(
+            denoiser, torch.tensor([True, False]), MEAN, torch.zeros(6, 2), times[:1], noise=noise
+        )
+    with pytest.raises(InputError, match="the mask"):
+        SMCDiff(3)(denoiser, torch.ones(6, 3).bool(), MEAN, torch.zeros(6, 2), times, noise=noise)

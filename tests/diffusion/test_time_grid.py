@@ -69,3 +69,5 @@ def test_impossible_grids_are_refused():
             UniformGrid(**times)(LinearVPSDE(), 5)
     with pytest.raises(InputError, match="smallest"):
         KarrasGrid(noise_ratio_min=3.0, noise_ratio_max=2.0)(LinearVPSDE(), 5)
+    with pytest.raises(InputError, match="rho"):
+        KarrasGrid(rho=0.0)

@@ -163,7 +163,7 @@ def mixture_posterior(
     Parameters
     ----------
     weights
-        ``(component,)``.
+        ``(component,)``, which are normalised.
     means
         ``(component, event_size)``.
     covariances
@@ -181,7 +181,7 @@ def mixture_posterior(
     a time.
     """
     each = gaussian_posterior(means, covariances, matrix, observed, noise_std)
-    joint = weights.log() + each.log_evidence
+    joint = weights.log() - weights.sum().log() + each.log_evidence
     return MixturePosterior(
         weights=torch.softmax(joint, dim=0),
         means=each.mean,

@@ -30,7 +30,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from protdiff.diffusion.broadcasting import expand, sum_event
+from protdiff.diffusion.broadcasting import check_fit, expand, sum_event
 from protdiff.diffusion.denoiser import Denoiser
 from protdiff.errors import InputError
 
@@ -114,7 +114,8 @@ class MomentMatching(Denoiser):
                 """Multiply by r² I + A V Aᵀ."""
                 return self.noise_std**2 * vector + self.operator(spread(vector))
 
-            residual = (self.observed.to(denoised) - predicted).detach()
+            observed = check_fit(self.observed, predicted, "what is observed").to(denoised)
+            residual = (observed - predicted).detach()
             solved = _conjugate_gradients(
                 covariance, residual, self.iterations, least=self.noise_std**2
             )

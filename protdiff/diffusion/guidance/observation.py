@@ -19,7 +19,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from protdiff.diffusion.broadcasting import expand, flatten_event, sum_event
+from protdiff.diffusion.broadcasting import check_fit, expand, flatten_event, sum_event
 from protdiff.diffusion.guidance.terms import Estimate, LikelihoodTerm
 from protdiff.diffusion.guidance.variance import IsotropicVariance, PosteriorVariance, ZeroVariance
 from protdiff.errors import InputError
@@ -68,6 +68,8 @@ class LinearObservation(LikelihoodTerm):
             )
         self.noise_std = noise_std
         self.variance = _checked_variance(noise_std, variance)
+        # Double precision, because rows that depend on one another show in squares of rounding.
+        matrix, observed = matrix.double(), observed.double()
         eigenvalues, eigenvectors = torch.linalg.eigh(matrix @ matrix.mT)
         if noise_std == 0.0 and float(eigenvalues[0]) <= 1e-10 * float(eigenvalues[-1]):
             raise InputError(
@@ -125,9 +127,10 @@ class MaskedObservation(LikelihoodTerm):
     def __call__(self, estimate: Estimate) -> Tensor:
         """Return the log-likelihood of the observed coordinates, ``(batch,)``."""
         denoised = estimate.denoised
-        mask = self.observed_mask.to(denoised.device)
+        mask = check_fit(self.observed_mask, denoised, "the mask").to(denoised.device)
+        observed = check_fit(self.observed, denoised, "what is observed").to(denoised)
         # Chosen before it is squared: what is not observed may be NaN (a missing atom).
-        residual = torch.where(mask, self.observed.to(denoised) - denoised, 0.0)
+        residual = torch.where(mask, observed - denoised, 0.0)
         variance = self.noise_std**2 + expand(self.variance(estimate), denoised)
         return sum_event(torch.where(mask, _log_normal(residual, variance), 0.0))
 
@@ -170,7 +173,7 @@ class ResidualObservation(LikelihoodTerm):
 
 def _checked_variance(noise_std: float, variance: PosteriorVariance | None) -> PosteriorVariance:
     """Refuse a likelihood that is a delta function at every noise level."""
-    if noise_std < 0.0 or (noise_std == 0.0 and isinstance(variance, ZeroVariance)):
+    if not noise_std >= 0.0 or (noise_std == 0.0 and isinstance(variance, ZeroVariance)):
         raise InputError(
             f"An observation came with noise_std = {noise_std}; give a standard deviation that is "
             "positive, or zero together with a posterior variance."

@@ -34,7 +34,7 @@ import torch
 from torch import Tensor
 
 from protdiff.device import send
-from protdiff.diffusion.broadcasting import expand, flatten_event
+from protdiff.diffusion.broadcasting import check_fit, expand, flatten_event
 from protdiff.diffusion.denoiser import Denoiser
 from protdiff.diffusion.noise import Noise
 from protdiff.diffusion.sampler import Callback, Sampler, SamplerAround, StepInfo
@@ -66,7 +66,8 @@ class KnownCoordinates:
 
     def __call__(self, x_0: Tensor) -> Tensor:
         """Write the known coordinates into ``x_0``, ``(batch, *event)``."""
-        return torch.where(self.observed_mask.to(x_0.device), self.observed.to(x_0), x_0)
+        mask = check_fit(self.observed_mask, x_0, "the mask").to(x_0.device)
+        return torch.where(mask, check_fit(self.observed, x_0, "what is known").to(x_0), x_0)
 
 
 class LinearConstraint:
@@ -87,6 +88,12 @@ class LinearConstraint:
     """
 
     def __init__(self, matrix: Tensor, observed: Tensor) -> None:
+        if matrix.ndim != 2 or observed.shape[-1:] != matrix.shape[:1]:
+            raise InputError(
+                f"A linear constraint came with a matrix of shape {tuple(matrix.shape)} and "
+                f"values of shape {tuple(observed.shape)}; give (observed, event_size) and "
+                "(observed,)."
+            )
         self.matrix = matrix
         self.observed = observed
         self._inverse = torch.linalg.pinv(matrix)
@@ -171,7 +178,8 @@ class _PinnedSampler(SamplerAround):
         """Draw the known coordinates of x_s from q(x_s | x_0 = P(x_0))."""
         fresh = self._choose_noise(noise)(x_s)
         noisy = sde.alpha(s) * self.projection(x_0) + sde.sigma(s) * fresh
-        pinned = torch.where(self.observed_mask.to(x_s.device), noisy, x_s)
+        mask = check_fit(self.observed_mask, x_s, "the mask").to(x_s.device)
+        pinned = torch.where(mask, noisy, x_s)
         # Parts of two states that are in the subspace need not make one that is.
         return pinned if self.subspace is None else self.subspace.project(pinned)
 

@@ -74,12 +74,25 @@ def resample_systematically(log_weights: Tensor, uniform: Tensor) -> Tensor:
     tensor([[0, 0, 1, 2]])
     """
     particles = log_weights.shape[1]
+    places = torch.arange(particles, dtype=torch.float64, device=log_weights.device)
+    return find_particles(log_weights, (places + uniform.to(places)[:, None]) / particles)
+
+
+def find_particles(log_weights: Tensor, places: Tensor) -> Tensor:
+    """Give the particle at places in [0, 1) of the weights laid end to end, ``(run, place)``.
+
+    Parameters
+    ----------
+    log_weights
+        Log weights up to a constant, ``(run, particle)``.
+    places
+        ``(run, place)``, double precision. A particle without weight has none.
+    """
     # Double precision, so that the last place falls inside the sum of the weights.
     cumulative = torch.softmax(log_weights.double(), dim=1).cumsum(1)
     cumulative = cumulative / cumulative[:, -1:]
-    places = torch.arange(particles, dtype=torch.float64, device=log_weights.device)
-    places = (places + uniform.to(places)[:, None]) / particles
-    return torch.searchsorted(cumulative, places, right=True).clamp(max=particles - 1)
+    last = log_weights.shape[1] - 1
+    return torch.searchsorted(cumulative, places, right=True).clamp(max=last)
 
 
 def draw_uniform(runs: int, generators: Generators) -> Tensor:

@@ -40,13 +40,14 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from protdiff.diffusion.broadcasting import sum_event
+from protdiff.diffusion.broadcasting import check_fit, sum_event
 from protdiff.diffusion.denoiser import Denoiser, MovingFrame
 from protdiff.diffusion.guidance.guided import GuidedDenoiser, GuidedEstimate
 from protdiff.diffusion.guidance.resampling import (
     Generators,
     draw_uniform,
     effective_sample_size,
+    find_particles,
     resample_systematically,
 )
 from protdiff.diffusion.noise import Noise
@@ -99,8 +100,8 @@ class SMCResult:
             One generator, or one for each run; None takes torch's own.
         """
         runs, particles = self.log_weights.shape
-        uniform = draw_uniform(runs, generator).to(self.weights)
-        chosen = (self.weights.cumsum(1) < uniform[:, None]).sum(1).clamp(max=particles - 1)
+        uniform = draw_uniform(runs, generator).to(self.log_weights.device, torch.float64)
+        chosen = find_particles(self.log_weights, uniform[:, None])[:, 0]
         offsets = torch.arange(runs, device=chosen.device) * particles
         return self.samples[chosen + offsets]
 
@@ -184,7 +185,9 @@ class TwistedSMC:
             weight_0, weight_t, sigma = _kernel(sde, t, s)
             xi = noise(x)
             x = weight_0 * now.guided + weight_t * x + sigma * xi
-            delta = (weight_0 / sigma) * (now.guided - now.denoised)
+            # At a time that is repeated the particle stays where it is: there is nothing to weigh.
+            pull = weight_0 / sigma if sigma > 0 else torch.zeros_like(sigma)
+            delta = pull * (now.guided - now.denoised)
             log_ratio = -sum_event(delta * (xi + delta / 2))
             then = guided.evaluate(x + sde.shift(s), s)
             population.weigh(log_ratio + then.log_likelihood - now.log_likelihood)
@@ -250,12 +253,19 @@ class SMCDiff:
         -------
         SMCResult
             The last denoised means, with what is known written into them, and their weights.
+
+        Raises
+        ------
+        InputError
+            The times make no run, or none with a step, which is what weighs.
         """
         frame, grid = MovingFrame(denoiser), check_times(denoiser.sde, times)
         sde = frame.sde
+        if len(grid) < 2:
+            raise InputError("SMCDiff weighs its particles by steps; give at least 2 times, not 1")
         population = _Population(len(x_T), self.particles, self.ess_threshold, generator)
-        mask = observed_mask.to(x_T.device).expand(x_T.shape)
-        values = torch.where(mask, observed.to(x_T), 0.0)
+        mask = check_fit(observed_mask, x_T, "the mask").to(x_T.device).expand(x_T.shape)
+        values = torch.where(mask, check_fit(observed, x_T, "what is known").to(x_T), 0.0)
         path = sde.alpha(grid[0]) * values + sde.sigma(grid[0]) * self._share(noise(x_T))
         x = torch.where(mask, path, x_T - sde.shift(grid[0]))
         denoised = frame(x, grid[0])
@@ -266,9 +276,13 @@ class SMCDiff:
             weight_0, weight_t, sigma = _kernel(sde, t, s)
             path = weight_0 * values + weight_t * path + sigma * self._share(noise(x))
             mean = weight_0 * denoised + weight_t * x
-            residual = torch.where(mask, (path - mean) / sigma, 0.0)
-            constant = (sigma.log() + 0.5 * math.log(2.0 * math.pi)) * sum_event(mask)
-            population.weigh(-0.5 * sum_event(residual.square()) - constant.to(residual))
+            if sigma > 0:
+                residual = torch.where(mask, (path - mean) / sigma, 0.0)
+                constant = (sigma.log() + 0.5 * math.log(2.0 * math.pi)) * sum_event(mask)
+                weight = -0.5 * sum_event(residual.square()) - constant.to(residual)
+            else:  # a time that is repeated, where all stay where they are
+                weight = x.new_zeros(len(x))
+            population.weigh(weight)
             indices = population.resample()
             if indices is not None:
                 mean, path = mean[indices], path[indices]

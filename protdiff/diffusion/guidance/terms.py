@@ -25,13 +25,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from protdiff.device import send
-from protdiff.diffusion.broadcasting import check_shape
+from protdiff.diffusion.broadcasting import check_shape, expand
 from protdiff.diffusion.sde import SDE
 from protdiff.errors import InputError
 
@@ -188,6 +188,14 @@ class SpanTerm(LikelihoodTerm):
         if not bool(inside.any()):
             # Nothing that needs a gradient is returned, so no network is differentiated.
             return nothing
+        if not bool(inside.all()):
+            # Outside, the term may have no finite gradient, and zero times that is NaN.
+            held = expand(inside, estimate.x_t).bool()
+            x_t, denoised = (
+                torch.where(held, tensor, tensor.detach())
+                for tensor in (estimate.x_t, estimate.denoised)
+            )
+            estimate = replace(estimate, x_t=x_t, denoised=denoised)
         inside = send(inside, nothing.device)
         return torch.where(inside, evaluate_term(self.term, estimate), nothing)
 

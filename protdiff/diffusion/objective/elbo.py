@@ -96,7 +96,7 @@ def compute_discrete_bound(
     x_0
         Data, ``(batch, *event)``.
     times
-        ``(steps + 1,)``, decreasing, from a time grid.
+        ``(steps + 1,)``, never rising, from a time grid.
     noise
         Gives ε, in the space of the data.
     subspace
@@ -119,21 +119,24 @@ def compute_discrete_bound(
     prior = _divergence(
         sde.alpha(first) * x_0, sde.sigma(first), zero, sde.marginal_sigma(first), dimension
     )
-    steps, errors = [], []
-    for t, s in pairwise(grid):
+    steps = x_0.new_zeros(len(grid) - 1, len(x_0))
+    errors = torch.zeros_like(steps)
+    for index, (t, s) in enumerate(pairwise(grid)):
         x_t = sde.perturb(x_0, t, noise(x_0))
         denoised = denoiser(x_t, t)
         bridge, centred = sde.bridge(t, s), x_t - sde.shift(t)
         true_mean = bridge.weight_0 * x_0 + bridge.weight_t * centred
         model_mean = bridge.weight_0 * denoised + bridge.weight_t * centred
-        steps.append(_divergence(true_mean, bridge.sigma, model_mean, bridge.sigma, dimension))
-        errors.append(sum_event((x_0 - denoised).square()))
+        errors[index] = sum_event((x_0 - denoised).square())
+        sigma = bridge.sigma
+        if sigma > 0:  # a time that is repeated is no step, and costs nothing
+            steps[index] = _divergence(true_mean, sigma, model_mean, sigma, dimension)
     denoised = denoiser.finish(sde.perturb(x_0, last, noise(x_0)), last)
     variance = sde.noise_ratio(last).square()
     squared = sum_event((x_0 - denoised).square())
     log_volume = dimension * (2.0 * math.pi * variance).log()
     reconstruction = 0.5 * (squared / variance + log_volume)
-    return DiscreteBound(prior, torch.stack(steps), reconstruction, torch.stack(errors))
+    return DiscreteBound(prior, steps, reconstruction, errors)
 
 
 def step_weights(sde: SDE, times: Tensor) -> Tensor:

@@ -35,6 +35,10 @@ from protdiff.errors import InputError
 __all__ = ["LogNormalTimes", "LogSNRTimes", "TimeSampler", "UniformTimes"]
 
 
+# Of a smaller share of the normal law rounding leaves no quantiles.
+_LEAST_SHARE = 1e-9
+
+
 @dataclass(frozen=True)
 class TimeSampler(ABC):
     r"""A distribution of training times on [t_min, t_max], drawn as :math:`t = F^{-1}(u)`.
@@ -162,10 +166,21 @@ class LogNormalTimes(TimeSampler):
         return normal * _log_noise_rate(sde, t) / (high - low)
 
     def _shares(self, sde: SDE) -> tuple[float, float]:
-        """Give the normal's distribution function at the ends of the SDE's range."""
+        """Give the normal's distribution function at the ends of the SDE's range.
+
+        Raises
+        ------
+        InputError
+            There is next to nothing between them.
+        """
         low, high = _log_noise_range(sde)
         ends = (torch.tensor([low, high], dtype=torch.float64) - self.mean) / self.std
         below, above = torch.special.ndtr(ends).tolist()
+        if not above - below > _LEAST_SHARE:
+            raise InputError(
+                f"log noise of mean {self.mean} and std {self.std} is hardly ever in the SDE's "
+                f"range, {low:.3g} to {high:.3g}; give a mean in or near it"
+            )
         return below, above
 
 

@@ -40,8 +40,8 @@ class ExponentialSDE(Sampler):
     evaluations_per_step = 1
 
     def __init__(self, stochasticity: float = 1.0) -> None:
-        if stochasticity < 0:
-            raise InputError(f"stochasticity = {stochasticity} must not be negative")
+        if not stochasticity >= 0:
+            raise InputError(f"stochasticity = {stochasticity} must be 0 or more")
         self.stochasticity = stochasticity
         self.pull = 1 + stochasticity**2
 

@@ -45,7 +45,7 @@ class PredictorCorrector(Sampler):
     evaluations_per_step = 2
 
     def __init__(self, corrections: int = 1, strength: float = 1.0) -> None:
-        if corrections < 1 or strength <= 0:
+        if corrections < 1 or not strength > 0:
             raise InputError(
                 f"corrections = {corrections} and strength = {strength} must be at least 1 and "
                 "above 0"

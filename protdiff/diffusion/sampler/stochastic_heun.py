@@ -54,8 +54,8 @@ class StochasticHeun(Sampler):
         noise_ratio_min: float = 0.0,
         noise_ratio_max: float = math.inf,
     ) -> None:
-        if churn < 0:
-            raise InputError(f"churn = {churn} must not be negative")
+        if not churn >= 0:
+            raise InputError(f"churn = {churn} must be 0 or more")
         self.churn = churn
         self.noise_ratio_min = noise_ratio_min
         self.noise_ratio_max = noise_ratio_max
