@@ -30,6 +30,7 @@ __all__ = ["CONFIG_OPTION", "Config", "get_source", "name_config"]
 
 CONFIG_OPTION = "--config"
 _ORIGIN = "protdiff.config"
+"""Where a context keeps the file and the parameters that have their values from it."""
 _LARGEST_FILE = 1 << 20  # bytes
 
 
@@ -39,7 +40,7 @@ def _load(context: typer.Context, path: Path | None) -> Path | None:
         return path
     values = _choose(context, _read(path), path)
     context.default_map = {**(context.default_map or {}), **values}
-    context.meta[_ORIGIN] = str(path)
+    context.meta[_ORIGIN] = str(path), frozenset(values)
     return path
 
 
@@ -59,13 +60,17 @@ Config = Annotated[
 
 def name_config(context: Any, parameter: str) -> str | None:
     """Return the file that an option's value came from; None if it did not come from one."""
-    return context.meta.get(_ORIGIN) if get_source(context, parameter) == "file" else None
+    return context.meta[_ORIGIN][0] if get_source(context, parameter) == "file" else None
 
 
 def get_source(context: Any, parameter: str) -> str:
     """Return where a value came from: ``"command line"``, ``"file"`` or ``"default"``."""
     source = getattr(context.get_parameter_source(parameter), "name", "")
-    return {"COMMANDLINE": "command line", "DEFAULT_MAP": "file"}.get(source, "default")
+    if source == "COMMANDLINE":
+        return "command line"
+    # --fast changes defaults by the same way as a file does.
+    _, from_file = context.meta.get(_ORIGIN, ("", frozenset()))
+    return "file" if source == "DEFAULT_MAP" and parameter in from_file else "default"
 
 
 def _read(path: Path) -> dict[str, Any]:

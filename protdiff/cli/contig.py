@@ -46,11 +46,7 @@ def contig(
 
     Example: protdiff contig 10-40/A163-181/10-40 5TPN.pdb --total-length 75
     """
-    from protdiff.structure import (
-        explain_contig,
-        parse_contig,
-        read_joined,
-    )
+    from protdiff.structure import explain_contig, parse_contig, read_joined
 
     parsed = parse_contig(text)
     files = [*(structures or ()), *(pdb or ())]
@@ -96,13 +92,11 @@ def _draw_layouts(
 def _print_segments(rows: list[SegmentRow]) -> None:
     table = []
     for row in rows:
-        length = f"{format_number(row.low)}–{format_number(row.high)}"
-        same = format_number(row.low)
+        low, high = format_number(row.low), format_number(row.high)
+        length = low if low == high else f"{low}–{high}"
         found = "" if row.found is None else f"{row.found} found"
         verdict = row.problem or (f"{found} {row.sequence}" if row.sequence else found)
-        table.append(
-            [row.text, row.kind, row.chain, same if row.low == row.high else length, verdict]
-        )
+        table.append([row.text, row.kind, row.chain, length, verdict])
     print_table(["segment", "kind", "chain", "residues", ""], table)
 
 

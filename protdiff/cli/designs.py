@@ -23,7 +23,7 @@ from protdiff.errors import InputError, ProtdiffError
 if TYPE_CHECKING:
     from protdiff.design.designer import Designer
     from protdiff.design.filter import DesignFilter
-    from protdiff.design.run import OutputSettings, RunTask
+    from protdiff.design.run import OutputSettings, RunResult, RunTask
 
 __all__ = ["read_filter", "run_and_report"]
 
@@ -70,8 +70,12 @@ def run_and_report(
     from protdiff.design.run import is_kept, run_designs
 
     if dry_run:
-        options = {"overwrite": overwrite, "json": json, "quiet": quiet}
-        _print_plan(designer, task, out, num, output, filter, **options)
+        _print_plan(
+            *(designer, task, out, num, output, filter),
+            overwrite=overwrite,
+            json=json,
+            quiet=quiet,
+        )
         return
     present = total = 0
     begun = False
@@ -114,20 +118,25 @@ def run_and_report(
         raise KeyboardInterrupt(
             f"{present} of {num} designs are in {out}; the same command makes the rest"
         ) from None
+    _print_result(result, num, filtered=filter is not None, json=json, quiet=quiet)
+
+
+def _print_result(result: RunResult, num: int, *, filtered: bool, json: bool, quiet: bool) -> None:
+    """Print what is in the folder now; fail if a filter left less of it than was wanted."""
+    out, kept = result.folder, result.kept
     if result.damaged and not quiet:
         typer.echo(
             f"protdiff: warning: {result.damaged} damaged lines of the manifest in {out} were "
             "left out, and their designs made again",
             err=True,
         )
-    kept = result.kept
     if json:
         print_json(result.records)
     elif not quiet:
         print_records(kept)
-        if filter is None:
+        if not filtered:
             typer.echo(f"{summarise_records(kept)}, in {out}")
-    if filter is not None:
+    if filtered:
         counts = f"{len(kept)} of {result.drawn} drawn pass"
         if not quiet:
             # JSON has a line for each that was drawn; what it comes to is for whoever watches.
@@ -172,17 +181,17 @@ def _print_plan(
 def print_records(records: Sequence[Mapping[str, Any]]) -> None:
     """Print a short table of designs."""
     has_motif = any("motif_rmsd" in record for record in records)
-    columns = ["design", "length", "helix", "strand", "Rg (Å)", "links", "Ramach.", "clashes"]
     has_start = any("rmsd_to_start" in record for record in records)
+    has_partner = any(get_quality(record).get("partner_gap") is not None for record in records)
+    columns = ["design", "length", "helix", "strand", "Rg (Å)", "links", "Ramach.", "clashes"]
     columns += ["motif (Å)"] if has_motif else []
     columns += ["from start (Å)"] if has_start else []
-    has_partner = any(get_quality(record).get("partner_gap") is not None for record in records)
     columns += ["hot spots", "gap (Å)"] if has_partner else []
     rows = []
     for record in records[:MOST_ROWS]:
         quality = get_quality(record)
-        name = str(record["file"] or f"design {record['index']}: no file")
-        row = [name, format_number(record.get("length"))]
+        file = str(record["file"] or f"design {record['index']}: no file")
+        row = [file, format_number(record.get("length"))]
         for name in ("helix", "strand", "rg", "links", "ramachandran", "clashes"):
             row.append(format_number(quality.get(name), 1 if name in ("rg", "clashes") else 2))
         row += [format_number(record.get("motif_rmsd"), 3)] if has_motif else []

@@ -207,6 +207,11 @@ def evaluate(
     listing = list_structures(sources)
     listed = steps.take_sources(listing, None if handedness is None else handedness.value)
     references = [] if novelty is None else steps.load_references(novelty, skipped, quiet=quiet)
+    model = None
+    if likelihood:
+        from protdiff.design.loading import load
+
+        model = load(weights, device).model
 
     found = steps.measure_all(listed, blown_up=listing.blown_up, quiet=quiet)
     found.notes += listing.explain() + skipped
@@ -230,8 +235,8 @@ def evaluate(
             workers=workers,
             quiet=quiet,
         )
-    if likelihood:
-        steps.add_likelihood(found, weights, device, quiet=quiet)
+    if model is not None:
+        steps.add_likelihood(found, model, quiet=quiet)
     if search is not None:
         steps.add_foldseek(found, search)
     if designer is not None:
@@ -268,8 +273,9 @@ def _report_failures(found: Evaluation) -> None:
         typer.echo(f"protdiff: warning: {path} was left out: {error}", err=True)
     if found.unreadable:
         total = len(found.unreadable) + len(found.designs)
-        raise InputError(
+        problem = (
             f"{len(found.unreadable)} of {total} files could not be read; the others were measured"
         )
+        raise InputError("; ".join([problem, *found.failures]))
     if found.failures:
         raise ProtdiffError("; ".join(found.failures))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from protdiff.design.listing import Listing
+    from protdiff.design.listing import ListedStructure, Listing
     from protdiff.design.recorded_motif import RecordedMotif
     from protdiff.evaluation.bands import BandCheck
     from protdiff.evaluation.external import Foldseek
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from protdiff.evaluation.novelty import Reference
     from protdiff.evaluation.quality import Quality
     from protdiff.evaluation.tm_score import Aligner
+    from protdiff.model import BackboneModel
     from protdiff.structure import Backbone
 
 __all__ = [
     "Evaluated",
     "Evaluation",
-    "Source",
     "add_diversity",
     "add_foldseek",
     "add_likelihood",
@@ -41,20 +41,11 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class Source:
-    """A structure file, and what the manifest of its run says of it."""
-
-    path: Path
-    handedness: Handedness = "L"
-    record: dict[str, Any] = field(default_factory=dict)
-
-
 @dataclass
 class Evaluated:
     """A design and what was found about it."""
 
-    source: Source
+    source: ListedStructure
     backbone: Backbone
     quality: Quality
     check: BandCheck
@@ -106,15 +97,13 @@ class Evaluation:
         return [one for one in self.designs if one.quality.finite and can_align(one.judged)]
 
 
-def take_sources(listing: Listing, handedness: Handedness | None) -> list[Source]:
+def take_sources(listing: Listing, handedness: Handedness | None) -> list[ListedStructure]:
     """Return the structures that were listed, of the hand that is asked for or their own."""
-    return [
-        Source(one.path, handedness or one.handedness, one.record) for one in listing.structures
-    ]
+    return [one if handedness is None else one.take_for(handedness) for one in listing.structures]
 
 
 def measure_all(
-    sources: Sequence[Source], *, blown_up: Sequence[Mapping[str, Any]] = (), quiet: bool
+    sources: Sequence[ListedStructure], *, blown_up: Sequence[Mapping[str, Any]] = (), quiet: bool
 ) -> Evaluation:
     """Measure all structures; those that cannot be read are put aside.
 
@@ -131,7 +120,7 @@ def measure_all(
         for source in sources:
             try:
                 backbone = read_backbone(source.path)
-                quality = measure_recorded(backbone, source.record, handedness=source.handedness)
+                quality = measure_recorded(backbone, source.record)
             except InputError as error:
                 if len(sources) == 1:
                     raise
@@ -289,13 +278,11 @@ def add_foldseek(found: Evaluation, foldseek: Foldseek) -> None:
         found.summary["largest_foldseek_tm"] = max(scores)
 
 
-def add_likelihood(found: Evaluation, weights: str, device: str, *, quiet: bool) -> None:
+def add_likelihood(found: Evaluation, model: BackboneModel, *, quiet: bool) -> None:
     """Find the log-likelihood of each design under a model."""
-    from protdiff.design.loading import load
     from protdiff.errors import ProtdiffError
     from protdiff.evaluation.likelihood import LikelihoodSettings, measure_likelihood
 
-    model = load(weights, device).model
     settings = LikelihoodSettings()
     known = []
     with show_bar("integrating", quiet=quiet, unit="structures") as bar:

@@ -99,7 +99,8 @@ def export(
     if json:
         print_json({"designs": written, "mirrored": mirrored, "folders": folders})
     elif not quiet:
-        typer.echo(f"{sum(written.values())} designs in {', '.join(folders)}")
+        count = sum(written.values())
+        typer.echo(f"{count} design{'' if count == 1 else 's'} in {', '.join(folders)}")
         if mirrored:
             typer.echo(
                 f"{mirrored} D-proteins were written as their mirror images, which ProteinMPNN "

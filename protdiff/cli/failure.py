@@ -35,9 +35,10 @@ def explain_failures(command: Callable[..., None]) -> Callable[..., None]:
             try:
                 command(*args, **kwargs)
             except BaseException as error:
-                message, code = _explain(error)
-                if message is None:
+                explained = _explain(error)
+                if explained is None:
                     raise
+                message, code = explained
                 if debug:
                     traceback.print_exc()
                 typer.echo(message, err=True)
@@ -46,7 +47,7 @@ def explain_failures(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def _explain(error: BaseException) -> tuple[str | None, int]:
+def _explain(error: BaseException) -> tuple[str, int] | None:
     """Return what to say of an error and the exit code; None for what is not a failure."""
     if isinstance(error, ProtdiffError):
         return f"protdiff: error: {_one_line(error)}", error.exit_code
@@ -55,7 +56,7 @@ def _explain(error: BaseException) -> tuple[str | None, int]:
     if isinstance(error, BrokenPipeError):
         # Whoever read our output has left; without this Python complains once more at exit.
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
-        return None, 1
+        return None
     if isinstance(error, OSError):
         return f"protdiff: error: {_one_line(error)}", 1
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
@@ -64,7 +65,7 @@ def _explain(error: BaseException) -> tuple[str | None, int]:
             1,
         )
     if isinstance(error, typer.Exit | typer.Abort | SystemExit) or is_usage_error(error):
-        return None, 0
+        return None
     return (
         f"protdiff: internal error: {type(error).__name__}: {_one_line(error)}; run again with "
         "--debug and report what it prints",

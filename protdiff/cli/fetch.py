@@ -53,7 +53,7 @@ def fetch(
         print_plan({**plan, "to_fetch": to_fetch}, json=json, quiet=quiet)
         return
     with show_bar("fetching", quiet=quiet, unit="entries") as bar:
-        bar.set_total(len(ids))
+        bar.set_total(len(listed))
         files = fetch_structures(
             ids,
             out,

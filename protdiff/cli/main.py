@@ -82,9 +82,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a sign that it lacks, such as Å, is no failure
     try:
         sys.exit(app(prog_name="protdiff", standalone_mode=False))
-    except typer.Abort:
-        sys.exit(INTERRUPTED)
-    except KeyboardInterrupt:  # during an import, before any command has begun
+    except (typer.Abort, KeyboardInterrupt):  # as during an import, before a command has begun
         sys.exit(INTERRUPTED)
     except Exception as error:
         if not is_usage_error(error):

@@ -47,20 +47,16 @@ def _extend(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that all commands have."""
     signature = inspect.signature(command, eval_str=True)
     given = signature.parameters
-    added = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-        for name, default, kind in (
-            ("config_file", None, Config),
-            ("verbose", False, Verbose),
-        )
-        if name not in given and not (name == "config_file" and "config" in given)
-    ]
-    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    added = [inspect.Parameter("verbose", keyword, default=False, annotation=Verbose)]
+    if "config" not in given:
+        added.insert(0, inspect.Parameter("config_file", keyword, default=None, annotation=Config))
+    context = inspect.Parameter("context", keyword, annotation=typer.Context)
 
     @functools.wraps(command)
     def wrapped(*, context: typer.Context, **values: Any) -> None:
         ours = {parameter.name: values.pop(parameter.name) for parameter in added}
-        if not ours.get("verbose"):
+        if not ours["verbose"]:
             command(**values)
             return
         if values.get("quiet"):
@@ -73,9 +69,7 @@ def _extend(command: Callable[..., None]) -> Callable[..., None]:
             _tell_cost(time.perf_counter() - started)
 
     # typer reads both; functools.wraps has made them those of the command itself.
-    parameters = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in given.values()
-    ]
+    parameters = [parameter.replace(kind=keyword) for parameter in given.values()]
     whole = signature.replace(parameters=[*parameters, *added, context])
     wrapped.__signature__ = whole  # type: ignore[attr-defined]
     wrapped.__annotations__ = {name: p.annotation for name, p in whole.parameters.items()}

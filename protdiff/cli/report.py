@@ -72,7 +72,7 @@ def report(
         plural = "" if collection.made == 1 else "s"
         typer.echo(
             f"{written.page}: {len(collection.designs)} of {collection.made} design{plural}, "
-            f"{collection.passing} without a fault, {size / 2**20:.1f} MiB"
+            f"{collection.passing} of all without a fault, {size / 2**20:.1f} MiB"
         )
         if written.figures:
             typer.echo(f"{len(written.figures)} plots in {settings.png}")

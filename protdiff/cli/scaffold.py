@@ -173,11 +173,7 @@ def scaffold(
     )
     # What can be wrong with the input shows before torch is imported, which takes seconds.
     from protdiff.cli.designs import read_filter, run_and_report
-    from protdiff.structure import (
-        parse_contig,
-        read_genie2_problem,
-        read_joined,
-    )
+    from protdiff.structure import parse_contig, read_genie2_problem, read_joined
 
     length: LengthRange | None = total_length
     asked = read_filter(filter, num, max_draws)
@@ -215,13 +211,14 @@ def scaffold(
         particles=particles,
         conditioners=conditions.make(),
     )
+    output = OutputSettings(format.value, trajectory, cbeta, residue_name)
     chosen = weights or choose_weights(get_longest_chain(task))
     run_and_report(
         load(chosen, device, compile=compile),
         task,
         out,
         num,
-        output=OutputSettings(format.value, trajectory, cbeta, residue_name),
+        output=output,
         filter=asked,
         max_draws=max_draws,
         batch_size=batch_size,

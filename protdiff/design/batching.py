@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from protdiff.conditioning.conditioner import Scene
 from protdiff.design.samplers import is_adaptive
+from protdiff.model import LENGTH_RANGE, BackboneModel
 from protdiff.structure.chain_layout import ChainLayout
 
 if TYPE_CHECKING:
     from protdiff.design.engine import DesignTask, Plan
-    from protdiff.model import BackboneModel
 
 __all__ = ["AHEAD", "PADDED_TO", "get_padding", "group_plans", "make_scene", "pad_length"]
 
@@ -41,16 +41,16 @@ def get_padding(task: DesignTask) -> int:
 
 def pad_length(length: int, padding: int) -> int:
     """Return the next multiple of ``padding``, within what the network makes."""
-    from protdiff.model import LENGTH_RANGE
-
     return min(-(-length // padding) * padding, max(length, LENGTH_RANGE[1]))
 
 
 def group_plans(plans: Iterable[Plan], batch_size: int, padding: int = 1) -> Iterator[list[Plan]]:
-    """Group plans of one padded length into batches; that of the first plan left comes first.
+    """Group plans into batches of one padded length.
 
-    No more plans are taken than it needs to fill a batch, and at most :data:`AHEAD` batches of them
-    wait; so the batches follow from the plans and their order alone.
+    The next batch holds the first plan that is left, and the plans of its padded length that come
+    after it. To fill it, plans are taken one by one; those of other lengths wait for a batch of
+    their own, at most as many as :data:`AHEAD` batches hold. So the batches follow from the plans
+    and their order alone.
 
     Examples
     --------

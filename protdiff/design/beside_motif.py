@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from protdiff.conditioning.conditioner import Conditioner
+from protdiff.design.conditions import lay_out_chains
 from protdiff.errors import InputError
 from protdiff.structure import Contig, Motif
 from protdiff.structure.lengths import LengthRange
 
-__all__ = ["check_beside_motif", "refuse_beside_unindexed"]
+__all__ = ["check_beside_motif", "refuse_beside_motif", "refuse_beside_unindexed"]
 
 
 def check_beside_motif(
@@ -50,6 +51,25 @@ def check_beside_motif(
                 f"{motif.layout} (the manifest of a run tells that of each design)"
             )
         one.check_motif(motif)
+
+
+def refuse_beside_motif(conditioners: Sequence[Conditioner]) -> None:
+    """Refuse conditioners that lay chains out or place designs, and know nothing of the motif.
+
+    Raises
+    ------
+    InputError
+        There is one.
+    """
+    for one in conditioners:
+        if one.reads_motif:
+            continue
+        places = type(one).place is not Conditioner.place
+        if places or one.length is not None or len(lay_out_chains(1, [one])) != 1:
+            raise InputError(
+                f"the motif says where a design stands and which chains there are; "
+                f"{one.describe()['kind']} goes with designs that have no motif"
+            )
 
 
 def refuse_beside_unindexed(conditioners: Sequence[Conditioner]) -> None:

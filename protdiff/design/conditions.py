@@ -32,7 +32,7 @@ __all__ = [
     "choose_secondary_structure",
     "describe_conditioners",
     "lay_out_chains",
-    "refuse_designs_without_motif",
+    "list_beside",
 ]
 
 
@@ -182,29 +182,6 @@ def lay_out_chains(length: int, conditioners: Sequence[Conditioner]) -> ChainLay
     for conditioner in conditioners:
         chains = conditioner.lay_out(chains)
     return chains
-
-
-def refuse_designs_without_motif(conditioners: Sequence[Conditioner]) -> None:
-    """Refuse conditioners that lay chains out or place designs, where a motif does.
-
-    Those that look at the motif themselves are not meant.
-
-    Raises
-    ------
-    InputError
-        There is one.
-    """
-    from protdiff.conditioning.conditioner import Conditioner
-
-    for one in conditioners:
-        if one.reads_motif:
-            continue
-        places = type(one).place is not Conditioner.place
-        if places or one.length is not None or len(lay_out_chains(1, [one])) != 1:
-            raise InputError(
-                f"the motif says where a design stands and which chains there are; "
-                f"{one.describe()['kind']} goes with designs that have no motif"
-            )
 
 
 def choose_secondary_structure(

@@ -41,7 +41,8 @@ class DesignSet(Sequence[Backbone]):
     designs
         The finished designs.
     records
-        For each its line of a manifest; ``file`` and ``quality`` in them are not read.
+        For each its line of a manifest; ``file`` is not read, and of ``quality`` only what a
+        design's own quality has not.
     run
         What the designs depend on, the content of a ``run.json``.
     drawn
@@ -150,9 +151,7 @@ class DesignSet(Sequence[Backbone]):
 
     def _get_quality(self, place: int) -> dict[str, Any]:
         """Return all numbers of a design: what was measured now, and what its line has beside."""
-        recorded = self._records[place].get("quality")
-        measured = self._designs[place].quality.to_dict()
-        return (recorded if isinstance(recorded, dict) else {}) | measured
+        return _get_table(self._records[place], "quality") | self._designs[place].quality.to_dict()
 
     def sort(
         self, key: str | Callable[[Design], Any] = "ramachandran", *, reverse: bool = False
@@ -176,14 +175,11 @@ class DesignSet(Sequence[Backbone]):
         else:
             values = [record.get(key) for record in self.to_records()]
             if values and not any(isinstance(value, int | float | str) for value in values):
-                known = [k for k, v in self.to_records()[0].items() if isinstance(v, int | float)]
-                raise InputError(f"cannot sort by {key!r}; there are {', '.join(known)}")
+                names = [k for k, v in self.to_records()[0].items() if isinstance(v, int | float)]
+                raise InputError(f"cannot sort by {key!r}; there are {', '.join(names)}")
+        known = [place for place, value in enumerate(values) if not is_missing(value)]
         missing = [place for place, value in enumerate(values) if is_missing(value)]
-        ordered = sorted(
-            (place for place in range(len(self)) if place not in set(missing)),
-            key=lambda place: values[place],
-            reverse=reverse,
-        )
+        ordered = sorted(known, key=lambda place: values[place], reverse=reverse)
         return self._take([*ordered, *missing])
 
     def to_records(self) -> list[dict[str, Any]]:
@@ -196,7 +192,7 @@ class DesignSet(Sequence[Backbone]):
                 "index": design.index,
                 "name": design.backbone.name,
                 **{k: v for k, v in record.items() if k not in _NESTED},
-                **{f"asked_{name}": value for name, value in record.get("asked", {}).items()},
+                **{f"asked_{name}": value for name, value in _get_table(record, "asked").items()},
                 **design.quality.to_dict(),
             }
             for design, record in zip(self._designs, self._records, strict=True)
@@ -333,6 +329,12 @@ class DesignSet(Sequence[Backbone]):
     def _repr_html_(self) -> str:
         """Show a table in a notebook."""
         return format_html(self._designs, self._records)
+
+
+def _get_table(record: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return a table in a line of a manifest; an empty one if the line has another thing there."""
+    value = record.get(key)
+    return value if isinstance(value, dict) else {}
 
 
 class Interrupted(KeyboardInterrupt):

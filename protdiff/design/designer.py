@@ -155,12 +155,11 @@ class Designer:
             make_settings(SamplingSettings, options, settings),
             list_conditioners(conditioners),
         )
-        asked = as_filter(filter)
         return collect_designs(
             self,
             task,
             num,
-            filter=asked,
+            filter=as_filter(filter),
             max_draws=max_draws,
             batch_size=batch_size,
             progress=progress,
@@ -253,12 +252,11 @@ class Designer:
             particles=particles,
             conditioners=list_conditioners(conditioners),
         )
-        asked = as_filter(filter)
         return collect_designs(
             self,
             task,
             num,
-            filter=asked,
+            filter=as_filter(filter),
             max_draws=max_draws,
             batch_size=batch_size,
             progress=progress,

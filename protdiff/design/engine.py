@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -32,12 +32,10 @@ from protdiff.design.settings import SamplingSettings
 from protdiff.diffusion import Denoiser, StepInfo, Trajectory
 from protdiff.errors import InputError
 from protdiff.evaluation import Quality, measure_quality
+from protdiff.model import LENGTH_RANGE, BackboneModel
 from protdiff.structure import Backbone, superimpose
 from protdiff.structure.chain_layout import ChainLayout
 from protdiff.weights import choose_weights
-
-if TYPE_CHECKING:
-    from protdiff.model import BackboneModel
 
 __all__ = [
     "Design",
@@ -129,7 +127,7 @@ class DesignTask(Protocol):
 
     @property
     def shortest_chains(self) -> Sequence[ChainLayout]:
-        """Those of the shortest designs, so that each chain is in one of them as short as any."""
+        """The chains of the shortest designs; each chain is as short as can be in one of them."""
 
     @property
     def conditioners(self) -> Sequence[Conditioner]:
@@ -221,12 +219,12 @@ def make_batches(
 ) -> Iterator[list[Design]]:
     """Make designs of a task that was checked, and give those of a batch together.
 
-    A design does not depend on its batch but by rounding, for products of matrices of another
-    shape add up in another order. Who needs a stopped run to end the same to the last bit names
-    all its designs as ``indices``, and as ``wanted`` those that are missing: batches are then put
-    together as if nothing had been made, and those with nothing to make are passed over.
+    A design depends on its batch by rounding only: products of matrices of another shape are added
+    up in another order. For a stopped run that ends the same to the last bit, give all its designs
+    as ``indices`` and the missing ones as ``wanted``. The batches are then those of a run that was
+    never stopped, and a batch that has nothing missing is not sampled.
 
-    Designs are planned as batches need them, so the indices may be without end.
+    Designs are planned as batches need them, so ``indices`` may be endless.
 
     Parameters
     ----------
@@ -260,8 +258,6 @@ def check_task(model: BackboneModel, task: DesignTask) -> None:
             f"{model.name} was not trained to be told of secondary structure, and "
             f"{task.secondary_structure.text!r} is asked for; give other weights, or any"
         )
-    from protdiff.model import LENGTH_RANGE
-
     shortest, longest = task.length_range
     span = str(shortest) if shortest == longest else f"{shortest} to {longest}"
     if shortest < LENGTH_RANGE[0] or longest > LENGTH_RANGE[1]:
@@ -314,29 +310,34 @@ def _make_batch(
     report.complete()
     designs = []
     for place, plan in enumerate(plans):
-        backbone, extra = task.finish(plan, sampled[place, : plan.length])
-        extra = {**extra, **notes[place]}
-        gaps = []
-        for conditioner in task.conditioners:
-            measured = dict(conditioner.measure(backbone))
-            if (gap := measured.pop("partner_gap", None)) is not None:
-                gaps.append(gap)
-            extra = _join(extra, measured)
-        quality = measure_quality(
-            backbone.coordinates, backbone.residue_index, handedness=task.settings.handedness
-        )
-        quality = replace(quality, partner_gap=min(gaps, default=math.nan))
+        own = sampled[place, : plan.length]
+        backbone, extra = task.finish(plan, own)
+        quality, extra = _measure(task, backbone, {**extra, **notes[place]})
         kept = None
         if trajectory is not None:
-            kept = _take_frames(model, trajectory, place, plan).superimpose(
-                sampled[place, : plan.length], backbone
-            )
+            kept = _take_frames(model, trajectory, place, plan).superimpose(own, backbone)
         designs.append(Design(plan.index, backbone, quality, seconds, extra, kept))
     return designs
 
 
+def _measure(
+    task: DesignTask, backbone: Backbone, extra: dict[str, Any]
+) -> tuple[Quality, dict[str, Any]]:
+    """Measure a design; return its quality, and ``extra`` with the numbers of its conditioners."""
+    gaps = []
+    for conditioner in task.conditioners:
+        measured = dict(conditioner.measure(backbone))
+        if (gap := measured.pop("partner_gap", None)) is not None:
+            gaps.append(gap)
+        extra = _join(extra, measured)
+    quality = measure_quality(
+        backbone.coordinates, backbone.residue_index, handedness=task.settings.handedness
+    )
+    return replace(quality, partner_gap=min(gaps, default=math.nan)), extra
+
+
 def _join(told: dict[str, Any], measured: dict[str, Any]) -> dict[str, Any]:
-    """Add what a conditioner measured; what another of its kind did keeps its place.
+    """Add what a conditioner measured; a name that is taken already gets a number.
 
     Examples
     --------

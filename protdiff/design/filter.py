@@ -24,6 +24,7 @@ from protdiff.evaluation.seams import Seams
 from protdiff.evaluation.thresholds import Threshold, parse_condition
 from protdiff.fields import check_keys, read_dataclass
 from protdiff.names import suggest_name
+from protdiff.plain import take_integer
 
 __all__ = [
     "DRAWS_PER_DESIGN",
@@ -55,6 +56,9 @@ NUMBERS = tuple(
     for field in dataclasses.fields(Quality)
     if field.name not in ("finite", *NUMBERS_BESIDE["target"])
 )
+"""Numbers that all designs have."""
+KNOWN_NUMBERS = (*NUMBERS, *itertools.chain.from_iterable(NUMBERS_BESIDE.values()))
+"""All that a filter may ask for."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ class DesignFilter:
             A name or a condition cannot be understood.
         """
         own = [entry.name for entry in dataclasses.fields(cls) if entry.name != "limits"]
-        check_keys(values, [*own, *_list_numbers()], where)
+        check_keys(values, [*own, *KNOWN_NUMBERS], where)
         limits = [
             _parse_limit(name, condition, where)
             for name, conditions in values.items()
@@ -149,10 +153,6 @@ def _parse_limit(name: str, condition: object, where: str) -> Threshold:
     raise InputError(
         f'{where}: {name} = {condition!r}; expected a condition such as ">=0.2", or a list of them'
     )
-
-
-def _list_numbers() -> list[str]:
-    return [*NUMBERS, *itertools.chain.from_iterable(NUMBERS_BESIDE.values())]
 
 
 def parse_filter(texts: str | Sequence[str]) -> DesignFilter:
@@ -188,9 +188,9 @@ def parse_filter(texts: str | Sequence[str]) -> DesignFilter:
         limit = parse_condition(part, example=f"strand>=0.2, or {PASSING}")
         if limit.name == PASSING:
             raise InputError(f"{part!r} is no condition; {PASSING} stands alone, without a limit")
-        known = _list_numbers()
-        if limit.name not in known:
-            hint = suggest_name(limit.name, [PASSING, *known]) or f"there are {', '.join(known)}"
+        if limit.name not in KNOWN_NUMBERS:
+            listed = f"there are {', '.join(KNOWN_NUMBERS)}"
+            hint = suggest_name(limit.name, [PASSING, *KNOWN_NUMBERS]) or listed
             raise InputError(f"designs have no number {limit.name!r} to filter by; {hint}")
         if not math.isfinite(limit.value):
             example = f"{limit.name}{limit.sign}0.2"
@@ -214,9 +214,11 @@ def limit_draws(num: int, max_draws: int | None) -> int:
     Raises
     ------
     InputError
-        Another limit is asked for, and it is lower than ``num``.
+        Another limit is asked for, and it is lower than ``num`` or no whole number.
     """
-    most = DRAWS_PER_DESIGN * num if max_draws is None else max_draws
+    if max_draws is None:
+        return DRAWS_PER_DESIGN * num
+    most = take_integer("max_draws", max_draws)
     if most < num:
         raise InputError(f"{most} draws cannot give {num} designs; allow at least as many draws")
     return most

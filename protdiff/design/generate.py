@@ -107,14 +107,14 @@ class Generation:
     @property
     def length_range(self) -> tuple[int, int]:
         """The shortest and the longest design, all chains together."""
-        lengths = self.lengths
-        return lengths[0], lengths[-1]
+        shortest, longest = self.chain_length_range
+        return shortest * self.copies, longest * self.copies
 
     @property
     def lengths(self) -> Sequence[int]:
         """The numbers of residues, all chains together, that a design may have."""
-        shortest, longest = self.chain_length_range
-        return range(shortest * self.copies, longest * self.copies + 1, self.copies)
+        copies = self.copies
+        return [length * copies for length in self.length_law.lengths]
 
     @property
     def shortest_chains(self) -> list[ChainLayout]:

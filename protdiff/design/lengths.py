@@ -54,17 +54,18 @@ class LengthLaw:
         """The shortest and the longest that may be drawn."""
         return min(low for low, _ in self.ranges), max(high for _, high in self.ranges)
 
+    @property
+    def lengths(self) -> list[int]:
+        """All that may be drawn, in order."""
+        return sorted({n for low, high in self.ranges for n in range(low, high + 1)})
+
     def draw(self, rng: np.random.Generator) -> int:
         """Draw a length."""
         place = 0
         if len(self.ranges) > 1:
-            place = rng.choice(len(self.ranges), p=self._shares)
+            total = math.fsum(self.weights)
+            place = rng.choice(len(self.ranges), p=[weight / total for weight in self.weights])
         return int(rng.integers(*self.ranges[place], endpoint=True))
-
-    @property
-    def _shares(self) -> list[float]:
-        total = math.fsum(self.weights)
-        return [weight / total for weight in self.weights]
 
     def describe(self) -> int | str | list[int]:
         """Return the law as JSON knows it: a number, a range, or the text of another."""

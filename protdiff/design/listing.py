@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,10 @@ class ListedStructure:
         """What the manifest says, unchecked, and L without one."""
         handedness: Handedness = self.record.get("handedness", "L")
         return handedness
+
+    def take_for(self, handedness: Handedness) -> ListedStructure:
+        """Return it as an L- or a D-protein, whatever the manifest says."""
+        return replace(self, record={**self.record, "handedness": handedness})
 
 
 @dataclass(frozen=True)

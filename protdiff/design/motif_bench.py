@@ -30,6 +30,7 @@ from protdiff.errors import InputError
 from protdiff.files import check_plain_name, make_folder_atomically
 from protdiff.structure import parse_contig, write_backbone
 from protdiff.structure.motif import name_chain
+from protdiff.structure.segments import DesignedSegment
 from protdiff.structure.standard import standardise
 
 __all__ = ["SUBMISSION_SIZE", "describe_placement", "write_motif_bench"]
@@ -60,23 +61,25 @@ def describe_placement(contig: str, layout: str) -> str:
     InputError
         The scaffold has several chains, or a segment that the contig has not.
     """
-    asked = [str(segment.residues) for segment in parse_contig(contig).motif_segments]
-    chains = [segment.residues.chain for segment in parse_contig(contig).motif_segments]
+    asked = [segment.residues for segment in parse_contig(contig).motif_segments]
+    chains = [residues.chain for residues in asked]
     own = len(set(chains)) == len(chains) > 1 and all(len(chain) == 1 for chain in chains)
     letters = {
-        residues: chain if own else name_chain(number)
-        for number, (residues, chain) in enumerate(zip(asked, chains, strict=True))
+        str(residues): residues.chain if own else name_chain(number)
+        for number, residues in enumerate(asked)
     }
     placed = parse_contig(layout)
     if len(placed.chains) > 1:
         raise InputError(f"MotifBench takes scaffolds of one chain; {layout!r} has several")
-    given = {id(segment): str(segment.residues) for segment in placed.motif_segments}
     pieces = []
     for segment in placed.segments:
-        name = given.get(id(segment))
-        if name is not None and name not in letters:
+        if isinstance(segment, DesignedSegment):
+            pieces.append(str(segment))
+            continue
+        name = str(segment.residues)
+        if name not in letters:
             raise InputError(f"the layout {layout!r} has {name}, which is not in {contig!r}")
-        pieces.append(str(segment) if name is None else letters[name])
+        pieces.append(letters[name])
     return "/".join(pieces)
 
 
@@ -123,8 +126,9 @@ def write_motif_bench(folder: str | Path, cases: Mapping[str, DesignSet]) -> Pat
             (temporary / name).mkdir(exist_ok=True)
             (temporary / name / "scaffold_info.csv").write_text(table.getvalue(), encoding="utf-8")
             if len(kept) != SUBMISSION_SIZE:
+                found = f"{len(kept)} scaffold{'' if len(kept) == 1 else 's'}"
                 warnings.warn(
-                    f"{name} has {len(kept)} scaffolds; MotifBench asks for {SUBMISSION_SIZE}",
+                    f"{name} has {found}; MotifBench asks for {SUBMISSION_SIZE}",
                     stacklevel=2,
                 )
     return Path(folder)

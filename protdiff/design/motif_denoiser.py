@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 
+from protdiff.conditioning.compose import Conditions
+from protdiff.conditioning.motif import MotifConditions, make_motif_conditions
 from protdiff.design.secondary_structure import SecondaryStructure, make_network_input
 from protdiff.design.settings import SamplingSettings
+from protdiff.model import BackboneModel
 from protdiff.structure import Motif
-
-if TYPE_CHECKING:
-    from protdiff.conditioning.compose import Conditions
-    from protdiff.conditioning.motif import MotifConditions
-    from protdiff.model import BackboneModel
 
 __all__ = ["make_motif_parts"]
 
@@ -53,8 +50,6 @@ def make_motif_parts(
     free_below
         Noise in Å below which nothing holds the motif.
     """
-    from protdiff.conditioning.motif import make_motif_conditions
-
     return make_motif_conditions(
         model,
         residue_mask,

@@ -42,6 +42,7 @@ import torch
 from numpy.typing import NDArray
 
 from protdiff.conditioning.compose import Conditions
+from protdiff.conditioning.conditioner import Conditioner
 from protdiff.conditioning.motif import MotifConditions
 from protdiff.conditioning.posed_motif import PosedMotif
 from protdiff.design.sample import prepare_sampling, sample_coordinates, sharpen
@@ -71,14 +72,16 @@ ALONE_BELOW = 4.0  # Å of noise under which one particle of each design goes on
 Callback = Callable[[StepInfo], None]
 
 
-def check_method(method: str, settings: SamplingSettings, particles: int) -> None:
-    """Refuse settings that a method cannot work with.
+def check_method(
+    method: str, settings: SamplingSettings, particles: int, conditioners: Sequence[Conditioner]
+) -> None:
+    """Refuse what a method cannot work with.
 
     Raises
     ------
     InputError
-        ``twisted-smc`` with a sampler or a temperature, ``repaint`` with an adaptive sampler or
-        restarts, or no particle.
+        ``twisted-smc`` with a sampler, a temperature or a conditioner that wraps the denoiser,
+        ``repaint`` with an adaptive sampler or restarts, or no particle.
     """
     if not 1 <= particles <= 1000:
         raise InputError(f"{particles} particles are asked for; give 1 to 1000")
@@ -104,6 +107,11 @@ def check_method(method: str, settings: SamplingSettings, particles: int) -> Non
         raise InputError(
             f"twisted-smc weighs its particles for noise of full size, and a temperature of "
             f"{settings.temperature} is asked for; leave it at 1 (a step scale is possible)"
+        )
+    if any(type(one).wrap is not Conditioner.wrap for one in conditioners):
+        raise InputError(
+            "twisted-smc weighs likelihoods, and one of the conditioners is none; give another "
+            "method"
         )
 
 
@@ -211,19 +219,10 @@ def sample_by_particles(
         ``(design, residue, 3, 3)`` in Å, and of each design the lowest and the mean effective
         sample size over all steps, how often it was resampled, and the estimate of the log
         likelihood of the motif (in nats, up to a constant that depends on the motif alone).
-
-    Raises
-    ------
-    InputError
-        A conditioner wraps the denoiser, and so is no likelihood.
     """
     motif, count = particles.motif, particles.count
     guided = motif.denoiser
-    if particles.conditions.wrap(guided) is not guided or not isinstance(guided, GuidedDenoiser):
-        raise InputError(
-            "twisted-smc weighs likelihoods, and one of the conditioners is none; give another "
-            "method"
-        )
+    assert isinstance(guided, GuidedDenoiser)
     model = conditions.scene.model
     generators = [
         make_generator(seed, index, f"particle-{particle}")

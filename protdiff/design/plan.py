@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from protdiff.design.designer import Designer
-from protdiff.design.run import Filter, OutputSettings, RunTask, check_run, describe_run
+from protdiff.design.filter import DesignFilter
+from protdiff.design.run import OutputSettings, RunTask, check_run, describe_run
 from protdiff.design.run_folder import check_folder
 
 __all__ = ["RunPlan", "plan_designs"]
@@ -43,7 +44,7 @@ def plan_designs(
     num: int,
     *,
     output: OutputSettings | None = None,
-    filter: Filter | None = None,
+    filter: DesignFilter | None = None,
     overwrite: bool = False,
 ) -> RunPlan:
     """Check a run and say what it would do; parameters and errors are those of ``run_designs``."""

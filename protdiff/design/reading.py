@@ -47,7 +47,7 @@ def read_designs(folder: str | Path) -> DesignSet:
     # Without them the designs are as good, and a run that is to go on here will say what it lacks.
     runs = [read_settings(part / SETTINGS) or {} for part in parts]
     found: dict[int, tuple[Design, dict[str, Any]]] = {}
-    drawn = 0
+    drawn: set[int] = set()
     for part, run in zip(parts, runs, strict=True):
         manifest = read_manifest(part / MANIFEST)
         if manifest.damaged:
@@ -55,18 +55,18 @@ def read_designs(folder: str | Path) -> DesignSet:
                 f"{manifest.damaged} damaged lines of {part / MANIFEST} were passed over",
                 stacklevel=2,
             )
-        if run != runs[0] or found.keys() & manifest.records.keys():
+        if run != runs[0] or drawn & manifest.records.keys():
             raise InputError(
                 f"{folder} holds several runs, such as {parts[0].name} and {part.name}; read them "
                 "one by one, of a campaign each job"
             )
-        drawn += len(manifest.records)
+        drawn |= manifest.records.keys()
         for index, record in manifest.records.items():
             if record["file"] is not None:
                 found[index] = _read_design(part / record["file"], index, record), record
     pairs = [found[index] for index in sorted(found)]
     designs, records = [design for design, _ in pairs], [record for _, record in pairs]
-    return DesignSet(designs, records, runs[0], drawn=drawn)
+    return DesignSet(designs, records, runs[0], drawn=len(drawn))
 
 
 def _find_parts(folder: Path) -> list[Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 
 from protdiff.design.engine import Design, DesignTask, OnProgress, check_task, make_batches
-from protdiff.design.filter import iterate_rounds, limit_draws
+from protdiff.design.filter import DesignFilter, iterate_rounds, limit_draws
 from protdiff.design.run_folder import TRAJECTORIES, RunFolder, explain_write_error, name_design
 from protdiff.design.samplers import describe_choice
-from protdiff.errors import InputError
+from protdiff.errors import InputError, shorten
 from protdiff.evaluation.measure import LARGEST_COORDINATE
 from protdiff.plain import take_integer
 from protdiff.structure import write_backbone, write_trajectory
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from protdiff.model import BackboneModel
 
 __all__ = [
-    "Filter",
     "OutputSettings",
     "RunResult",
     "RunTask",
@@ -77,19 +76,6 @@ class OutputSettings:
             )
 
 
-class Filter(Protocol):
-    """What tells the designs that are kept from those that only leave their line."""
-
-    def describe(self) -> dict[str, Any]:
-        """Return what it asks for, as JSON knows it."""
-
-    def check_beside(self, beside: Collection[str]) -> None:
-        """Refuse to ask for numbers of what the designs are not made beside."""
-
-    def find_faults(self, record: Mapping[str, Any]) -> list[str]:
-        """Return the names of what a design, by its line of the manifest, falls short of."""
-
-
 @dataclass(frozen=True)
 class RunResult:
     """What is in the folder after a run."""
@@ -119,7 +105,7 @@ def is_kept(record: Mapping[str, Any]) -> bool:
 
 
 def check_run(
-    model: BackboneModel, task: DesignTask, output: OutputSettings, filter: Filter | None
+    model: BackboneModel, task: DesignTask, output: OutputSettings, filter: DesignFilter | None
 ) -> None:
     """Refuse a run that cannot be, and warn of lengths that the weights were not trained on.
 
@@ -144,7 +130,7 @@ def run_designs(
     num: int | Sequence[int],
     *,
     output: OutputSettings | None = None,
-    filter: Filter | None = None,
+    filter: DesignFilter | None = None,
     until_kept: bool = False,
     max_draws: int | None = None,
     batch_size: int | None = None,
@@ -250,11 +236,13 @@ def _choose_designs(num: int | Sequence[int]) -> Sequence[int]:
     )
     if not wanted:
         raise InputError(f"the number of designs is {num}; give at least 1")
+    if isinstance(wanted, list) and (min(wanted) < 0 or len(set(wanted)) < len(wanted)):
+        raise InputError(f"the designs {shorten(str(num))} are named; give each once, from 0 on")
     return wanted
 
 
 def describe_run(
-    model: BackboneModel, task: RunTask, output: OutputSettings, filter: Filter | None = None
+    model: BackboneModel, task: RunTask, output: OutputSettings, filter: DesignFilter | None = None
 ) -> dict[str, Any]:
     """Return what the designs of a folder depend on, the content of its ``run.json``."""
     return {
@@ -280,7 +268,7 @@ def _keep(
     model: BackboneModel,
     task: RunTask,
     output: OutputSettings,
-    filter: Filter | None,
+    filter: DesignFilter | None,
     design: Design,
 ) -> dict[str, Any]:
     """Write a design's files, if it is to be kept, and return its line."""

@@ -28,6 +28,7 @@ from protdiff.lock import lock
 __all__ = [
     "MANIFEST",
     "SETTINGS",
+    "TRAJECTORIES",
     "Manifest",
     "RunFolder",
     "check_folder",
@@ -242,9 +243,8 @@ class RunFolder:
         """The finished designs, by index."""
         return [self._records[index] for index in sorted(self._records)]
 
-    def find_missing(self, num: int | Iterable[int]) -> list[int]:
-        """Return which designs are not finished, of the first ``num`` or of those named."""
-        wanted = range(num) if isinstance(num, int) else num
+    def find_missing(self, wanted: Iterable[int]) -> list[int]:
+        """Return which of the designs that are wanted, by index, are not finished."""
         return [index for index in wanted if index not in self._records]
 
     def add(self, *records: Mapping[str, Any]) -> None:

@@ -130,7 +130,7 @@ def describe_choice(choice: str | Sampler | TimeGrid) -> str:
 def hash_choice(
     choice: str | Sampler | TimeGrid, make: Callable[[Any], Sampler | TimeGrid]
 ) -> str | None:
-    """Return the fingerprint of what has no name; None of what has one.
+    """Return the fingerprint of a sampler or a grid that has no name; None of one that has.
 
     Parameters
     ----------
@@ -167,9 +167,9 @@ def _take(kind: str, given: Any, base: type) -> Any:
 
 
 def count_rungs(length: int) -> int:
-    """Return by how many times 16 residues, begun ones too, a design is longer than 128.
+    """Return by how many stretches of 16 residues a design is longer than 128, rounded up.
 
-    Padding does not change it: it is to multiples of 8.
+    Padding, to multiples of 8, does not change it.
     """
     return max(0, -((LONG - length) // RUNG))
 

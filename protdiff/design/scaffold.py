@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from protdiff.conditioning.compose import Conditions
 from protdiff.conditioning.conditioner import Conditioner, list_conditioners
 from protdiff.design.batching import get_padding, make_scene
-from protdiff.design.beside_motif import check_beside_motif
+from protdiff.design.beside_motif import check_beside_motif, refuse_beside_motif
 from protdiff.design.conditions import (
     choose_secondary_structure,
     describe_conditioners,
     list_beside,
-    refuse_designs_without_motif,
 )
 from protdiff.design.engine import Plan, sample_plans
 from protdiff.design.motif_denoiser import make_motif_parts
@@ -59,7 +58,7 @@ if TYPE_CHECKING:
     from protdiff.conditioning.motif import MotifConditions
     from protdiff.model import BackboneModel
 
-__all__ = ["DEFAULT_METHOD", "METHODS", "Scaffolding"]
+__all__ = ["Scaffolding"]
 
 SOFT_BELOW = 1.0  # Å of noise under which a soft hold lets go
 
@@ -129,7 +128,7 @@ class Scaffolding:
         check_symmetry(self.conditioners, self.contig, self.method)
         rest = leave_symmetry_out(self.conditioners)
         check_motif_choices(self.method, self.hold, self.settings, rest)
-        check_method(self.method, self.settings, self.particles)
+        check_method(self.method, self.settings, self.particles, self.conditioners)
         object.__setattr__(self, "settings", choose_restarts(self.method, self.settings))
         contig = find_motif(self.contig, self.source, self.groups).fit_linkers(self.source)
         object.__setattr__(self, "contig", contig)
@@ -289,7 +288,7 @@ def check_motif_choices(
         raise InputError(
             "a motif of natural amino acids stands in an L-protein; leave handedness at L"
         )
-    refuse_designs_without_motif(conditioners)
+    refuse_beside_motif(conditioners)
 
 
 def choose_restarts(method: str, settings: SamplingSettings) -> SamplingSettings:

@@ -49,7 +49,8 @@ __all__ = [
 
 REQUEST_NAMES = ("any", "natural", "mainly-alpha", "mainly-beta", "alpha-beta")
 _LETTERS = {"H": "H", "E": "E", "L": "-", "C": "-", "-": "-", "?": "?", "X": "?"}
-_RUNS = re.compile(r"(\d*)([HELCX?-])")
+_RUNS = re.compile(r"([0-9]{0,4})([HELCX?-])")
+"""A number, of four digits at most as that of the residues of a design, and a letter."""
 _NEIGHBOURS = 100
 """So many natural proteins nearest in length are drawn from."""
 _NEAREST_SHARE = 20

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeVar, cast
@@ -36,11 +35,9 @@ else:  # a configuration file has names alone, which are known without torch
 __all__ = [
     "DEFAULT_STEPS",
     "MOST_DEFAULT_STEPS",
-    "Handedness",
     "LikelihoodOptions",
     "SamplingOptions",
     "SamplingSettings",
-    "get_sign",
     "make_settings",
 ]
 
@@ -134,11 +131,11 @@ class SamplingSettings:
             object.__setattr__(self, name, value)
         if self.steps is not None and not 1 <= self.steps <= MOST_STEPS:
             raise InputError(f"steps is {self.steps}; give 1 to {MOST_STEPS}")
-        if not (math.isfinite(self.temperature) and 0.0 <= self.temperature <= 10.0):
+        if not 0.0 <= self.temperature <= 10.0:
             raise InputError(f"temperature is {self.temperature}; give a number from 0 to 10")
-        if not (math.isfinite(self.step_scale) and 0.0 < self.step_scale <= 10.0):
+        if not 0.0 < self.step_scale <= 10.0:
             raise InputError(f"step scale is {self.step_scale}; give a number above 0, up to 10")
-        if not (math.isfinite(self.autoguidance) and 0.0 <= self.autoguidance <= 10.0):
+        if not 0.0 <= self.autoguidance <= 10.0:
             raise InputError(f"autoguidance is {self.autoguidance}; give a number from 0 to 10")
         if self.restarts is not None and not 0 <= self.restarts <= MOST_RESTARTS:
             raise InputError(f"restarts is {self.restarts}; give 0 to {MOST_RESTARTS}")

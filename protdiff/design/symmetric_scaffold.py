@@ -116,14 +116,14 @@ def repeat_layout(layout: Layout, copies: int) -> Layout:
     """
     if copies == 1:
         return layout
-    bodies: dict[tuple[int, str, str], int] = {}
+    bodies: dict[tuple[int, tuple[str, str]], int] = {}
     placed = []
     for copy in range(copies):
         for segment in layout.segments:
             motif = segment.motif
             if motif is not None:
-                body = copy, motif.residues.file, motif.group
-                motif = replace(motif, group=str(bodies.setdefault(body, len(bodies) + 1)))
+                number = bodies.setdefault((copy, motif.body), len(bodies) + 1)
+                motif = replace(motif, group=str(number))
             start = segment.start + copy * layout.length
             placed.append(replace(segment, start=start, chain=copy, motif=motif))
     return Layout(tuple(placed))

@@ -40,8 +40,8 @@ def format_text(designs: Sequence[Design], records: Sequence[Mapping[str, Any]])
         table = _tabulate(designs, records)
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         for name, *cells, verdict in table:
-            numbers = [cell.rjust(width) for cell, width in zip(cells, widths[1:-1], strict=True)]
-            lines.append("  ".join(["", name.ljust(widths[0]), *numbers, verdict]))
+            aligned = [cell.rjust(width) for cell, width in zip(cells, widths[1:-1], strict=True)]
+            lines.append("  ".join(["", name.ljust(widths[0]), *aligned, verdict]))
     if more := _count_hidden(designs):
         lines.append(f"  {more}")
     return "\n".join(lines)
@@ -84,10 +84,10 @@ def _tabulate(
     motif = ["motif (Å)"] if has_motif else []
     table = [("design", "length", *_COLUMNS.values(), *motif, "verdict")]
     for design, record in list(zip(designs, records, strict=True))[:MOST_ROWS]:
-        numbers = [_format(getattr(design.quality, name), 2) for name in _COLUMNS]
-        numbers += [_format(record.get("motif_rmsd"), 3)] if has_motif else []
+        cells = [_format(getattr(design.quality, name), 2) for name in _COLUMNS]
+        cells += [_format(record.get("motif_rmsd"), 3)] if has_motif else []
         verdict = ", ".join(design.quality.failed) or "good"
-        table.append((design.backbone.name, str(len(design.backbone)), *numbers, verdict))
+        table.append((design.backbone.name, str(len(design.backbone)), *cells, verdict))
     return table
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from protdiff.conditioning import UnindexedMotif
 from protdiff.conditioning.compose import Conditions
 from protdiff.conditioning.conditioner import Conditioner, list_conditioners
 from protdiff.design.beside_motif import refuse_beside_unindexed
@@ -142,7 +143,7 @@ class UnindexedScaffolding:
 
     @property
     def copies(self) -> int:
-        """One: its symmetry would be that of a motif whose place is not known."""
+        """One: a symmetry needs to know the motif's place."""
         return 1
 
     @property
@@ -180,8 +181,6 @@ class UnindexedScaffolding:
 
     def condition(self, conditions: Conditions, plans: Sequence[Plan]) -> Denoiser:
         """Return the denoiser that finds the motifs of a batch their places."""
-        from protdiff.conditioning import UnindexedMotif
-
         model, residue_mask = conditions.scene.model, conditions.scene.residue_mask
         wanted = [plan.secondary for plan in plans]
 

@@ -213,6 +213,16 @@ def test_a_chain_that_a_scaffold_has_not_is_refused(run, tiny_weights, helix_fil
     assert result.exit_code == 0, result.output
 
 
+def test_a_name_that_no_residue_has_is_refused_before_the_weights_are_loaded(
+    run, tiny_weights, helix_file, monkeypatch
+):
+    monkeypatch.setattr("protdiff.design.loading.load", lambda *_, **__: pytest.fail("loaded"))
+    options = ("--contig", "10/A1-16/10", "--residue-name", "GLYCINE", "--weights", tiny_weights)
+    result = run("scaffold", helix_file, *options)
+    assert result.exit_code == 2
+    assert "residue name is 'GLYCINE'" in result.stderr
+
+
 def test_a_wrong_symmetry_needs_no_torch():
     code = (
         "import sys\n"

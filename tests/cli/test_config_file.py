@@ -108,3 +108,9 @@ def test_fast_stands_below_the_file_and_the_command_line(plan):
     found = json.loads(plan("fast = true").stdout)
     assert {name: found[name] for name in FAST} == FAST
     assert json.loads(plan("fast = false").stdout)["steps"] == DEFAULT_STEPS
+
+
+def test_verbose_tells_what_fast_chose_from_what_the_file_says(plan):
+    told = plan("step_scale = 1.7", "--fast", "--verbose").stderr.splitlines()
+    assert "protdiff: --step-scale 1.7 (file)" in told
+    assert f"protdiff: --grid {FAST['grid']}" in told

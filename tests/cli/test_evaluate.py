@@ -309,6 +309,17 @@ def test_likelihood_is_added_or_its_absence_explained(run, tiny_weights, folder)
     assert run("evaluate", folder, "--likelihood", "--weights", "nowhere").exit_code == 2
 
 
+def test_a_model_that_cannot_be_is_refused_before_anything_is_measured(
+    run, tiny_weights, folder, monkeypatch
+):
+    measure = "protdiff.cli.evaluation_steps.measure_all"
+    monkeypatch.setattr(measure, lambda *_, **__: pytest.fail("it was measured"))
+    arguments = ("evaluate", folder, "--likelihood", "--weights", tiny_weights)
+    result = run(*arguments, "--device", "abacus")
+    assert result.exit_code == 2
+    assert "abacus" in result.stderr
+
+
 def test_absent_programs_are_skipped_with_a_word(run, folder, programs, monkeypatch):
     monkeypatch.setattr(
         "protdiff.evaluation.external.ESMFold.is_installed", staticmethod(lambda: False)
@@ -400,6 +411,11 @@ def test_a_program_that_fails_leaves_the_rest_and_exits_with_1(run, folder, prog
     assert result.exit_code == 1
     assert "ProteinMPNN failed with exit code 1: no weights" in result.stderr
     assert len(json.loads(result.stdout)["designs"]) == 3
+    (folder / "bad.pdb").write_text("ATOM, but not of a structure\n")
+    result = run("evaluate", folder, "--refold", "--no-diversity")
+    assert result.exit_code == 2
+    assert "1 of 4 files could not be read" in result.stderr
+    assert "ProteinMPNN failed with exit code 1: no weights" in result.stderr
 
 
 def test_the_residues_of_a_motif_are_kept(run, folder, programs):

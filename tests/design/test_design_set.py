@@ -164,7 +164,7 @@ def test_a_design_that_is_not_finite_has_a_line_and_no_file(designs, tmp_path):
     folder = some.write(tmp_path / "run")
     assert [d.index for d in read_designs(folder).designs] == [1]
     with RunFolder.open(folder, json.loads((folder / "run.json").read_text())) as run:
-        assert run.find_missing(2) == []
+        assert run.find_missing(range(2)) == []
     some.write_protein_mpnn(tmp_path / "mpnn")
     assert list(json.loads((tmp_path / "mpnn" / "chain_ids.jsonl").read_text())) == ["design_0001"]
     assert "non_finite" in repr(some)
@@ -205,6 +205,26 @@ def test_a_damaged_line_is_refused_in_words(designs, tmp_path, change):
     (folder / "manifest.jsonl").write_text(json.dumps(record | change))
     with pytest.raises(InputError, match=r"manifest.*\bdesign[ _]0"):
         read_designs(folder)
+
+
+@pytest.mark.parametrize("asked", [None, 3, "helix"])
+def test_what_a_line_says_was_asked_may_be_anything(designs, tmp_path, asked):
+    folder = designs[:1].write(tmp_path / "run")
+    record = json.loads((folder / "manifest.jsonl").read_text())
+    (folder / "manifest.jsonl").write_text(json.dumps(record | {"asked": asked}))
+    (found,) = read_designs(folder).to_records()
+    assert not any(name.startswith("asked") for name in found)
+
+
+def test_runs_that_share_a_design_without_a_file_are_several(designs, tmp_path):
+    folder = designs[:1].write(tmp_path / "campaign" / "a")
+    designs[:1].write(tmp_path / "campaign" / "b")
+    for name in ("a", "b"):
+        manifest = tmp_path / "campaign" / name / "manifest.jsonl"
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"file": None}))
+    assert read_designs(folder).drawn == 1
+    with pytest.raises(InputError, match="holds several runs"):
+        read_designs(tmp_path / "campaign")
 
 
 def test_torn_lines_are_passed_over_with_a_warning(designs, tmp_path):

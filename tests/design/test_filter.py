@@ -93,6 +93,8 @@ def test_drawing_ends_at_its_limit(designer, compact, tmp_path):
     with pytest.raises(InputError, match="3 draws cannot give 4 designs"):
         run_designs(designer, TASK, tmp_path / "few", 4, max_draws=3, **asked)
     assert not (tmp_path / "few").exists()
+    with pytest.raises(InputError, match=r"max_draws is 5\.5; give a whole number"):
+        designer.generate(40, 2, filter="strand>1", max_draws=5.5, **SAMPLING)
 
 
 def test_python_draws_as_a_run_does(designer, compact):

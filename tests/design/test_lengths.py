@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from protdiff.conditioning import Conditioner
 from protdiff.design import Generation, SamplingSettings, run_designs
 from protdiff.design.lengths import parse_lengths
 from protdiff.design.secondary_structure import load_native_compositions
@@ -56,6 +57,24 @@ def test_a_run_writes_down_its_law_and_the_lengths_it_drew(designer, tmp_path):
     assert json.loads((tmp_path / "run.json").read_text())["length"] == "40:3,42"
     assert [r["length"] for r in result.records] == [task.plan(k).length for k in range(6)]
     assert {r["length"] for r in result.records} == {40, 42}
+
+
+class EvenOnly(Conditioner):
+    def describe(self):
+        return {"kind": "even"}
+
+    def check(self, length):
+        if length % 2:
+            raise InputError(f"{length} residues are odd")
+
+
+def test_lengths_between_those_of_a_mixture_are_not_asked_for(designer):
+    settings = SamplingSettings(steps=2, step_scale=1.0)
+    task = Generation("40,44:2", 0, settings, [EvenOnly()])
+    assert list(task.lengths) == [40, 44]
+    assert len(next(designer.make(task, [0])).backbone) in (40, 44)
+    with pytest.raises(InputError, match="41 residues are odd"):
+        next(designer.make(Generation("40-44", 0, settings, [EvenOnly()]), [0]))
 
 
 def test_a_range_is_written_down_as_before():

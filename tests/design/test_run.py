@@ -280,6 +280,8 @@ def test_a_design_that_is_not_finite_is_flagged_and_has_no_file(designer, tmp_pa
         (TASK, -1, {}, "number of designs is -1"),
         (TASK, 2.0, {}, "number of designs is 2.0"),
         (TASK, [0, 1.0], {}, "index of a design is 1.0"),
+        (TASK, [0, -1], {}, "give each once, from 0 on"),
+        (TASK, [0, 1, 0], {}, "give each once, from 0 on"),
         (Generation(5), 1, {}, "the network makes"),
         (TASK, 1, {"format": "xyz"}, "give pdb or cif"),
         (TASK, 1, {"residue_name": "../x"}, "three letters"),

@@ -32,7 +32,7 @@ def fill(path, indices, settings=RUN):
 def test_what_is_missing_is_known_after_reopening(tmp_path):
     fill(tmp_path, [0, 2])
     with RunFolder.open(tmp_path, RUN) as run:
-        assert run.find_missing(4) == [1, 3]
+        assert run.find_missing(range(4)) == [1, 3]
         assert [entry["index"] for entry in run.records] == [0, 2]
 
 
@@ -49,7 +49,7 @@ def test_a_torn_last_line_is_made_again(tmp_path, cut):
     (tmp_path / MANIFEST).write_bytes(data[:-cut])
     with RunFolder.open(tmp_path, RUN) as run:
         # Without its newline alone the line is whole, and nothing may be glued to it.
-        assert run.find_missing(2) == ([] if cut == 1 else [1])
+        assert run.find_missing(range(2)) == ([] if cut == 1 else [1])
         run.add(record(5))
     lines = (tmp_path / MANIFEST).read_text().splitlines()
     assert [json.loads(line)["index"] for line in lines] == ([0, 1, 5] if cut == 1 else [0, 5])
@@ -82,7 +82,7 @@ def test_a_damaged_line_is_passed_over_and_counted(tmp_path, line):
     assert manifest.damaged == 1
     with RunFolder.open(tmp_path, RUN) as run:
         assert run.damaged == 1
-        assert run.find_missing(3) == [1]
+        assert run.find_missing(range(3)) == [1]
     assert read_manifest(tmp_path / MANIFEST).damaged == 0
 
 
@@ -94,14 +94,14 @@ def test_a_design_whose_file_is_gone_is_missing(tmp_path, damage):
     else:
         (tmp_path / "design_0000.pdb").write_text("")
     with RunFolder.open(tmp_path, RUN) as run:
-        assert run.find_missing(2) == [0]
+        assert run.find_missing(range(2)) == [0]
 
 
 def test_a_design_without_a_file_is_done(tmp_path):
     with RunFolder.open(tmp_path, RUN) as run:
         run.add({"file": None, "index": 0})
     with RunFolder.open(tmp_path, RUN) as run:
-        assert run.find_missing(1) == []
+        assert run.find_missing(range(1)) == []
 
 
 def test_another_run_is_refused_and_left_alone(tmp_path):
@@ -172,7 +172,7 @@ def test_overwriting_removes_designs_and_nothing_else(tmp_path):
     (tmp_path / "trajectories" / "design_0000_noisy.pdb").write_text("ATOM")
     (tmp_path / "thesis.pdb").write_text("mine")
     with RunFolder.open(tmp_path, RUN | {"length": 50}, overwrite=True) as run:
-        assert run.find_missing(2) == [0, 1]
+        assert run.find_missing(range(2)) == [0, 1]
     left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {SETTINGS, "thesis.pdb"}
     assert json.loads((tmp_path / SETTINGS).read_text())["length"] == 50
@@ -198,7 +198,7 @@ def test_what_a_killed_run_had_begun_to_write_is_removed(tmp_path):
         (tmp_path / name).write_text("half")
     with RunFolder.open(tmp_path, RUN) as run:
         assert not any((tmp_path / name).exists() for name in begun)
-        assert run.find_missing(1) == []
+        assert run.find_missing(range(1)) == []
     assert all((tmp_path / name).exists() for name in others)
 
 
@@ -236,7 +236,7 @@ def test_a_folder_in_use_is_refused(tmp_path):
         other.kill()
         other.wait()
     with RunFolder.open(tmp_path, RUN) as run:  # the lock has died with its holder
-        assert run.find_missing(1) == [0]
+        assert run.find_missing(range(1)) == [0]
 
 
 def test_a_file_in_the_folder_s_place_is_refused(tmp_path):
@@ -258,4 +258,4 @@ def test_a_full_disk_is_said_in_one_line(tmp_path):
         (tmp_path / MANIFEST).symlink_to("/dev/full")
         with pytest.raises(InputError, match="No space left"):
             run.add(record(1))
-        assert run.find_missing(2) == [1]
+        assert run.find_missing(range(2)) == [1]

@@ -83,6 +83,7 @@ def test_residue_by_residue():
         ("helix=much", "share of helix is 'much'"),
         ("", "no secondary structure ''"),
         ("12", "no secondary structure '12'"),
+        ("99999H", "no secondary structure '99999h'"),
     ],
 )
 def test_what_is_not_understood_is_refused(text, message):
