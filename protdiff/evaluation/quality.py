@@ -75,10 +75,15 @@ class Quality:
     links: float
     """Share of chain links with both C–N and CA–CA in band (1.33±.06 and 3.81±.15 Å)."""
     links_c_n: float
+    """Share of chain links with C–N in band."""
     links_ca_ca: float
+    """Share of chain links with CA–CA in band."""
     longest_c_n: float
+    """The longest peptide bond."""
     longest_ca_ca: float
+    """The longest step from CA to CA."""
     n_ca: float
+    """Mean N–CA bond; ``ca_c`` and ``c_n`` are the same of CA–C and of the peptide bond C–N."""
     n_ca_sd: float
     ca_c: float
     ca_c_sd: float
@@ -88,6 +93,7 @@ class Quality:
     """Mean step from CA to CA over trans links."""
     ca_ca_sd: float
     n_ca_c: float
+    """Mean angle N–CA–C; ``ca_c_n`` and ``c_n_ca`` are the same of CA–C–N and of C–N–CA."""
     n_ca_c_sd: float
     ca_c_n: float
     ca_c_n_sd: float

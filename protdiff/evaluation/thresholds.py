@@ -41,9 +41,9 @@ class Threshold:
         return f"{self.sign}{self.value:g}"
 
     def holds(self, numbers: Mapping[str, Any]) -> bool:
-        """Whether the number is as asked; one that is absent, None or NaN is not."""
+        """Whether the number is as asked; what is absent, NaN or no number at all is not."""
         number = numbers.get(self.name)
-        return number is not None and _OPERATORS[self.sign](number, self.value)
+        return isinstance(number, int | float) and _OPERATORS[self.sign](number, self.value)
 
     def __str__(self) -> str:
         return f"{self.name}{self.bound}"

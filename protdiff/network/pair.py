@@ -327,6 +327,6 @@ def _pool(weights: Tensor, features: Tensor) -> Tensor:
     """
     if features.device.type != "cpu" or torch.compiler.is_compiling():
         return weights @ features.permute(0, 2, 3, 1)
-    # Protein by protein nothing is copied; for all at once, the pairs would be put in another order.
+    # Protein by protein nothing is copied; for all at once, pairs would be put in another order.
     of_proteins = zip(weights, features, strict=True)
     return torch.stack([torch.bmm(own, of_own.permute(1, 2, 0)) for own, of_own in of_proteins])

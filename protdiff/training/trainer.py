@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import pairwise
@@ -127,6 +128,13 @@ class Trainer:
             raise InputError(
                 f"batches of {config.residues_per_batch} residues have {self.batches.fewest} of "
                 f"the longest chains, too few for {parts} parts; raise residues_per_batch"
+            )
+        if config.decay_steps > 2 * config.steps:
+            warnings.warn(
+                f"the learning rate falls over {config.decay_steps} steps and the run has "
+                f"{config.steps}, so it never reaches half of {config.learning_rate:g}; lower "
+                "decay_steps, or raise steps",
+                stacklevel=2,
             )
         self._resident = self.train_set.to(self.device)
         self.held_out: HeldOutLoss | None = None

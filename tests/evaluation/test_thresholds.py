@@ -25,6 +25,11 @@ def test_a_condition_is_met_as_it_reads(text, value, met):
     assert find_met([threshold], {threshold.name: value}) == [threshold] * met
 
 
+@pytest.mark.parametrize("number", [None, "0.5", [0.5]])
+def test_what_is_no_number_meets_nothing(number):
+    assert not Threshold("strand", ">=", 0.0).holds({"strand": number})
+
+
 def test_what_could_not_be_measured_is_not_fine():
     asked = [parse_threshold(text, KNOWN) for text in ("passing<0.9", "passing>0.9")]
     for summary in ({"passing": math.nan}, {}):

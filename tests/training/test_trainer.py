@@ -178,6 +178,11 @@ def test_a_run_begins_with_given_weights(config, tmp_path):
         Trainer(dataclasses.replace(begun, network=wider))
 
 
+def test_a_run_that_ends_before_it_has_begun_to_learn_is_told_of(config):
+    with pytest.warns(UserWarning, match="falls over 80 steps and the run has 8"):
+        Trainer(dataclasses.replace(config, decay_steps=80))
+
+
 def test_another_configuration_is_refused(config):
     train(dataclasses.replace(config, steps=2))
     with pytest.raises(InputError, match=r"learning_rate: 0\.001 became 0\.002"):
