@@ -27,6 +27,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from json_lines import append_line, read_lines
+from markdown_table import make_table
+
 from protdiff.errors import InputError, ProtdiffError
 from protdiff.files import write_atomically
 from protdiff.toml import read_toml
@@ -133,22 +136,15 @@ def make(config: TrainingConfig) -> dict[str, float]:
 
 
 def read_results(path: Path) -> dict[str, dict[str, Any]]:
-    """Read the finished variants by name; a line that was cut off is passed over."""
-    found = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        try:
-            result = json.loads(line)
-        except ValueError:
-            continue
-        found[result["name"]] = result
-    return found
+    """Read the finished variants by name."""
+    return {result["name"]: result for result in read_lines(path)}
 
 
-def make_table(results: list[dict[str, Any]]) -> str:
+def tabulate(results: list[dict[str, Any]]) -> str:
     """Return the results as a table in Markdown, one line a variant."""
     bands = [f"{name.removeprefix('held_out_')} Å" for name in BANDS]
     head = ["variant", "change", "steps", "samples", "CPU s", "held-out", *bands, *PANEL]
-    lines = [head, ["---"] * len(head)]
+    lines = []
     for result in results:
         row = result["row"]
         lines.append(
@@ -163,7 +159,7 @@ def make_table(results: list[dict[str, Any]]) -> str:
                 *(f"{row[name]:.2f}" if name in row else "–" for name in PANEL),
             ]
         )
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    return make_table(head, lines)
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -195,14 +191,10 @@ def run(options: argparse.Namespace) -> None:
             continue
         change = describe(table["variants"][name])
         result = {"name": name, "change": change, "config": config.to_dict(), "row": make(config)}
-        with path.open("a+", encoding="utf-8") as file:
-            # A line that was cut off ends here, and not in the next one.
-            file.seek(0)
-            torn = not (file.read() or "\n").endswith("\n")
-            file.write("\n" * torn + json.dumps(result) + "\n")
+        append_line(path, result)
         done[name] = result
         print(f"{name}: held-out {result['row']['held_out']:.4f}", file=sys.stderr, flush=True)
-    text = make_table([done[name] for name in configs if name in done])
+    text = tabulate([done[name] for name in configs if name in done])
     with write_atomically(options.out / "ablation.md", overwrite=True) as temporary:
         temporary.write_text(text, encoding="utf-8")
     print(text, end="")

@@ -43,6 +43,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from json_lines import append_line, read_lines
+from markdown_table import make_table
 
 from protdiff.design import Designer, load, read_designs
 from protdiff.design.generate import Generation
@@ -151,26 +153,19 @@ def read_problems(folder: Path, names: Sequence[str] | None = None) -> list[Prob
 
 
 class Costs:
-    """What sampling took, a line for each stretch of it; a torn last line counts as not written."""
+    """What sampling took, a line for each stretch of it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def add(self, **line: Any) -> None:
         """Append what a stretch took."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        append_line(self.path, line)
 
     def get_seconds(self, problem: str, method: str) -> float:
         """Return the CPU seconds of a design; NaN where nothing is known."""
         made = seconds = 0.0
-        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
-        for line in text.splitlines():
-            try:
-                record = json.loads(line)
-            except ValueError:
-                continue
+        for record in read_lines(self.path):
             if (record["problem"], record["method"]) == (problem, method):
                 made += record["designs"]
                 seconds += record["cpu_seconds"]
@@ -368,10 +363,14 @@ def report(problems: Sequence[Problem], options: argparse.Namespace, costs: Cost
 
 
 def read_rows(path: Path) -> dict[str, Row]:
-    """Return what was judged before, by what it was judged from."""
+    """Return what was judged before, by what it was judged from; JSON says null for NaN."""
     try:
-        return {row["key"]: row for row in json.loads(path.read_text(encoding="utf-8"))["rows"]}
-    except (OSError, ValueError, KeyError, TypeError):
+        rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+        return {
+            row["key"]: {name: math.nan if v is None else v for name, v in row.items()}
+            for row in rows
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
@@ -379,12 +378,10 @@ def write_table(rows: Sequence[Row]) -> str:
     def word(value: Any) -> str:
         if isinstance(value, float):
             return f"{value:.2f}" if math.isfinite(value) else "–"
-        return "–" if value is None else str(value)
+        return str(value)
 
-    lines = [list(TABLE.values()), ["---"] * len(TABLE)]
-    lines += [[word(row[name]) for name in TABLE] for row in rows]
-    text = "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-    return text + "\n" + write_summary(rows)
+    lines = [[word(row[name]) for name in TABLE] for row in rows]
+    return make_table(list(TABLE.values()), lines) + "\n" + write_summary(rows)
 
 
 def write_summary(rows: Sequence[Row]) -> str:
@@ -401,7 +398,7 @@ def write_summary(rows: Sequence[Row]) -> str:
     )
     labels = [TABLE.get(name, name) for name in names]
     title = ["method", "problems", *labels, "ten or more unique good per 100", "by the longer"]
-    lines = [title, ["---"] * len(title)]
+    lines = []
     for method in dict.fromkeys(row["method"] for row in rows):
         of_method = [row for row in rows if row["method"] == method]
         means = [f"{np.mean([row[name] for row in of_method]):.2f}" for name in names]
@@ -410,7 +407,7 @@ def write_summary(rows: Sequence[Row]) -> str:
             for name in ("unique_good_per_100", "unique_good_by_longer_per_100")
         ]
         lines.append([method, str(len(of_method)), *means, *solved])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    return make_table(title, lines)
 
 
 def run(options: argparse.Namespace) -> str:

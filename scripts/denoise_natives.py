@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from markdown_table import make_table
 
 from protdiff.conditioning import make_motif_conditions
 from protdiff.design import load
@@ -59,8 +60,7 @@ def measure_native(
     subspace = model.subspace(mask)
     centred = model.from_angstrom(clean - clean.mean(dim=(1, 2), keepdim=True))
     noise_ratio = noise_level / model.scale
-    times = torch.linspace(1e-4, 1.0, 100_001, dtype=torch.float64) * model.sde.t_max
-    t = times[(model.sde.noise_ratio(times) - noise_ratio).abs().argmin()]
+    t = model.sde.time_of_noise_ratio(torch.tensor(noise_ratio, dtype=torch.float64))
     drawn = torch.randn((DRAWS, *centred.shape[1:]), generator=torch.Generator().manual_seed(0))
     noise = subspace.project(drawn.to(centred))
     x_t = model.sde.alpha(t).to(centred) * (centred + noise_ratio * noise)
@@ -101,16 +101,15 @@ def iterate_natives(paths: Sequence[Path]) -> Iterator[Backbone]:
 
 def write_table(paths: Sequence[Path], model: BackboneModel) -> str:
     """Denoise the native of each file at each noise, and return the errors as a table."""
-    lines = [
-        "| native | residues | noise (Å) | with its motif (Å) | without (Å) |",
-        "|---|---|---|---|---|",
-    ]
+    lines = []
     for native in iterate_natives(paths):
         contig = write_native_contig(native)
         for noise in NOISES:
             told, free = measure_native(model, native, contig, noise)
-            lines.append(f"| {native.name} | {len(native)} | {noise:g} | {told:.3f} | {free:.3f} |")
-    return "\n".join(lines) + "\n"
+            size, level = str(len(native)), f"{noise:g}"
+            lines.append([native.name, size, level, f"{told:.3f}", f"{free:.3f}"])
+    head = ["native", "residues", "noise (Å)", "with its motif (Å)", "without (Å)"]
+    return make_table(head, lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

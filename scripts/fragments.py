@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from markdown_table import make_table
 from torch import Tensor
 
 from protdiff.design import read_designs
@@ -84,11 +85,8 @@ def run(options: argparse.Namespace) -> str:
     """Measure, write what was asked for, and return a table."""
     training, held_out = load_dataset(options.data)
     library = choose_chains(training, options.chains, (1, math.inf), options.seed)
-    lines = [
-        ["designs", "fragments of", "designs (Å)", "held-out chains (Å)", "chains"],
-        ["---"] * 5,
-    ]
-    found = []
+    head = ["designs", "fragments of", "designs (Å)", "held-out chains (Å)", "chains"]
+    lines, found = [], []
     for folder in options.designs:
         designs = [torch.from_numpy(one.coordinates[:, 1]).float() for one in read_designs(folder)]
         sizes = [len(trace) for trace in designs]
@@ -120,7 +118,7 @@ def run(options: argparse.Namespace) -> str:
     if options.out is not None:
         with write_atomically(options.out, overwrite=True) as temporary:
             temporary.write_text(json.dumps(found, indent=1), encoding="utf-8")
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+    return make_table(head, lines)
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -13,7 +13,6 @@ the last; inputs that make a fault are kept in ``OUT/failing`` with what they di
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -24,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "fuzz"
 
 from hostile.harness import fuzz
 from hostile.targets import make_targets
+from json_lines import append_line, read_lines
 
 CHUNK = 2_000
 
@@ -35,9 +35,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("fuzz"))
     parser.add_argument("--target", action="append", help="only these targets")
     arguments = parser.parse_args()
-    arguments.out.mkdir(parents=True, exist_ok=True)
     log = arguments.out / "counts.jsonl"
-    done = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    done = read_lines(log)
     finished = {row["chunk"] for row in done if row["seed"] == arguments.seed}
     with tempfile.TemporaryDirectory() as temporary:
         sound, place = Path(temporary) / "sound" / "files", Path(temporary) / "place"
@@ -64,8 +63,7 @@ def main() -> int:
             row["cpu_seconds"] = seconds
             row["seconds"] = round(time.perf_counter() - begun, 1)
             done.append(row)
-            with log.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+            append_line(log, row)
             print(f"chunk {chunk}: {row['seconds']} s", file=sys.stderr, flush=True)
     return report_counts([row for row in done if row["seed"] == arguments.seed])
 

@@ -14,13 +14,14 @@ Each chain is written to the file --out when it is done, and a run that was stop
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from json_lines import append_line, read_lines
 
 from protdiff.design import load
 from protdiff.errors import ProtdiffError
@@ -61,7 +62,7 @@ COPIES: dict[str, Callable[[Backbone, np.random.Generator], Backbone]] = {
 }
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("prepared", type=Path, help="written by protdiff prepare")
     parser.add_argument("--weights", default=DEFAULT_WEIGHTS)
@@ -76,7 +77,7 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("likelihood_ranking.jsonl"), help="a line a chain"
     )
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
 
     model = load(arguments.weights, arguments.device).model
     settings = LikelihoodSettings(
@@ -88,9 +89,15 @@ def main() -> None:
         order = np.argsort(held_out.lengths.numpy(), kind="stable")
 
     names = ("native", *COPIES)
-    done = read_lines(arguments.out, model.sha256)
+    circumstances = {"weights_sha256": model.sha256, "settings": asdict(settings)}
+    done = {
+        line["chain"]: line
+        for line in read_lines(arguments.out)
+        if circumstances.items() <= line.items()
+    }
     print(f"{'chain':14s}{'length':>7s}", end="")
     print("".join(f"{name:>12s}{'±':>6s}" for name in names) + f"{'seconds':>9s}")
+    chains = []
     for place in order[: arguments.num].tolist():
         native = Backbone.from_coordinates(held_out.get(place).numpy(), name=held_out.ids[place])
         if native.name not in done:
@@ -108,13 +115,12 @@ def main() -> None:
                 "nats": {name: nats for name, (nats, _) in found.items()},
                 "standard_error": {name: error for name, (_, error) in found.items()},
                 "seconds": round(time.perf_counter() - start, 1),
-                "weights_sha256": model.sha256,
+                **circumstances,
             }
-            with arguments.out.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+            append_line(arguments.out, line)
             done[native.name] = line
-        print(format_line(done[native.name], names), flush=True)
-    chains = list(done.values())
+        chains.append(done[native.name])
+        print(format_line(chains[-1], names), flush=True)
     print(f"ranking accuracy over {len(chains)} chains:")
     for name in COPIES:
         print(f"  native above {name:10s}{np.mean([beats(one, [name]) for one in chains]):6.2f}")
@@ -133,15 +139,9 @@ def measure(
 
 
 def beats(line: dict[str, Any], copies: Iterable[str]) -> bool:
-    nats = line["nats"]
-    return all(nats[name] is None or nats["native"] > nats[name] for name in copies)
-
-
-def read_lines(path: Path, weights: str) -> dict[str, dict[str, Any]]:
-    """Return the finished chains of these weights, by name."""
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    lines = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
-    return {line["chain"]: line for line in lines if line["weights_sha256"] == weights}
+    """Tell whether a native is likelier than these copies; without nats one is least likely."""
+    nats = {name: -np.inf if one is None else one for name, one in line["nats"].items()}
+    return all(nats["native"] > nats[name] for name in copies)
 
 
 def format_line(line: dict[str, Any], names: Iterable[str]) -> str:

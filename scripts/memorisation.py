@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from markdown_table import make_table
 from numpy.typing import NDArray
 
 from protdiff.cli.evaluation_steps import load_references, measure_all, take_sources
@@ -112,8 +113,7 @@ def measure_deviations(
 
 def write_levels(levels: Sequence[float], held_out: Array, seen: Array) -> str:
     """Write a line a noise level: both deviations, and their difference in standard errors."""
-    head = ["noise (Å)", "held out (Å)", "seen (Å)", "difference (Å)"]
-    lines = [head, ["---"] * len(head)]
+    lines = []
     for level, (mean, error), (of_seen, seen_error), (gap, gap_error) in zip(
         levels, average(held_out), average(seen), average(held_out - seen), strict=True
     ):
@@ -125,7 +125,7 @@ def write_levels(levels: Sequence[float], held_out: Array, seen: Array) -> str:
                 f"{gap:+.3f} ± {gap_error:.3f}",
             ]
         )
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+    return make_table(["noise (Å)", "held out (Å)", "seen (Å)", "difference (Å)"], lines)
 
 
 def average(values: Array) -> list[tuple[float, float]]:
@@ -150,9 +150,8 @@ def find_nearest(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def write_nearest(rows: Sequence[dict[str, Any]], most: int) -> str:
     """Write a line a design for those most like a training chain."""
-    lines = [["design", "nearest training chain", "TM"], ["---"] * 3]
-    lines += [[row["design"], row["nearest"], f"{row['tm']:.3f}"] for row in rows[:most]]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+    lines = [[row["design"], row["nearest"], f"{row['tm']:.3f}"] for row in rows[:most]]
+    return make_table(["design", "nearest training chain", "TM"], lines)
 
 
 def run(options: argparse.Namespace) -> str:

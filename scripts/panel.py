@@ -27,6 +27,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from markdown_table import make_table
+
 from protdiff.cli.display import show_bar
 from protdiff.cli.evaluation_steps import (
     Evaluation,
@@ -152,8 +154,7 @@ def measure_run(
 
 def write_table(columns: Sequence[tuple[str, dict[str, float]]]) -> str:
     """Write a row a target, a column a folder; what falls short is bold."""
-    head = ["quantity", "target", *(title for title, _ in columns)]
-    lines = [head, ["---"] * len(head)]
+    lines = []
     held = [[target.holds(s.get(target.name, math.nan)) for target in TARGETS] for _, s in columns]
     for row, target in enumerate(TARGETS):
         cells = []
@@ -166,7 +167,7 @@ def write_table(columns: Sequence[tuple[str, dict[str, float]]]) -> str:
         for verdicts in held
     ]
     lines.append(["targets that hold", "", *counts])
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+    return make_table(["quantity", "target", *(title for title, _ in columns)], lines)
 
 
 def to_json(folder: Path, found: Evaluation) -> dict[str, Any]:

@@ -58,8 +58,9 @@ def make_card(card: dict[str, Any], run: Path, earlier: list[Path]) -> dict[str,
     del card["initial_weights"]
     for path in earlier:
         last = read_log(path)[-1]
-        card["steps"] += int(last["step"])
-        card["samples"] += int(last["samples"])
+        # Logs of earlier versions write a million as 1e+06.
+        card["steps"] += int(float(last["step"]))
+        card["samples"] += int(float(last["samples"]))
         card["training_seconds"] += round(float(last["seconds"]))
     config = json.loads((run / "config.json").read_text())
     card["secondary_structure"] = config["secondary_structure"]

@@ -31,7 +31,6 @@ import argparse
 import itertools
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -41,6 +40,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from json_lines import append_line, read_lines
+from markdown_table import make_table
 from torch import Tensor
 
 from protdiff.design import Designer, load
@@ -121,20 +122,14 @@ class Results:
     Parameters
     ----------
     path
-        One line a cell; a last line that a killed run tore counts as not written.
+        One line a cell.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._rows: dict[str, Row] = {}
-        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-        self._torn = bool(text) and not text.endswith("\n")
-        for line in text.splitlines():
-            try:
-                record = json.loads(line)
-                self._rows[_write_key(record["cell"])] = record["result"]
-            except (ValueError, TypeError, KeyError):
-                continue
+        for record in read_lines(path):
+            self._rows[_write_key(record["cell"])] = record["result"]
 
     def get(self, cell: dict[str, Any]) -> Row | None:
         """Return what was found, or None."""
@@ -142,14 +137,8 @@ class Results:
 
     def add(self, cell: dict[str, Any], result: Row) -> None:
         """Put a finished cell on the disk."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        line = json.dumps({"cell": cell, "result": result})
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write("\n" * self._torn + line + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self._torn = False
-        self._rows[_write_key(cell)] = json.loads(line)["result"]
+        append_line(self.path, {"cell": cell, "result": result})
+        self._rows[_write_key(cell)] = result
 
 
 def _write_key(cell: dict[str, Any]) -> str:
@@ -321,11 +310,6 @@ def brief(row: Row) -> str:
     return f"passing {row['panel']['passing']:.2f}, {row['seconds']:.2f} s a design"
 
 
-def write_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
 def tabulate_analytic(found: list[tuple[Cell, Row]], floor: tuple[float, float]) -> str:
     """Give the errors: a line a sampler and grid, a column a budget."""
     budgets = sorted({cell.budget for cell, _ in found if cell.budget is not None})
@@ -341,7 +325,7 @@ def tabulate_analytic(found: list[tuple[Cell, Row]], floor: tuple[float, float])
         [sampler, grid, *(curve.get(budget, "–") for budget in budgets)]
         for (sampler, grid), curve in curves.items()
     ]
-    text = write_table(["sampler", "grid", *map(str, budgets)], lines)
+    text = make_table(["sampler", "grid", *map(str, budgets)], lines)
     if adaptive:
         text += f"\nDormand–Prince, error (evaluations): {'; '.join(adaptive)}.\n"
     return text + f"\nExact draws: {floor[0]:.4f} ± {floor[1]:.4f}.\n"
@@ -361,7 +345,7 @@ def tabulate_backbones(found: list[tuple[Cell, Row]]) -> str:
         cost = [f"{row['evaluations']:g}", f"{row['seconds']:.2f}", f"{row['cpu_seconds']:.2f}"]
         numbers = ["–" if panel[name] is None else f"{panel[name]:.3f}" for name in PANEL]
         lines.append([*start, *cost, passing, *numbers])
-    return write_table([*head, *PANEL.values()], lines)
+    return make_table([*head, *PANEL.values()], lines)
 
 
 def draw(

@@ -20,6 +20,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from markdown_table import make_table
 from panel import measure_run, to_number
 
 from protdiff.design import Generation, SamplingSettings, load, run_designs
@@ -72,13 +73,12 @@ def name_cell(cell: Cell) -> str:
 
 def write_table(found: dict[Cell, dict[str, float]]) -> str:
     """Write a line a cell."""
-    head = ["temperature", "step scale", *COLUMNS.values()]
-    lines = [head, ["---"] * len(head)]
+    lines = []
     for (temperature, scale), summary in found.items():
         numbers = [summary[name] for name in COLUMNS]
         cells = ["–" if math.isnan(number) else f"{number:.3f}" for number in numbers]
         lines.append([f"{temperature:g}", f"{scale:g}", *cells])
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+    return make_table(["temperature", "step scale", *COLUMNS.values()], lines)
 
 
 def draw(path: Path, found: dict[Cell, dict[str, float]], options: argparse.Namespace) -> bool:

@@ -221,7 +221,7 @@ def test_released_weights_tell_of_all_parts_of_their_training(
     log = "step,samples,seconds,held_out,held_out_0-1,links\n"
     (run / "log.csv").write_text(log + "10,80,4,.2,.3,1\n20,160,9,,,\n")
     earlier = tmp_path / "earlier.csv"
-    earlier.write_text(log + "5,40,2.4,.4,.5,1\n7,56,3.4,,,\n")
+    earlier.write_text(log + "5,40,2.4,.4,.5,1\n7,5.6e+01,3.4,,,\n")  # as %g writes a million
     out = tmp_path / "released.safetensors"
     words = ["--description", "tiny", "--hardware", "none", "--out", str(out)]
     assert release.main([str(run), "--earlier", str(earlier), *words]) == 0
@@ -314,7 +314,53 @@ def test_motif_problems_are_scaffolded_judged_and_gone_on_with(
     assert "| two | amortized | 2 |" in table
     assert "| amortized | 2 |" in table  # and what it gives over both problems
     assert (tmp_path / "out" / "benchmark.csv").read_text().startswith("problem,method,designs")
+    monkeypatch.undo()
+    # Without what sampling took there is no cost to tell, the second time as the first.
+    (tmp_path / "out" / "costs.jsonl").unlink()
+    for _ in range(2):
+        code, rows = benchmark_motifs("--report", *methods)
+        assert (code, [row["cpu_seconds"] for row in rows]) == (0, [None] * 4)
     capsys.readouterr()
+
+
+def test_lines_are_added_after_one_that_a_kill_tore(load_script, tmp_path):
+    script = load_script("json_lines")
+    path = tmp_path / "new" / "results.jsonl"
+    assert script.read_lines(path) == []
+    script.append_line(path, {"a": 1})
+    script.append_line(path, {"b": "Å"})
+    path.write_bytes(path.read_bytes()[:-3])
+    assert script.read_lines(path) == [{"a": 1}]
+    script.append_line(path, {"c": 3})
+    assert script.read_lines(path) == [{"a": 1}, {"c": 3}]
+
+
+def test_the_ranking_of_natives_goes_on_where_it_was(
+    load_script, tiny_weights, tmp_path, monkeypatch, capsys
+):
+    script = load_script("likelihood_ranking")
+    chains = make_walks([30] * 4, 0)
+    monkeypatch.setattr(script, "load_dataset", lambda *_: (None, chains))
+    measured = []
+
+    def measure(model, backbone, settings):
+        measured.append(settings.probes)
+        # A flow that cannot be solved says nothing for the native, nor against it.
+        return (None, None) if len(measured) % 4 == 1 else (-1.0, 0.1)
+
+    monkeypatch.setattr(script, "measure", measure)
+    out = tmp_path / "ranking.jsonl"
+    arguments = ["prepared", "--weights", str(tiny_weights), "--out", str(out)]
+    script.main([*arguments, "--num", "3"])
+    assert len(measured) == 3 * 4
+    assert "native above all         0.00" in capsys.readouterr().out
+    out.write_text(out.read_text()[:-20])  # killed while it wrote the last line
+    for _ in range(2):
+        script.main([*arguments, "--num", "3"])
+        assert len(measured) == 4 * 4
+    script.main([*arguments, "--num", "1", "--probes", "2"])
+    assert measured[16:] == [2] * 4  # other settings are another measurement
+    assert "over 1 chains" in capsys.readouterr().out
 
 
 def test_a_motif_benchmark_stops_in_time_and_names_what_is_wrong(benchmark_motifs, capsys):

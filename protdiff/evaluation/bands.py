@@ -81,6 +81,13 @@ BANDED: dict[str, str] = {
 TAIL = 5.0
 """Percent of natives outside each band."""
 
+_ENDS: dict[str, tuple[float | None, float | None]] = {
+    BOTH: (TAIL / 2, 100 - TAIL / 2),
+    UPPER: (None, 100 - TAIL),
+    LOWER: (TAIL, None),
+}
+"""The percentiles between which a band lies, by the sides that matter."""
+
 _ROUNDING = 1e-4
 """Quantities are rounded to four decimals in files; a value on the edge is inside."""
 
@@ -171,12 +178,8 @@ class LengthBands:
             values = values[np.isfinite(values)]
             if not len(values):
                 raise InputError(f"no chain of {lengths[0]} to {lengths[1]} residues has {name}")
-            low, high = {BOTH: (TAIL / 2, 100 - TAIL / 2), UPPER: (None, 100 - TAIL)}.get(
-                side, (TAIL, None)
-            )
-            bands[name] = Band(
-                *(None if q is None else _percentile(values, q) for q in (low, high))
-            )
+            low, high = (None if q is None else _percentile(values, q) for q in _ENDS[side])
+            bands[name] = Band(low, high)
         made = cls(lengths, len(qualities), bands)
         shares = [made.check(quality).share for quality in qualities]
         return cls(

@@ -51,8 +51,7 @@ def assign_secondary_structure(coordinates: NDArray[np.floating]) -> NDArray[np.
 
     # Atoms on top of each other divide by zero there; what becomes of it is no hydrogen bond.
     with np.errstate(all="ignore"):
-        loop, helix, strand = np.moveaxis(assign(xyz), -1, 0)
-    del loop
+        _, helix, strand = np.moveaxis(assign(xyz), -1, 0)
     return np.where(helix, "H", np.where(strand, "E", "-"))
 
 

@@ -17,11 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from protdiff.design.listing import (
-    ListedStructure,
-    Listing,
-    list_structures,
-)
+from protdiff.design.listing import ListedStructure, Listing, list_structures
 from protdiff.design.recorded_motif import read_motif
 from protdiff.design.run_folder import SETTINGS, TRAJECTORIES, read_settings
 from protdiff.errors import InputError

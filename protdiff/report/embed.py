@@ -143,21 +143,13 @@ def find_principal_axes(backbone: Backbone) -> NDArray[np.float64]:
     The longest axis of the alpha carbons lies from left to right, the shortest along the view.
     """
     alpha = backbone.coordinates[:, 1].astype(np.float64)
-    _, vectors = (
-        np.linalg.eigh(np.cov((alpha - alpha.mean(0)).T))
-        if len(alpha) > 1
-        else (
-            None,
-            np.eye(3),
-        )
-    )
-    axes: NDArray[np.float64] = vectors.T[::-1].copy()
+    centred = alpha - alpha.mean(0)
+    _, vectors = np.linalg.eigh(centred.T @ centred)
+    _, up, right = vectors.T
     # The first residue goes left and up; a rotation has determinant 1.
-    for row in axes[:2]:
-        if (alpha[0] - alpha.mean(0)) @ row * (-1.0 if row is axes[0] else 1.0) < 0:
-            row *= -1.0
-    axes[2] = np.cross(axes[0], axes[1])
-    return axes
+    right = -right if centred[0] @ right > 0 else right
+    up = -up if centred[0] @ up < 0 else up
+    return np.stack([right, up, np.cross(right, up)])
 
 
 def _describe_residues(backbone: Backbone) -> list[list[Any]]:

@@ -29,7 +29,8 @@ class HeldOutLoss:
     dataset
         Held-out chains.
     levels
-        The law of the noise ratio in training, by which the mean over noise levels is weighted.
+        The law of the noise ratio in training. The mean over noise levels is weighted by its normal
+        part; the small uniform part is left out.
     scale
         Å per model unit.
     chains
@@ -69,7 +70,7 @@ class HeldOutLoss:
         Returns
         -------
         dict
-            ``held_out``: mean under the training law of noise levels, with self-conditioning;
+            ``held_out``: mean under the normal part of ``levels``, with self-conditioning;
             ``held_out_first``: the same without; ``held_out_A-B``: with, for noise of A to B Å.
         """
         device = next(network.parameters()).device

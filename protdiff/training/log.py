@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 from pathlib import Path
+from typing import TextIO
 
 from protdiff.files import write_atomically
 
@@ -38,18 +39,16 @@ class TrainingLog:
             writer.writerows(rows)
 
     def append(self, row: dict[str, float]) -> None:
-        """Write one row; numbers with six significant digits."""
+        """Write one row; counts in full, other numbers with six significant digits."""
+        texts = {
+            name: str(value) if isinstance(value, int) else f"{value:.6g}"
+            for name, value in row.items()
+        }
         with self.path.open("a", newline="", encoding="utf-8") as file:
-            self._writer(file).writerow({name: f"{value:.6g}" for name, value in row.items()})
+            self._writer(file).writerow(texts)
 
-    def _writer(self, file: object) -> csv.DictWriter[str]:
-        return csv.DictWriter(
-            file,  # type: ignore[arg-type]
-            self.columns,
-            restval="",
-            extrasaction="ignore",
-            lineterminator="\n",
-        )
+    def _writer(self, file: TextIO) -> csv.DictWriter[str]:
+        return csv.DictWriter(file, self.columns, extrasaction="ignore", lineterminator="\n")
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:

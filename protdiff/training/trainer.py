@@ -214,9 +214,15 @@ class Trainer:
         return loss, norm
 
     def save(self) -> None:
-        """Write the state, then the averaged weights; the first process does it for all."""
+        """Write the averaged weights, then the state; the first process does it for all.
+
+        A run that is killed between the two does the steps since the last state again, and writes
+        the same weights again. With the state first, a run that is killed at its end would be
+        taken for finished, and its last weights would never be written.
+        """
         if not self.processes.is_first:
             return
+        save_checkpoint(self.out / "weights.safetensors", self.model, overwrite=True)
         save_state(
             self.state_path,
             self.network,
@@ -225,7 +231,6 @@ class Trainer:
             self.progress,
             self.config.to_dict(),
         )
-        save_checkpoint(self.out / "weights.safetensors", self.model, overwrite=True)
 
     def keep(self) -> None:
         """Write the averaged weights of this step to a file that no other step writes to."""
@@ -290,10 +295,10 @@ class Trainer:
                     recent = []
                 if bar is not None:
                     bar.advance()
-                if saves:
-                    self.save()
                 if keeps:
                     self.keep()
+                if saves:  # last: what is written before the state is written again after a kill
+                    self.save()
         if interrupt.is_set():
             raise KeyboardInterrupt
         return self.out / "weights.safetensors"

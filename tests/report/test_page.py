@@ -323,6 +323,8 @@ def test_views_are_rotations(run_folder):
         assert np.linalg.det(axes) == pytest.approx(1.0)
         alpha = design.backbone.coordinates[:, 1] @ axes.T
         assert (np.diff(np.ptp(alpha, axis=0)) < 0).all()
+        right, up, _ = alpha[0] - alpha.mean(0)
+        assert right < 0 < up  # the chain begins on the left, above
 
 
 @pytest.mark.parametrize("length", [40, 100, 250])

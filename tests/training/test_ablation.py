@@ -21,6 +21,7 @@ muon = false
 
 @pytest.fixture
 def script(monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPT.parent)  # where it finds other scripts
     spec = importlib.util.spec_from_file_location("ablation", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "ablation", module)

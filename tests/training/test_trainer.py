@@ -14,10 +14,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import protdiff.training.trainer as loop
 from protdiff.checkpoint import load_checkpoint
 from protdiff.errors import CheckpointError, InputError, ProtdiffError
 from protdiff.training import Trainer, TrainingConfig, train
 from protdiff.training.folder import hold_folder
+from protdiff.training.log import TrainingLog
 from protdiff.training.machine import compile_network, use_cpu
 from protdiff.training.schedule import get_learning_rate, set_end
 from protdiff.training.state import Progress
@@ -234,6 +236,42 @@ def test_time_limit_stops_resumably(config, tmp_path):
     train(dataclasses.replace(config, steps=10_000, minutes=1e-6))
     progress = Trainer(dataclasses.replace(config, steps=10_000)).progress
     assert progress.step == 1
+
+
+@pytest.mark.parametrize("written", [0, 1, 2])
+def test_a_run_killed_while_it_writes_its_end_writes_it_when_resumed(
+    config, tmp_path, monkeypatch, written
+):
+    config = dataclasses.replace(config, keep_every=8, panel_designs=0)
+    trainer = Trainer(config)
+    left = [written]
+
+    def watch(write):
+        def write_or_die(*arguments, **options):
+            if trainer.progress.step == 8:
+                left[0] -= 1
+                if left[0] < 0:
+                    raise SystemExit("killed")
+            return write(*arguments, **options)
+
+        return write_or_die
+
+    with monkeypatch.context() as patch:
+        for name in ("save_state", "save_checkpoint"):
+            patch.setattr(loop, name, watch(getattr(loop, name)))
+        with pytest.raises(SystemExit):
+            trainer.run()
+    weights = train(config)
+    assert load_checkpoint(weights).metadata["steps"] == 8
+    assert (tmp_path / "run" / "weights-0000008.safetensors").exists()
+
+
+def test_counts_of_the_log_are_exact(tmp_path):
+    log = TrainingLog(tmp_path / "log.csv", ("step", "samples", "loss"), 0)
+    log.append({"step": 1_234_567, "samples": 98_765_432, "loss": 0.123456789})
+    assert rows(tmp_path) == [{"step": "1234567", "samples": "98765432", "loss": "0.123457"}]
+    TrainingLog(tmp_path / "log.csv", ("step", "samples", "loss"), 1_234_567)
+    assert len(rows(tmp_path)) == 1
 
 
 @pytest.mark.slow
