@@ -80,15 +80,15 @@ class Conditioner(ABC):
     """A condition on designs, in the user's terms."""
 
     length: int | None = None
-    """The number of residues that it alone is made for, if there is one."""
+    """The only number of residues that a design with it can have; None where any will do."""
 
     reads_mask: bool = False
     """Whether it leaves out the residues that :attr:`Scene.residue_mask` does; where it does not,
     designs of different lengths are made one length at a time, which takes longer."""
 
     beside: ClassVar[str | None] = None
-    """What designs are made beside, ``"target"`` or ``"start"``: of that they have numbers, which a
-    filter may ask for."""
+    """What finished designs are compared with, ``"target"`` or ``"start"``; None for nothing.
+    Filters may ask for the numbers that come of it."""
 
     def __repr__(self) -> str:
         """Say what is asked, as it is kept with the designs."""
@@ -135,8 +135,9 @@ class Conditioner(ABC):
     def check_motif(self, motif: Motif | None) -> None:  # noqa: B027
         """Refuse the motif that a design is to hold, or that there is none.
 
-        A condition that says where a design stands, how long it is or which chains it has goes
-        with a motif, which says so too, only where it has this method and the two agree.
+        A motif says where a design stands, how long it is and which chains it has. A condition
+        that says so too can be used with a motif only if it has this method, which checks that the
+        two agree.
 
         Raises
         ------

@@ -140,7 +140,10 @@ def _list_places(residues: Iterable[int], chain_index: Sequence[int]) -> dict[st
 
 def _locate(contact: Contact, places: Mapping[str, Sequence[int]]) -> list[int]:
     """Return the places of the two residues of a contact, or refuse one that is not there."""
-    return [_find(residue, contact, places) for residue in (contact.first, contact.second)]
+    first, second = (_find(one, contact, places) for one in (contact.first, contact.second))
+    if first == second:  # by two names, as 12 and A12
+        raise InputError(f"contact {contact}: both names are of one residue; name two")
+    return [first, second]
 
 
 def _find(residue: DesignResidue, contact: Contact, places: Mapping[str, Sequence[int]]) -> int:

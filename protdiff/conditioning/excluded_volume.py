@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from protdiff.device import send
 from protdiff.diffusion import Denoiser, Subspace
+from protdiff.diffusion.broadcasting import expand
 
 __all__ = ["CLOSEST_APPROACH", "ExcludedVolume", "place_carbonyl_oxygen", "relieve_overlaps"]
 
@@ -102,14 +103,17 @@ class ExcludedVolume(Denoiser):
 
     def relieve(self, estimate: Tensor, t: Tensor) -> Tensor:
         """Relieve an estimate of x_0 made at time ``t``, where the noise is small enough."""
-        if float(self.sde.noise_ratio(t.double()).max()) * self.scale > self.noise_limit:
+        noise = expand(self.sde.noise_ratio(t.double()), estimate) * self.scale
+        small = noise <= self.noise_limit
+        if not bool(small.any()):
             return estimate
         positions = estimate * self.scale
         for _ in range(self.rounds):
             positions = relieve_overlaps(
                 positions, self.residue_mask, self.movable_mask, self.residue_index
             )
-        return self.subspace.project(positions / self.scale)
+        relieved = self.subspace.project(positions / self.scale)
+        return torch.where(send(small, estimate.device), relieved, estimate)
 
 
 def relieve_overlaps(

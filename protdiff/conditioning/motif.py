@@ -1,8 +1,8 @@
 r"""Motifs of known shape and unknown pose, as a condition on any denoiser of backbones.
 
 A motif is given by the positions *y* of some residues, up to a rotation and a translation; a motif
-of several rigid groups, up to one of each for every group. Three
-ways to hold a design to it, each a Denoiser made of a Denoiser:
+of several rigid groups, up to one of each for every group. There are three ways to hold a design to
+it, each a Denoiser made of a Denoiser:
 
 - **amortised**: the network itself is told the shape of the motif, as it was in training;
 - **projected**: the denoised mean has its motif residues replaced by *y*, in the pose (Kabsch) that
@@ -50,11 +50,7 @@ from protdiff.conditioning.motif_frame import MotifFrame
 from protdiff.conditioning.posed_motif import PosedMotif
 from protdiff.device import send
 from protdiff.diffusion import Denoiser
-from protdiff.diffusion.guidance import (
-    Estimate,
-    LikelihoodTerm,
-    ProjectedMean,
-)
+from protdiff.diffusion.guidance import Estimate, LikelihoodTerm, ProjectedMean
 from protdiff.errors import InputError
 from protdiff.model import BackboneModel, MotifInput, SecondaryStructureInput
 from protdiff.motif_methods import METHODS
@@ -64,11 +60,9 @@ if TYPE_CHECKING:
 
 __all__ = ["MotifConditions", "MotifTerm", "make_motif_conditions"]
 
-_TOLD = (
-    "amortized-guidance",
-    "amortized",
-    "twisted-smc",
-)  # the network is told the shape of the motif
+# The network is told the shape of the motif.
+_TOLD = ("amortized-guidance", "amortized", "twisted-smc")
+# Guidance through the network moves the design.
 _GUIDED = ("amortized-guidance", "guidance", "twisted-smc")
 # Noise in Å at which guidance is worth its backward pass to a network that is told of the motif. At
 # more, what it was told says as much; at less, the projection holds the motif. It is a fifth of

@@ -28,8 +28,8 @@ class MotifFrame:
     motif
         The motif; the residues of its group 1 carry the frame.
     origin
-        ``(batch, 1, 3)``, float64, Å: what stands at 0 in the positions of ``motif``, in the frame
-        of the input.
+        ``(batch, 1, 3)``, float64, Å: the point of the input's frame that was taken for the origin
+        of the positions of ``motif``.
     scale
         Å per model unit.
     """

@@ -83,7 +83,7 @@ class PosedMotif:
         Each group has its own. Entries of designed residues mean nothing.
         """
         atoms = clean.shape[2]
-        given, found = self.positions.flatten(1, 2), clean.flatten(1, 2)
+        given, found = self.positions.to(clean).flatten(1, 2), clean.flatten(1, 2)
         posed = torch.zeros_like(clean)
         for mask in self.bodies:
             points = mask[..., None].expand(*mask.shape, atoms).flatten(1)

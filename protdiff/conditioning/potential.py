@@ -3,8 +3,8 @@ r"""A potential of the user's own: any differentiable function of coordinates in
 With an energy E and a temperature T, the condition is Boltzmann's, :math:`p(y \mid x_0) \propto
 e^{-E(x_0) / T}`. Units of E and T are the user's; that of length is Å.
 
-Of the denoised mean D it is known up to the posterior variance :math:`v_t` only, and the condition
-is the wider for it. For the square of a residual, :math:`E/T = r^2/2`, the law of r given
+The denoised mean D tells the structure only up to the posterior variance :math:`v_t`, so the
+condition is widened by that. For the square of a residual, :math:`E/T = r^2/2`, the law of r given
 :math:`x_t` is :math:`N(r(D), 1 + v_t |\nabla r|^2)` to first order, and since
 :math:`|\nabla E|^2/T^2 = 2 |\nabla r|^2 E/T`,
 
@@ -71,7 +71,7 @@ class UserPotential(Conditioner):
         self.name, self.energy = _find_function(energy)
         self.temperature = temperature
         self.largest_noise = largest_noise
-        self._checked: set[int] = set()
+        self._is_checked = False
 
     def describe(self) -> dict[str, Any]:
         """Return the function by name, and by a hash of its code and of what it carries."""
@@ -85,9 +85,8 @@ class UserPotential(Conditioner):
 
     def check(self, length: int) -> None:
         """Try the function on two designs of noise of the size of proteins."""
-        if self._checked:  # one length tells what is wrong with a function
+        if self._is_checked:  # one length tells what is wrong with a function
             return
-        self._checked.add(length)
         generator = torch.Generator().manual_seed(0)
         shape = (2, length, len(DIFFUSED_ATOMS), 3)
         # The caller may be in inference mode, in which nothing can be differentiated.
@@ -102,15 +101,18 @@ class UserPotential(Conditioner):
                     f"({type(error).__name__}: {error})"
                 ) from error
             self._check_forces(tried, energies)
+        self._is_checked = True
 
     def _check_forces(self, tried: Tensor, energies: Tensor) -> None:
         self.check_shape(energies, 2)
-        if not energies.requires_grad:
+        forces = None
+        if energies.requires_grad:
+            (forces,) = torch.autograd.grad(energies[0], tried, allow_unused=True)
+        if forces is None:
             raise InputError(
                 f"the potential {self.name} cannot be differentiated; compute it of the "
                 "coordinates by torch's functions, without detach() or numpy"
             )
-        (forces,) = torch.autograd.grad(energies[0], tried)
         if not bool(forces.isfinite().all()):
             raise InputError(f"the potential {self.name} has forces that are not finite")
         if bool(forces[1].any()):

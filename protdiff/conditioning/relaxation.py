@@ -78,13 +78,12 @@ def relax_designed(
         ``(residue, 3, 3)``; as given where the designed atoms would have to move by more than half
         an Å (RMSD).
     """
+    if motif_mask.all():
+        return np.asarray(coordinates, np.float32)
     given = torch.from_numpy(np.asarray(coordinates, np.float64))
-    centre = given.mean(dim=(0, 1))
-    start = given - centre
+    start = given - given.mean(dim=(0, 1))
     energy = _Energy(start, torch.from_numpy(motif_mask), torch.from_numpy(residue_index))
     free = torch.from_numpy(~motif_mask)
-    if not bool(free.any()):
-        return np.asarray(coordinates, np.float32)
     with torch.inference_mode(False), torch.enable_grad():
         moves = torch.zeros_like(start[free]).requires_grad_()
         optimizer = torch.optim.LBFGS(

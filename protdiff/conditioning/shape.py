@@ -82,9 +82,10 @@ class Shape(Conditioner):
                 f"a shape of size {size} Å with a tolerance of {tolerance} Å cannot be; give a "
                 "radius of gyration from 1 to 500 Å and a tolerance above 0"
             )
-        from_file = isinstance(points, str | Path)
-        self.name = Path(points).name if isinstance(points, str | Path) else "points"
-        filled = fill_shape(read_points(points) if from_file else points, _POINTS)  # type: ignore[arg-type]
+        self.name = "points"
+        if isinstance(points, str | Path):
+            self.name, points = Path(points).name, read_points(points)
+        filled = fill_shape(points, _POINTS)
         self.points = filled.points
         self.volume = filled.volume
         self.size = size

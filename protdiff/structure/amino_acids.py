@@ -1,4 +1,4 @@
-"""Three-letter names and one-letter codes of amino acids, as far as they need no look-up."""
+"""Three-letter names and one-letter codes of the common amino acids, known without Biotite."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from protdiff.errors import InputError
 
 __all__ = ["AMINO_ACIDS", "STANDARD", "get_letters", "get_names"]
 
-#: Amino acids that need no look-up, and their one-letter codes.
+#: The common amino acids and their one-letter codes.
 AMINO_ACIDS = {
     "ALA": "A", "ARG": "R", "ASN": "N", "ASP": "D", "CYS": "C", "GLN": "Q", "GLU": "E", "GLY": "G",
     "HIS": "H", "ILE": "I", "LEU": "L", "LYS": "K", "MET": "M", "PHE": "F", "PRO": "P", "SER": "S",
@@ -21,7 +21,7 @@ _NAMES = {letter: name for name, letter in AMINO_ACIDS.items() if name != "MSE"}
 
 
 def get_letters(names: Iterable[str]) -> str:
-    """Return the one-letter codes of residues, X for what is in no :data:`AMINO_ACIDS`.
+    """Return the one-letter codes of residues, X for a name that is not in :data:`AMINO_ACIDS`.
 
     Examples
     --------

@@ -21,7 +21,7 @@ from protdiff.handedness import Handedness
 from protdiff.structure.amino_acids import STANDARD, get_letters, get_names
 from protdiff.structure.foreign import import_biotite
 from protdiff.structure.geometry import place_cbeta, place_oxygen
-from protdiff.structure.numbering import CHAIN_JUMP, index_steps, name_residue
+from protdiff.structure.numbering import CHAIN_JUMP, index_steps, list_chains, name_residue
 
 if TYPE_CHECKING:
     from protdiff.structure.view import ViewColor
@@ -316,7 +316,8 @@ class Backbone:
     def digest(self) -> str:
         """A hash of its residues, by name, number and position (to .001 Å): 64 hexadecimal digits.
 
-        What is made of a structure can be told by it from what is made of another.
+        Designs keep it, so that what was made of one structure is not taken for what was made of
+        another.
         """
         content = hashlib.sha256((np.round(self.coordinates, 3) + 0.0).tobytes())  # no −0
         content.update(self.residue_index.tobytes())
@@ -369,7 +370,7 @@ class Backbone:
         if not mask.any():
             raise InputError(
                 f"{self.name} has no protein chain {chain}; its protein chains are "
-                f"{', '.join(self.chains)}"
+                f"{list_chains(self.chains)}"
             )
         return mask
 

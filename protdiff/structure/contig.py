@@ -154,8 +154,8 @@ class Contig:
     def fit_linkers(self, backbone: Backbone) -> Contig:
         """Keep linkers from being drawn shorter than what they have to span.
 
-        Between two segments of one rigid body the distance of their ends is given. Where one
-        linker of open length is between them, what spans it becomes the least of its lengths.
+        Between two segments of one rigid body the distance of their ends is given. If one linker
+        of open length stands between them, its least length is raised to what spans that distance.
 
         Parameters
         ----------
@@ -181,7 +181,7 @@ class Contig:
                 between = range(end + 1, number)
                 longest = sum(self._get_most(chain[k]) for k in between)
                 needed = self._count_spanning(backbone, before, segment, longest)
-                linkers = [(k, s) for k in between if isinstance(s := chain[k], DesignedSegment)]
+                linkers = [(k, s) for k in between if isinstance(s := fitted[k], DesignedSegment)]
                 still_open = [(k, linker) for k, linker in linkers if linker.low < linker.high]
                 if len(still_open) == 1:
                     ((k, linker),) = still_open
@@ -306,7 +306,8 @@ class Contig:
     def list_shortest(self, total_length: LengthRange | None = None) -> list[Layout]:
         """List a layout for each chain, in which it is as short as it can be.
 
-        All are of the least total length, so what one chain is short of is in the others.
+        All have the least total length that may be: what is taken from one chain is added to the
+        others.
 
         Parameters
         ----------

@@ -39,23 +39,12 @@ def examine_range(backbone: Backbone, residues: ResidueRange) -> RangeReport:
 
     A jump of the author's numbering where the chain itself goes on (as in antibodies) is no gap.
     """
-    in_chain = np.flatnonzero(backbone.chain_id == residues.chain)
-    first, last = residues.first, residues.last
-    if not len(in_chain) or first is None or last is None:
-        try:
-            places = locate_range(backbone, residues)
-        except InputError as error:
-            return RangeReport((), (str(residues),), str(error))
-    else:
-        try:
-            places = locate_range(backbone, residues)
-        except InputError as error:
-            keys = [
-                (int(backbone.residue_number[i]), str(backbone.insertion_code[i])) for i in in_chain
-            ]
-            places = in_chain[[first <= key <= last for key in keys]]
-            missing = _list_missing(backbone, residues, places)
-            return RangeReport(tuple(places.tolist()), missing, str(error))
+    try:
+        places = locate_range(backbone, residues)
+    except InputError as error:
+        places = _find_between(backbone, residues)
+        missing = _list_missing(backbone, residues, places)
+        return RangeReport(tuple(places.tolist()), missing, str(error))
     broken = np.flatnonzero(np.diff(backbone.residue_index[places]) != 1)
     if not len(broken):
         return RangeReport(tuple(places.tolist()))
@@ -72,23 +61,29 @@ def examine_range(backbone: Backbone, residues: ResidueRange) -> RangeReport:
     )
 
 
+def _find_between(backbone: Backbone, residues: ResidueRange) -> NDArray[np.int64]:
+    """Return the places of what has a name between the two ends, which need not be there."""
+    first, last = residues.first, residues.last
+    names = zip(backbone.residue_number.tolist(), backbone.insertion_code.tolist(), strict=True)
+    between = [first is not None and last is not None and first <= name <= last for name in names]
+    return np.flatnonzero((backbone.chain_id == residues.chain) & between)
+
+
 def _list_missing(
     backbone: Backbone, residues: ResidueRange, places: NDArray[np.int64]
 ) -> tuple[str, ...]:
     """Name the numbers of a range that no residue carries, but for jumps of an unbroken chain."""
-    first, last = residues.first, residues.last
-    if first is None or last is None:
-        spans = []
-    elif not len(places):
+    if not len(places):
         return (str(residues),)
-    else:
-        spans = [(first[0], int(backbone.residue_number[places[0]]) - 1)]
+    numbers = backbone.residue_number
+    spans = []
+    if residues.first is not None:
+        spans.append((residues.first[0], int(numbers[places[0]]) - 1))
     for before, after in itertools.pairwise(places):
         if backbone.residue_index[after] - backbone.residue_index[before] != 1:
-            numbers = backbone.residue_number
             spans.append((int(numbers[before]) + 1, int(numbers[after]) - 1))
-    if last is not None:
-        spans.append((int(backbone.residue_number[places[-1]]) + 1, last[0]))
+    if residues.last is not None:
+        spans.append((int(numbers[places[-1]]) + 1, residues.last[0]))
     return tuple(
         str(ResidueRange(residues.chain, (low, ""), (high, "")))
         for low, high in spans

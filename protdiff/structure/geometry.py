@@ -200,8 +200,8 @@ def _linked(x: FloatArray, residue_index: ArrayLike | None) -> NDArray[np.bool_]
     """(..., residue − 1) bool, from the residue index where there is one, else by geometry."""
     if residue_index is None:
         return find_links(x)
-    linked = np.diff(np.asarray(residue_index)) == 1
-    return np.broadcast_to(linked, (*x.shape[:-3], x.shape[-3] - 1))
+    linked = _consecutive(x.shape[-3], residue_index)
+    return np.broadcast_to(linked, (*x.shape[:-3], len(linked)))
 
 
 def place_oxygen(coordinates: ArrayLike, residue_index: ArrayLike | None = None) -> FloatArray:

@@ -31,8 +31,8 @@ def group_segments(contig: Contig, backbone: Backbone, text: str) -> Contig:
         The structure.
     text
         The groups, divided by ``;``, each as the residues of its segments:
-        ``"A16-35;A52-71,A90-95"``. Segments that it does not name stay in the group they are in,
-        which no group of the text becomes.
+        ``"A16-35;A52-71,A90-95"``. Segments that are not named keep their group, and none of these
+        groups is put together with it.
 
     Returns
     -------

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["CHAIN_JUMP", "index_steps", "name_residue"]
+__all__ = ["CHAIN_JUMP", "index_steps", "list_chains", "name_residue"]
 
 #: The step of the residue index from the last residue of a chain to the first of the next one.
 CHAIN_JUMP = 200
@@ -25,6 +26,17 @@ def name_residue(chain: str, residue: str) -> str:
     ('A163', '1:50-55')
     """
     return f"{chain}{residue}" if _PLAIN_CHAIN.fullmatch(chain) else f"{chain}:{residue}"
+
+
+def list_chains(chains: Iterable[str]) -> str:
+    """Return the ids of chains for a message; where there is no id, how its residues are named.
+
+    Examples
+    --------
+    >>> list_chains(["A", ""])
+    'A, one without an id (:10-50)'
+    """
+    return ", ".join(chain or "one without an id (:10-50)" for chain in chains)
 
 
 def index_steps(steps: ArrayLike) -> NDArray[np.int64]:

@@ -86,7 +86,7 @@ def read_points(path: str | Path) -> FloatArray:
             with path.open("rb") as file:
                 found = np.lib.format.read_array(file, allow_pickle=False)
         else:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
             found = np.array(_READERS.get(suffix, _read_table)(lines), dtype=float)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -177,6 +177,6 @@ def _enumerate_rows(
 
 def _read_lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+        return path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error

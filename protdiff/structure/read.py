@@ -36,6 +36,13 @@ __all__ = [
 
 #: The names of structure files end so, or so and ``.gz``.
 STRUCTURE_SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif", ".bcif")
+# The columns of mmCIF that the parser asks for and a file may lack, and what that means.
+_OPTIONAL = {
+    "pdbx_PDB_model_num": "1",
+    "pdbx_PDB_ins_code": "?",
+    "label_alt_id": ".",
+    "occupancy": "1.00",
+}
 _READERS = {"pdb": "PDBFile", "cif": "CIFFile", "bcif": "BinaryCIFFile"}
 
 
@@ -214,12 +221,32 @@ class _StructureFile:
         self.path = path
         data = read_bytes(path)
         self.format = detect_format(path, data)
-        text = "" if self.format == "bcif" else data.decode("utf-8", errors="replace")
+        text = "" if self.format == "bcif" else data.decode("utf-8-sig", errors="replace")
         check_whole(path, self.format, text)
         self._module = import_biotite(f"structure.io.{'pdb' if self.format == 'pdb' else 'pdbx'}")
         stream = io.BytesIO(data) if self.format == "bcif" else io.StringIO(text)
         reader = getattr(self._module, _READERS[self.format])
         self._file = self._guard(lambda: reader.read(stream))
+        self._guard(self._fill_pdb if self.format == "pdb" else self._fill_cif)
+
+    def _fill_pdb(self) -> None:
+        """Fill the columns behind the coordinates, which the parser reads and some files lack."""
+        lines = self._file.lines
+        for k, line in enumerate(lines):
+            if line.startswith(("ATOM  ", "HETATM")):
+                occupancy = line[54:60].strip() or "1.00"
+                lines[k] = f"{line[:54]}{occupancy:>6}  0.00{line[66:]}"
+
+    def _fill_cif(self) -> None:
+        """Take the block with the atoms, and fill the columns that the dictionary leaves open."""
+        # A refinement writes restraints of its ligands into blocks of their own.
+        block = next((one for one in self._file.values() if "atom_site" in one), None)
+        if block is None:
+            return  # the parser says so
+        self._file, site = block, block["atom_site"]
+        for name, value in _OPTIONAL.items():
+            if name not in site:
+                site[name] = np.full(site.row_count, value)
 
     def _guard(self, action: Any) -> Any:
         """Run a step of the parser; what it complains of becomes one line."""
@@ -228,9 +255,7 @@ class _StructureFile:
                 # Guessed elements and absent columns do not touch the backbone.
                 warnings.simplefilter("ignore")
                 return action()
-        except (InputError, DependencyError):
-            raise
-        except MemoryError:
+        except (InputError, DependencyError, MemoryError):
             raise
         except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__

@@ -36,7 +36,7 @@ from protdiff.structure.amino_acids import AMINO_ACIDS
 from protdiff.structure.backbone import ATOM_NAMES, Backbone
 from protdiff.structure.foreign import import_biotite
 from protdiff.structure.geometry import LINK_SPAN, MAX_CA_DISTANCE, MAX_PEPTIDE_BOND, place_oxygen
-from protdiff.structure.numbering import CHAIN_JUMP, index_steps
+from protdiff.structure.numbering import CHAIN_JUMP, index_steps, list_chains, name_residue
 
 __all__ = ["StructureWarning", "assemble_backbone"]
 
@@ -63,9 +63,12 @@ def _load_amino_acids() -> frozenset[str]:
     return frozenset(import_biotite("structure.info").amino_acid_names())
 
 
-@dataclass
+@dataclass(eq=False)
 class _Residue:
-    """A residue as it was found: its names and the positions of its backbone atoms."""
+    """A residue as it was found: its names and the positions of its backbone atoms.
+
+    Two are the same if they are one object: a file may give several of the same name.
+    """
 
     chain: str
     number: int
@@ -76,7 +79,7 @@ class _Residue:
 
     @property
     def label(self) -> str:
-        return f"{self.chain}{self.number}{self.code}"
+        return name_residue(self.chain, f"{self.number}{self.code}")
 
     @property
     def missing(self) -> list[str]:
@@ -119,7 +122,7 @@ def assemble_backbone(
     if chains is not None:
         present = dict.fromkeys(np.asarray(atoms.chain_id).tolist())
         for chain in chains:
-            if chain not in found or not (found[chain].kept or found[chain].incomplete):
+            if chain not in found:
                 raise InputError(_explain_chain(name, chain, chain in present, found))
         found = {chain: found[chain] for chain in chains}
     residues = [residue for chain in found.values() for residue in chain.kept]
@@ -155,34 +158,56 @@ def _list_residues(atoms: Any) -> list[_Residue]:
     )
     occupancy = atoms.occupancy[wanted].tolist() if "occupancy" in categories else [1.0] * count
 
+    keys = list(zip(chain, number, code, strict=True))
     residues = []
-    start = 0
-    for end in range(1, count + 1):
-        if end < count and (
-            number[end] == number[start]
-            and chain[end] == chain[start]
-            and code[end] == code[start]
-            # Two amino acids at one place are one residue only if they are alternates.
-            and (residue_name[end] == residue_name[start] or (altloc[end] and altloc[start]))
-        ):
-            continue
-        best = _choose_alternate(altloc[start:end], occupancy[start:end])
+    for group in _group_atoms(keys, residue_name, names, altloc):
+        best = _choose_alternate([altloc[i] for i in group], [occupancy[i] for i in group])
         chosen: dict[str, NDArray[np.float32]] = {}
         rank: dict[str, tuple[bool, float]] = {}
-        name, is_hetero = residue_name[start], hetero[start]
-        for i in range(start, end):
+        name, is_hetero = residue_name[group[0]], hetero[group[0]]
+        for i in group:
             if altloc[i] == best:
                 name, is_hetero = residue_name[i], hetero[i]
-        for i in range(start, end):
+        for i in group:
             if residue_name[i] != name:
                 continue
             atom = _OXYGEN_NAMES.get(names[i], names[i])
             score = (altloc[i] in ("", best), occupancy[i])
             if atom not in chosen or score > rank[atom]:
                 chosen[atom], rank[atom] = place[i], score
-        residues.append(_Residue(chain[start], number[start], code[start], name, is_hetero, chosen))
-        start = end
+        residues.append(_Residue(*keys[group[0]], name, is_hetero, chosen))
     return residues
+
+
+def _group_atoms(
+    keys: Sequence[tuple[str, int, str]],
+    residue_name: Sequence[str],
+    atom_name: Sequence[str],
+    altloc: Sequence[str],
+) -> list[list[int]]:
+    """Return the atoms of each residue: neighbours in the file, and alternates from anywhere.
+
+    Some programs list the alternates of several residues one after the other, 10A 11A 10B 11B.
+    """
+    groups: list[list[int]] = []
+    alternates: dict[tuple[str, int, str], list[int]] = {}
+    for i, key in enumerate(keys):
+        group = groups[-1] if groups else []
+        # Two amino acids at one place are one residue only if they are alternates.
+        if not group or not (
+            key == keys[group[0]]
+            and (residue_name[i] == residue_name[group[0]] or (altloc[i] and altloc[group[0]]))
+        ):
+            group = alternates.get(key, []) if altloc[i] else []
+            # What is there already is of another copy of the chain.
+            if any((altloc[j], atom_name[j]) == (altloc[i], atom_name[i]) for j in group):
+                group = []
+            if not group:
+                groups.append(group := [])
+        group.append(i)
+        if altloc[i]:
+            alternates[key] = group
+    return groups
 
 
 def _choose_alternate(altloc: Sequence[str], occupancy: Sequence[float]) -> str:
@@ -225,6 +250,8 @@ def _join_segments(residues: list[_Residue]) -> list[_Residue]:
     # Only HETATM records are listed out of place; a chain's own order is the author's.
     stray = [part for part in segments if all(residue.hetero for residue in part)]
     for part in stray:
+        if part not in segments:  # it came into another already
+            continue
         after = [s for s in segments if s is not part and _are_linked(s[-1], part[0])]
         before = [s for s in segments if s is not part and _are_linked(part[-1], s[0])]
         if not after and not before:
@@ -233,15 +260,13 @@ def _join_segments(residues: list[_Residue]) -> list[_Residue]:
             continue
         segments.remove(part)
         if after:
-            place = next(i for i, s in enumerate(segments) if s is after[0])
-            segments[place] = joined = segments[place] + part
+            after[0].extend(part)
             follower = next((s for s in before if s is not after[0]), None)
             if follower is not None:
-                joined += follower
-                segments[:] = [s for s in segments if s is not follower]
+                after[0].extend(follower)
+                segments.remove(follower)
         else:
-            place = next(i for i, s in enumerate(segments) if s is before[0])
-            segments[place] = part + segments[place]
+            before[0][:0] = part
     return [residue for part in segments for residue in part]
 
 
@@ -319,7 +344,7 @@ def _report(name: str, incomplete: list[_Residue], placed: list[_Residue], stric
 
 
 def _explain_chain(name: str, chain: str, present: bool, found: dict[str, _Chain]) -> str:
-    having = ", ".join(id for id, c in found.items() if c.kept or c.incomplete)
+    having = list_chains(found)
     known = f"its protein chains are {having}" if having else "it holds no protein at all"
     if present:
         return f"chain {chain} of {name} holds no protein; {known}"

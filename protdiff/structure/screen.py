@@ -18,6 +18,9 @@ import numpy as np
 from protdiff.errors import InputError
 from protdiff.structure.backbone import Backbone
 from protdiff.structure.geometry import (
+    C_N,
+    CA_C,
+    N_CA,
     backbone_dihedrals,
     bond_lengths,
     count_contacts,
@@ -80,7 +83,7 @@ class ChainFilter:
             return "chain breaks"
         x, index = backbone.coordinates, backbone.residue_index
         bonds = bond_lengths(x, index)
-        for name, ideal in (("N-CA", 1.459), ("CA-C", 1.525), ("C-N", 1.331)):
+        for name, ideal in (("N-CA", N_CA), ("CA-C", CA_C), ("C-N", C_N)):
             if len(bonds[name]) and np.abs(bonds[name] - ideal).max() > self.max_bond_error:
                 return "distorted bonds"
         phi = backbone_dihedrals(x, index)[0]

@@ -3,8 +3,9 @@
 ``A10`` is a residue, ``A10-50`` a range with both ends, ``A52A-60`` begins at an inserted
 residue, ``A-5-10`` and ``A-5--2`` have negative numbers, ``B`` is a whole chain. Chain ids of
 several letters are written as they are (``AA10-50``); an id with a digit needs a colon
-(``1:10-50``). The chain may be repeated (``A10-A50``). Where there are several files, the name of
-the file and a dot stand before the chain (``5TPN.A10-50``; :mod:`protdiff.structure.join`).
+(``1:10-50``), and so does the chain of a file without ids (``:10-50``). The chain may be repeated
+(``A10-A50``). Where there are several files, the name of the file and a dot stand before the chain
+(``5TPN.A10-50``; :mod:`protdiff.structure.join`).
 
 A range means all residues that stand between its two ends in the chain, whatever their numbers, so
 that insertion codes that run backwards and jumps of the numbering do no harm.
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 # A name of a file may have dots in it, and digits after them: the chain is what a number follows.
-_CHAIN = re.compile(r"[^\s,/:]+:|[^\s,/:]+?\.[A-Za-z]+(?=-?[0-9]+[A-Za-z]?(?:-|$)|$)|[A-Za-z]+")
+_CHAIN = re.compile(r"[^\s,/:]*:|[^\s,/:]+?\.[A-Za-z]+(?=-?[0-9]+[A-Za-z]?(?:-|$)|$)|[A-Za-z]+")
 # More digits than any residue number has are no number: Python itself refuses to read thousands.
 _NUMBER = re.compile(r"(-?[0-9]{1,9})([A-Za-z]?)")
 
@@ -72,7 +73,7 @@ class ResidueRange:
 
     def __str__(self) -> str:
         if self.first is None or self.last is None:
-            return name_residue(self.chain, "") if "." in self.chain else self.chain
+            return name_residue(self.chain, "")
         first, last = (f"{number}{code}" for number, code in (self.first, self.last))
         return name_residue(self.chain, first if first == last else f"{first}-{last}")
 

@@ -79,8 +79,8 @@ def superimpose(mobile: ArrayLike, target: ArrayLike) -> Superposition:
     sign = np.ones(3)
     sign[2] = np.sign(np.linalg.det(u @ vt)) or 1.0
     rotation = (u * sign) @ vt
-    motion = Superposition(rotation, centre_y - centre_x @ rotation, 0.0)
-    return Superposition(rotation, motion.translation, rmsd(motion.apply(x), y))
+    translation = centre_y - centre_x @ rotation
+    return Superposition(rotation, translation, rmsd(x @ rotation + translation, y))
 
 
 def rmsd(a: ArrayLike, b: ArrayLike) -> float:

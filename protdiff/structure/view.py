@@ -10,7 +10,9 @@ Rego, Koes 2015, "3Dmol.js: molecular visualization with WebGL".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+import itertools
+import string
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["COLORS", "ViewColor", "render_html", "show_backbone", "view_backbone"]
 
 ViewColor = Literal["structure", "motif", "chain"]
-COLORS = ("structure", "motif", "chain")
+COLORS: tuple[str, ...] = get_args(ViewColor)
 
 HELIX, STRAND, COIL = "#d1495b", "#edae49", "#b8bfc6"
 MOTIF, DESIGNED = "#00798c", "#d3d8dd"
@@ -123,14 +125,11 @@ def _format_for_view(backbone: Backbone) -> str:
     from protdiff.structure.write import format_pdb
 
     names = [name if name in AMINO_ACIDS else "UNK" for name in backbone.residue_name.tolist()]
-    chains = [
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[backbone.chains.index(chain) % 26]
-        for chain in backbone.chain_id.tolist()
-    ]
+    letters = dict(zip(backbone.chains, itertools.cycle(string.ascii_uppercase), strict=False))
     plain = type(backbone).from_coordinates(
         backbone.coordinates - backbone.coordinates.mean((0, 1)),
         residue_index=backbone.residue_index,
-        chain_id=chains,
+        chain_id=[letters[chain] for chain in backbone.chain_id.tolist()],
         residue_name=names,
         residue_number=_number_for_view(backbone),
     )

@@ -121,21 +121,18 @@ def write_trajectory(
     states = list(frames)
     if not states:
         raise InputError(f"there is no frame to write to {path}; give one or more")
-    for state in states:
-        if state.labels != states[0].labels:
-            raise InputError(
-                f"the frames for {path} differ in their residues; write them to separate files"
-            )
-    structure = import_biotite("structure")
     arrays = []
     for state in states:
         _check_finite(path, state)
         array = _rename(state, designed_name).to_atom_array(cbeta=cbeta, handedness=handedness)
         arrays.append(array)
-    if kind == "pdb":
-        for array in arrays:
+        if not array.equal_annotations(arrays[0]):
+            raise InputError(
+                f"the frames for {path} differ in their residues; write them to separate files"
+            )
+        if kind == "pdb":
             _check_columns(path, array)
-    whole = arrays[0] if len(arrays) == 1 else structure.stack(arrays)
+    whole = arrays[0] if len(arrays) == 1 else import_biotite("structure").stack(arrays)
     if kind == "pdb":
         text = _format_pdb(whole, motif_map or ())
     else:

@@ -50,6 +50,8 @@ def test_chains_are_counted_each_from_one(laws, tiny_model):
         Contacts("A3-C4").make_term(scene)
     with pytest.raises(InputError, match="no residue B21; chain B has 20 residues"):
         Contacts("A3-B21").make_term(scene)
+    with pytest.raises(InputError, match="contact 23-B3:8: both names are of one residue"):
+        Contacts("23-B3").make_term(scene)
 
 
 def test_samples_of_a_chain_make_the_contacts(laws, tiny_model):

@@ -82,6 +82,23 @@ def test_padding_does_not_push(crossing):
     assert torch.allclose(moved[:, :20], both[:, :20])
 
 
+def test_each_design_has_the_noise_of_its_own_time(tiny_model, crossing):
+    mask = make_residue_mask([40, 40])
+    clean = (crossing / tiny_model.scale).repeat(2, 1, 1, 1)
+    sde = LinearVPSDE()
+    denoiser = ExcludedVolume(
+        FunctionDenoiser(sde, lambda x_t, t: clean),
+        mask,
+        tiny_model.subspace(mask),
+        scale=tiny_model.scale,
+    )
+    times = sde.time_of_noise_ratio(torch.tensor([0.1, 2.0]).double())
+    found = denoiser(clean, times)
+    for row, t in enumerate(times):
+        assert torch.equal(found[row], denoiser(clean, t)[row])
+    assert not torch.equal(found[0], found[1])
+
+
 def test_only_small_noise_is_relieved(tiny_model, crossing):
     mask = make_residue_mask([40])
     clean = crossing / tiny_model.scale

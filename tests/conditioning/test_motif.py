@@ -49,6 +49,13 @@ def posed(tiny_model):
     return PosedMotif(motif_mask, positions, tiny_model.subspace(mask))
 
 
+def test_the_pose_has_the_precision_of_the_backbone(posed):
+    clean = torch.randn(1, 36, 3, 3, generator=torch.Generator().manual_seed(3))
+    exact = posed(clean.double())
+    assert exact.dtype == torch.float64
+    assert (exact - posed(clean)).abs().max() < 1e-5
+
+
 def test_alignment_is_kabschs():
     """Against the structure wing's superposition, point by point."""
     generator = torch.Generator().manual_seed(1)

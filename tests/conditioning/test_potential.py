@@ -125,6 +125,7 @@ def test_a_function_is_found_by_its_place_and_known_by_its_source():
 
 
 TARGET = torch.tensor(9.0)
+TRAINED = torch.tensor(1.0, requires_grad=True)
 
 
 def prefer_target(x):
@@ -235,6 +236,7 @@ def test_it_works_in_inference_mode(designer):
         (lambda x: x.sum(), r"gave \(\) for a batch of 2"),
         (lambda x: 1.0, "gave <class 'float'>"),
         (lambda x: x.detach().sum(dim=(1, 2, 3)), "cannot be differentiated"),
+        (lambda x: TRAINED.square().expand(2), "cannot be differentiated"),
         (lambda x: x.sum().expand(2) * 1.0, "mixes designs"),
         (lambda x: 0 * x.sum(dim=(1, 2, 3)) / 0.0, "not finite"),
         (lambda x: x[:, 999, 0, 0], "IndexError"),
@@ -243,6 +245,13 @@ def test_it_works_in_inference_mode(designer):
 def test_what_is_no_potential_is_refused_before_sampling(designer, energy, message):
     with pytest.raises(InputError, match=message):
         designer.generate(40, conditioners=[UserPotential(energy)])
+
+
+def test_what_was_refused_once_is_refused_again():
+    potential = UserPotential(lambda x: x.sum())
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"gave \(\) for a batch of 2"):
+            potential.check(40)
 
 
 @pytest.mark.parametrize(

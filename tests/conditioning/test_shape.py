@@ -114,6 +114,8 @@ def test_files(tmp_path):
     (tmp_path / "cloud.ply").write_text(header + "\n".join(rows) + "\n3 0 1 2\n")
     for suffix in ("npy", "xyz", "csv", "obj", "ply"):
         assert np.array_equal(read_points(tmp_path / f"cloud.{suffix}"), points), suffix
+    (tmp_path / "cloud.csv").write_text("\ufeff" + "\n".join(rows))  # of a spreadsheet
+    assert np.array_equal(read_points(tmp_path / "cloud.csv"), points)
     helix = Backbone.from_coordinates(build_backbone([-60.0] * 12, -45.0))
     write_backbone(tmp_path / "helix.pdb", helix)
     assert (

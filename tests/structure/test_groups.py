@@ -41,6 +41,12 @@ def test_a_layout_is_a_contig_that_reads_back(source):
     assert str(again) == str(layout)
 
 
+def test_a_whole_chain_reads_back_in_a_layout():
+    source = Backbone.from_coordinates(build_backbone(np.full(9, -62.0), -42.0), chain_id="1")
+    layout = draw(source, "5/1:/4").layout
+    assert str(layout) == "5/1:/4"  # and not 1, a designed residue
+
+
 def test_groups_by_residues_are_those_by_marks(source):
     contig = "5/A30-32/4/A1-2/6/A40-41/3"
     marked = draw(source, "5/A30-32#1/4/A1-2#2/6/A40-41#1/3")

@@ -246,6 +246,10 @@ def test_no_linker_is_drawn_that_does_not_reach(source):
     assert parse_contig("A1-2/0-9/A3-4").resolve(source).fit_linkers(source).segments[1].low == 0
     two = parse_contig("A1-2#1/0-9/A3-4#2/0-9/A16#1").resolve(source)
     assert two.fit_linkers(source) == two
+    # One linker between two bodies is to be long enough for both, whichever is closed first.
+    for text in ("A1-2#1/A3#2/0-9/A16#1/A4#2", "A3#2/A1-2#1/0-9/A4#2/A16#1"):
+        both = parse_contig(text).resolve(source).fit_linkers(source)
+        assert both.segments[2].low == needed - 1
 
 
 def test_what_may_be_redesigned_is_of_the_motif(source, rng):

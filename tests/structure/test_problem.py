@@ -88,6 +88,11 @@ def test_motifbench_rows(helix, pdb_lines, write):
     assert free.tolist() == ["A3", "A13", "A14"]
 
 
+def test_a_table_may_begin_with_the_mark_of_a_spreadsheet(write):
+    table = write("\ufeffpdb_id,motif_residues,length\n1LDB,A2-9,75\n", "t.csv")
+    assert read_motifbench_problems(table)[0].name == "1LDB"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -16,6 +16,8 @@ from protdiff.structure import (
     read_backbone,
     read_backbones,
     read_models,
+    sample_motif,
+    write_backbone,
 )
 
 
@@ -138,6 +140,54 @@ def test_letters_outside_ascii_in_a_header_do_no_harm(helix, pdb_lines, tmp_path
     assert len(read_backbone(path)) == 24
 
 
+@pytest.mark.parametrize("name", ["a.pdb", "a.cif"])
+def test_marks_of_other_systems_do_no_harm(helix, tmp_path, name):
+    path = tmp_path / name
+    write_backbone(path, helix)
+    plain, text = read_backbone(path), path.read_bytes()
+    for changed in (text.replace(b"\n", b"\r\n"), b"\xef\xbb\xbf" + text):
+        for data in (changed, gzip.compress(changed)):
+            path.write_bytes(data)
+            assert_same(read_backbone(path), plain)
+
+
+def test_a_chain_without_an_id_is_named_by_a_colon(helix, pdb_lines, write):
+    path = write(line[:21] + " " + line[22:] for line in pdb_lines(helix))
+    backbone = read_backbone(path)
+    assert backbone.labels[2] == ":3"
+    assert read_backbone(path, residues=":3-5,7").labels == [":3", ":4", ":5", ":7"]
+    motif = sample_motif(backbone, "5/:3-5/4", np.random.default_rng(0))
+    assert motif.source.labels == [":3", ":4", ":5"]
+    with pytest.raises(InputError, match=r"no chain A; .* are one without an id \(:10-50\)"):
+        read_backbone(path, residues="A3-5")
+    with pytest.raises(InputError, match=r"no protein chain A; .* are one without an id"):
+        backbone.select_chain("A")
+
+
+@pytest.mark.parametrize("width", [54, 60, 66])
+def test_columns_behind_the_coordinates_may_be_missing(helix, pdb_lines, write, width):
+    assert_same(read_backbone(write(line[:width] for line in pdb_lines(helix))), helix)
+    overflown = [f"{line[:60]}******{line[66:]}" for line in pdb_lines(helix)]
+    assert_same(read_backbone(write(overflown)), helix)
+
+
+def test_columns_of_mmcif_may_be_missing_and_other_blocks_may_come_first(helix, tmp_path):
+    names = "group_PDB id type_symbol label_atom_id label_comp_id label_asym_id label_seq_id"
+    fields = [f"_atom_site.{name}" for name in [*names.split(), "Cartn_x", "Cartn_y", "Cartn_z"]]
+    rows = [
+        f"ATOM {4 * i + k} {atom[0]} {atom} {helix.residue_name[i]} A {i + 1} "
+        + " ".join(f"{value:.3f}" for value in helix.coordinates[i, k])
+        for i in range(len(helix))
+        for k, atom in enumerate(("N", "CA", "C", "O"))
+    ]
+    path = tmp_path / "a.cif"
+    text = "\n".join(["loop_", *fields, *rows]) + "\n#\n"
+    for start in ("data_a\n", "data_comp_LIG\n_chem_comp.id LIG\n#\ndata_a\n"):
+        path.write_text(start + text)
+        assert_same(read_backbone(path), helix)
+        assert count_models(path) == 1
+
+
 # --- what belongs to the protein --------------------------------------------------------------
 
 
@@ -180,6 +230,27 @@ def test_modified_residues_listed_after_the_chain_come_back_into_it(helix, pdb_l
     assert_same(backbone, helix.with_names(names))
 
 
+@pytest.mark.parametrize("order", [(8, 7), (7, 15, 8), (9, 7, 8), (15, 9, 23, 8, 0, 7)])
+def test_modified_residues_listed_in_any_order_come_back_too(helix, pdb_lines, write, order):
+    names = helix.residue_name.copy()
+    names[list(order)] = "SEP"
+    lines = pdb_lines(helix.with_names(names), hetero=set(order))
+    chain = [line for line in lines if not line.startswith("HETATM")]
+    late = [line for place in order for line in lines[4 * place : 4 * place + 4]]
+    assert_same(read_backbone(write([*chain, "TER", *late])), helix.with_names(names))
+
+
+def test_a_modified_residue_that_is_there_twice_is_read_twice(helix, pdb_lines, write):
+    names = helix.residue_name.copy()
+    names[7] = "MSE"
+    lines = pdb_lines(helix.with_names(names), hetero={7})
+    own = lines[28:32]
+    away = [f"{line[:30]}{float(line[30:38]) + 90:8.3f}{line[38:]}" for line in own]
+    backbone = read_backbone(write([*away, *lines[:28], *lines[32:], *own]))
+    assert backbone.labels == ["A8", *helix.labels]
+    assert backbone.segment_starts == [0, 1]
+
+
 def test_an_unlinked_selenomethionine_is_still_protein(helix, pdb_lines, write):
     names = helix.residue_name.copy()
     names[[4, 9]] = ["MSE", "SEP"]
@@ -218,6 +289,26 @@ def test_alternate_locations_go_by_occupancy(helix, pdb_lines, pdb_line, write):
     assert np.flatnonzero(shift.any(1)).tolist() == [3, 10]
     np.testing.assert_allclose(shift[[3, 10]], 0.3, atol=2e-3)
     assert backbone.residue_name[10] == "THR"
+
+
+def test_alternates_may_be_listed_residue_by_residue_or_one_after_the_other(
+    helix, pdb_lines, write
+):
+    lines = pdb_lines(helix)
+    first = [f"{line[:16]}A{line[17:54]}  0.40{line[60:]}" for line in lines[40:48]]
+    shifted = [
+        f"{line[:16]}B{line[17:30]}{float(line[30:38]) + 0.3:8.3f}{line[38:54]}  0.60{line[60:]}"
+        for line in lines[40:48]
+    ]
+    blocks = read_backbone(write([*lines[:40], *first, *shifted, *lines[48:]]))
+    both = [*first[:4], *shifted[:4], *first[4:], *shifted[4:]]
+    assert_same(blocks, read_backbone(write([*lines[:40], *both, *lines[48:]])))
+    assert blocks.labels == helix.labels
+    shift = (blocks.coordinates - helix.coordinates)[:, 1, 0].round(1)
+    assert np.flatnonzero(shift).tolist() == [10, 11]
+    # A second copy of the chain, without a record between models, is no alternate.
+    twice = [*lines[:40], *both, *lines[48:]]
+    assert len(read_backbone(write([*twice, "TER", *twice]))) == 48
 
 
 def test_insertion_codes_and_negative_numbers(helix, pdb_lines, write):
@@ -268,6 +359,13 @@ def test_incomplete_residues_are_dropped_and_named(helix, pdb_lines, write):
         warnings.simplefilter("ignore", StructureWarning)
         with pytest.raises(InputError, match=r"no residue A6 .*A6 is missing there"):
             read_backbone(path, residues="A6")
+
+
+def test_a_dropped_residue_of_a_chain_with_a_number_is_named_as_elsewhere(helix, pdb_lines, write):
+    digit = Backbone.from_coordinates(helix.coordinates, chain_id="1")
+    path = write(line for i, line in enumerate(pdb_lines(digit)) if i != 20)
+    with pytest.warns(StructureWarning, match=r"GLY 1:6 \(no N\)$"):  # not residue 16
+        read_backbone(path)
 
 
 def test_a_missing_oxygen_is_placed_and_named(helix, pdb_lines, write):

@@ -100,6 +100,8 @@ def test_trajectories_are_models(helix, tmp_path, rng, name):
         write_trajectory(tmp_path / "none.pdb", [])
     with pytest.raises(InputError, match="differ in their residues"):
         write_trajectory(tmp_path / "two.pdb", [helix, helix.select([0, 1])])
+    with pytest.raises(InputError, match="differ in their residues"):
+        write_trajectory(tmp_path / "two.pdb", [helix, helix.with_names("ALA")])
 
 
 def test_the_text_is_as_the_formats_ask(design, tmp_path):
