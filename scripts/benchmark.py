@@ -186,8 +186,7 @@ class Stopwatch:
         self.cpu += time.process_time() - cpu
 
     def _now(self) -> float:
-        if self.model.device.type == "cuda":
-            torch.cuda.synchronize(self.model.device)
+        wait(self.model.device)
         return time.perf_counter()
 
 
@@ -463,8 +462,7 @@ def measure_copy(device: torch.device, repeats: int = 7) -> float:
     for _ in range(repeats):
         started = time.perf_counter()
         target.copy_(source)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        wait(device)
         times.append(time.perf_counter() - started)
     return 2 * source.numel() * source.element_size() / statistics.median(times)
 
@@ -568,12 +566,10 @@ def get_name(device: torch.device) -> str:
 def measure(options: argparse.Namespace) -> None:
     device = find_device(options.device)
     model = load_checkpoint(find_weights(options.weights), device=device)
-    settings = SamplingSettings()
-    lines = []
     if options.compile:
         model = model.compile()
-    name = get_name(device)
-    timings = []
+    settings, name = SamplingSettings(), get_name(device)
+    lines, timings = [], []
     if not options.json:
         print(
             f"{model.name}, {name}, {torch.get_num_threads()} threads, torch {torch.__version__}; "

@@ -31,9 +31,11 @@ import torch
 from markdown_table import make_table
 from torch import Tensor
 
-from protdiff.design import read_designs
+from protdiff.design.listing import list_structures
 from protdiff.errors import InputError, ProtdiffError
 from protdiff.files import write_atomically
+from protdiff.structure import read_backbone
+from protdiff.structure.standard import mirror_to_l
 from protdiff.training.dataset import BackboneDataset, load_dataset
 
 LENGTHS = [9, 15, 25]
@@ -43,8 +45,8 @@ NEIGHBOURHOOD = 0.1  # held-out chains may be so much shorter or longer than the
 
 def choose_chains(
     dataset: BackboneDataset, num: int, lengths: tuple[float, float], seed: int
-) -> list[Tensor]:
-    """Draw CA traces, (residue, 3) Å, of as many chains of these lengths, one of each cluster."""
+) -> list[list[Tensor]]:
+    """Draw as many chains of these lengths, one of each cluster; return the pieces of each."""
     generator = torch.Generator().manual_seed(seed)
     one_of_each = {
         int(dataset.cluster[k]): k
@@ -52,12 +54,35 @@ def choose_chains(
         if lengths[0] <= int(dataset.lengths[k]) <= lengths[1]
     }
     chosen = list(one_of_each.values())[:num]
-    return [dataset.collate([k]).positions[0, :, 1] for k in chosen]
+    batches = [dataset.collate([k]) for k in chosen]
+    return [split(batch.positions[0, :, 1], batch.residue_index[0]) for batch in batches]
 
 
-def cut(traces: Sequence[Tensor], length: int) -> Tensor:
+def split(trace: Tensor, residue_index: Tensor) -> list[Tensor]:
+    """Split a CA trace, (residue, 3) Å, at the chain breaks, across which there is no fragment."""
+    starts = (residue_index.diff() != 1).nonzero()[:, 0] + 1
+    return list(trace.tensor_split(starts.tolist()))
+
+
+def read_traces(folder: Path) -> list[list[Tensor]]:
+    """Return the pieces of each design's CA trace, of a D-protein those of its mirror image."""
+    found = []
+    for design in list_structures([folder]).structures:
+        judged = mirror_to_l(read_backbone(design.path), design.handedness)
+        trace, index = judged.coordinates[:, 1], judged.residue_index
+        found.append(split(torch.from_numpy(trace).float(), torch.from_numpy(index)))
+    return found
+
+
+def cut(chains: Sequence[Sequence[Tensor]], length: int) -> Tensor:
     """Return every fragment of so many residues, centred, (fragment, residue, 3)."""
-    fragments = torch.cat([x.unfold(0, length, 1).mT for x in traces if len(x) >= length])
+    pieces = [piece for chain in chains for piece in chain if len(piece) >= length]
+    if not pieces:
+        raise InputError(
+            f"there is no unbroken chain of {length} residues or more to cut fragments from; give "
+            "shorter --lengths"
+        )
+    fragments = torch.cat([piece.unfold(0, length, 1).mT for piece in pieces])
     return fragments - fragments.mean(dim=1, keepdim=True)
 
 
@@ -88,8 +113,8 @@ def run(options: argparse.Namespace) -> str:
     head = ["designs", "fragments of", "designs (Å)", "held-out chains (Å)", "chains"]
     lines, found = [], []
     for folder in options.designs:
-        designs = [torch.from_numpy(one.coordinates[:, 1]).float() for one in read_designs(folder)]
-        sizes = [len(trace) for trace in designs]
+        designs = read_traces(folder)
+        sizes = [sum(map(len, pieces)) for pieces in designs]
         band = (min(sizes) * (1 - NEIGHBOURHOOD), max(sizes) * (1 + NEIGHBOURHOOD))
         natural = choose_chains(held_out, len(designs), band, options.seed)
         if not natural:
@@ -100,8 +125,8 @@ def run(options: argparse.Namespace) -> str:
         for length in options.lengths:
             known = draw(cut(library, length), options.fragments, options.seed)
             row: dict[str, Any] = {"designs": str(folder), "length": length}
-            for name, traces in (("designed", designs), ("natural", natural)):
-                sample = draw(cut(traces, length), options.num, options.seed + 1)
+            for name, chains in (("designed", designs), ("natural", natural)):
+                sample = draw(cut(chains, length), options.num, options.seed + 1)
                 distance = find_nearest(sample, known)
                 row[name] = float(distance.mean())
                 row[f"{name}_error"] = float(distance.std() / math.sqrt(len(distance)))

@@ -27,6 +27,7 @@ from protdiff.evaluation import measure_backbone
 from protdiff.evaluation.bands import TAIL, LengthBands, NativeBands
 from protdiff.files import write_atomically
 from protdiff.structure import StructureWarning, read_backbone
+from protdiff.structure.size import expect_radius
 
 BINS = ((40, 64), (65, 96), (97, 128), (129, 192), (193, 256), (257, 400))
 
@@ -38,7 +39,7 @@ def is_sound(row: dict[str, str]) -> bool:
     if "NMR" in row["method"]:
         return False
     length = int(row["length"])
-    compact = float(row["rg"]) < 1.25 * 2.2 * length**0.38 and float(row["contacts"]) > 2.2
+    compact = float(row["rg"]) < 1.25 * expect_radius(length) and float(row["contacts"]) > 2.2
     return row["recommended"] == "1" if length <= 256 else compact
 
 

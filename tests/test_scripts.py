@@ -667,11 +667,11 @@ def test_fragments_are_found_however_they_lie_but_not_in_a_mirror(load_script):
     rng = np.random.default_rng(0)
     script = load_script("fragments")
     walks = [torch.from_numpy(rng.normal(size=(n, 3)).cumsum(0) * 2).float() for n in (12, 30)]
-    library = script.cut(walks, 9)
+    library = script.cut([walks], 9)
     assert len(library) == 4 + 22
     rotation = torch.linalg.qr(torch.from_numpy(rng.normal(size=(3, 3))).float())[0]
     rotation *= torch.linalg.det(rotation)
-    turned = script.cut([walks[1] @ rotation + 7.0], 9)
+    turned = script.cut([[walks[1] @ rotation + 7.0]], 9)
     assert script.find_nearest(turned, library).max() < 0.01
     expected = [
         min(superimpose(one.numpy(), other.numpy()).rmsd for other in library) for one in -turned
@@ -679,6 +679,30 @@ def test_fragments_are_found_however_they_lie_but_not_in_a_mirror(load_script):
     assert min(expected) > 0.3
     found = script.find_nearest(-turned, library)
     np.testing.assert_allclose(found.numpy(), expected, atol=0.01)
+
+
+def test_fragments_end_at_breaks_and_those_of_d_proteins_are_mirrored(load_script, tmp_path):
+    script = load_script("fragments")
+    phi, psi = np.random.default_rng(0).uniform(-120, -40, (2, 30))
+    chain = Backbone.from_coordinates(build_backbone(phi, psi))
+    x = chain.coordinates.copy()
+    x[18:] += 30.0  # what lies between is missing
+    broken = chain.with_coordinates(x)
+    lines = []
+    for number, (hand, sign, backbone) in enumerate([("L", 1, broken), ("D", -1, chain)]):
+        file = f"design_{number:04d}.pdb"
+        turned = backbone.with_coordinates(backbone.coordinates * np.array([sign, 1, 1]))
+        write_backbone(tmp_path / file, turned)
+        lines.append({"index": number, "file": file, "handedness": hand, "quality": {}})
+    (tmp_path / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "run.json").write_text("{}")
+    two, whole = script.read_traces(tmp_path)
+    assert [len(piece) for piece in two] == [18, 12]
+    assert len(script.cut([two], 9)) == 10 + 4
+    found = script.find_nearest(script.cut([two], 9), script.cut([whole], 9))
+    assert found.max() < 0.02
+    with pytest.raises(script.InputError, match="no unbroken chain of 25"):
+        script.cut([two], 25)
 
 
 def test_fragments_compares_designs_with_held_out_chains_of_their_length(

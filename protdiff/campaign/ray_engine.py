@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from protdiff.campaign.chunks import Chunk
-from protdiff.campaign.config import Campaign
+from protdiff.campaign.config import Campaign, Job
 from protdiff.campaign.run import ChunkReport, begin_campaign, load_designers, make_chunk
 from protdiff.campaign.status import CampaignStatus, gather_designs, get_status
 from protdiff.campaign.tasks import choose_job_weights, make_task, make_tasks
@@ -74,17 +74,7 @@ def run_campaign_with_ray(
     ray = _import_ray()
     if workers < 1:
         raise InputError(f"the number of workers is {workers}; give at least 1")
-    # Workers may stand elsewhere; names are resolved here, once.
-    campaign = replace(
-        campaign,
-        out=str(Path(campaign.out).absolute()),
-        jobs=tuple(
-            job
-            if job.motif is None
-            else replace(job, motif=tuple(str(Path(file).absolute()) for file in job.motif_files))
-            for job in campaign.jobs
-        ),
-    )
+    campaign = make_paths_absolute(campaign)
     tasks = make_tasks(campaign)
     weights = {
         name: str(find_weights(chosen).absolute())
@@ -105,6 +95,24 @@ def run_campaign_with_ray(
                     on_progress(report.made)
     gather_designs(schedule)
     return get_status(schedule, made_now=made, busy=busy)
+
+
+def make_paths_absolute(campaign: Campaign) -> Campaign:
+    """Return a campaign whose folder and files are the same wherever a worker stands.
+
+    Structures to start from and to bind are read here and travel with the campaign.
+    """
+
+    def locate(job: Job) -> Job:
+        if job.conditions.shape is not None:
+            shape = str(Path(job.conditions.shape).absolute())
+            job = replace(job, conditions=replace(job.conditions, shape=shape))
+        if job.motif is not None:
+            job = replace(job, motif=tuple(str(Path(file).absolute()) for file in job.motif_files))
+        return job
+
+    out = str(Path(campaign.out).absolute())
+    return replace(campaign, out=out, jobs=tuple(map(locate, campaign.jobs)))
 
 
 def _import_ray() -> Any:

@@ -11,6 +11,7 @@ import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from protdiff.evaluation import (
     measure_recorded,
 )
 from protdiff.handedness import get_sign
+from protdiff.report.diversity import DiversityMap, make_diversity_map
 from protdiff.structure import (
     Backbone,
     StructureWarning,
@@ -116,6 +118,11 @@ class Collection:
     """Designs in the manifests, and structure files of no run; not all need be shown."""
     passing: int = 0
     """Those of them without a fault: as the manifests say, or as measured here."""
+
+    @cached_property
+    def diversity(self) -> DiversityMap:
+        """The designs as a map; page and figures show the same one, which may take seconds."""
+        return make_diversity_map([design.judged for design in self.designs])
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from protdiff.files import write_atomically
 from protdiff.report.collect import Collection
-from protdiff.report.diversity import make_diversity_map
 from protdiff.report.plots import (
     HISTOGRAMS,
     Drawing,
@@ -53,12 +52,11 @@ def write_figures(collection: Collection, folder: Path, software: str) -> list[P
     list of pathlib.Path
     """
     designs = collection.designs
-    diversity = make_diversity_map([design.judged for design in designs])
     draw: dict[str, Callable[[], Drawing]] = {
         "ramachandran": lambda: draw_ramachandran(designs, PRINT),
         "radius_of_gyration": lambda: draw_radius(designs, PRINT),
         "secondary_structure": lambda: draw_ternary(designs, PRINT),
-        "diversity": lambda: draw_diversity(designs, diversity, PRINT),
+        "diversity": lambda: draw_diversity(designs, collection.diversity, PRINT),
         "contact_maps": lambda: draw_contact_maps(designs[:MOST_CONTACT_MAPS], PRINT),
     }
     paths: list[Path] = []

@@ -21,7 +21,6 @@ from markupsafe import Markup
 
 from protdiff.evaluation import summarise_quality
 from protdiff.report.collect import Collection
-from protdiff.report.diversity import DiversityMap, make_diversity_map
 from protdiff.report.embed import describe_columns, embed_design
 from protdiff.report.native import get_native_band, get_native_text
 from protdiff.report.plots import (
@@ -82,7 +81,6 @@ def build_page(collection: Collection, title: str) -> str:
         Its heading.
     """
     columns = describe_columns(collection.designs)
-    diversity = make_diversity_map([design.judged for design in collection.designs])
     data = {
         "title": title,
         "columns": columns,
@@ -120,8 +118,7 @@ def build_page(collection: Collection, title: str) -> str:
         problems=collection.problems[:MOST_PROBLEMS],
         more_problems=max(0, len(collection.problems) - MOST_PROBLEMS),
         summary=_summarise(collection),
-        plots=_render_plots(collection, diversity),
-        diversity=diversity,
+        plots=_render_plots(collection),
         version=get_version(),
         has_motif=any(design.backbone.motif_mask.any() for design in collection.designs),
         trajectories=sum(design.trajectory is not None for design in collection.designs),
@@ -198,14 +195,14 @@ def _summarise(collection: Collection) -> list[dict[str, Any]]:
     return rows
 
 
-def _render_plots(collection: Collection, diversity: DiversityMap) -> Mapping[str, Markup]:
+def _render_plots(collection: Collection) -> Mapping[str, Markup]:
     designs = collection.designs
     with styled(PAGE):
         drawings: dict[str, Drawing] = {
             "ramachandran": draw_ramachandran(designs, PAGE),
             "radius": draw_radius(designs, PAGE),
             "ternary": draw_ternary(designs, PAGE),
-            "diversity": draw_diversity(designs, diversity, PAGE),
+            "diversity": draw_diversity(designs, collection.diversity, PAGE),
             **{
                 f"histogram-{quantity}": draw_histogram(designs, quantity, PAGE)
                 for quantity in HISTOGRAMS

@@ -19,6 +19,8 @@ __all__ = ["NOISE_EDGES", "HeldOutLoss"]
 
 # Edges of the bands, as the noise's standard deviation in Å.
 NOISE_EDGES = (0.05, 0.4, 1.0, 2.0, 4.0, 8.0, 80.0)
+# At most so many chains are used, spread over the lengths; and so many at once.
+CHAINS, BATCH_SIZE = 96, 12
 
 
 class HeldOutLoss:
@@ -33,27 +35,16 @@ class HeldOutLoss:
         part; the small uniform part is left out.
     scale
         Å per model unit.
-    chains
-        Number of chains used, spread over the lengths.
-    batch_size
-        Chains of a batch.
     """
 
-    def __init__(
-        self,
-        dataset: BackboneDataset,
-        levels: NoiseLevels,
-        scale: float,
-        chains: int = 96,
-        batch_size: int = 12,
-    ) -> None:
+    def __init__(self, dataset: BackboneDataset, levels: NoiseLevels, scale: float) -> None:
         generator = torch.Generator().manual_seed(20_01)
         by_length = dataset.lengths.argsort(stable=True)
-        picked = by_length[torch.linspace(0, len(dataset) - 1, min(chains, len(dataset))).long()]
+        picked = by_length[torch.linspace(0, len(dataset) - 1, min(CHAINS, len(dataset))).long()]
         low, high = (math.log(edge / scale) for edge in (NOISE_EDGES[0], NOISE_EDGES[-1]))
         self.batches: list[NoisyBatch] = []
-        for start in range(0, len(picked), batch_size):
-            batch = dataset.collate(picked[start : start + batch_size].tolist())
+        for some in picked.split(BATCH_SIZE):
+            batch = dataset.collate(some)
             size = len(batch.residue_mask)
             # Evenly spread in ln s over the whole range, the same share of it in every batch.
             place = (torch.randperm(size, generator=generator) + 0.5) / size

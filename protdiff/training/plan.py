@@ -10,7 +10,7 @@ from protdiff.training.config import TrainingConfig
 from protdiff.training.dataset import load_dataset
 from protdiff.training.processes import find_place
 from protdiff.training.state import read_progress
-from protdiff.training.trainer import STATE, check_continues
+from protdiff.training.trainer import STATE, check_continues, make_batches, make_network
 
 __all__ = ["plan_training"]
 
@@ -27,6 +27,8 @@ def plan_training(config: TrainingConfig) -> dict[str, Any]:
     check_writable(out)
     device = find_place(config.device, config.devices, config.nodes)
     train_set, held_out_set = load_dataset(config.data, config.lengths)
+    make_batches(config, train_set, config.devices * config.nodes)
+    make_network(config)
     step = 0
     if (out / STATE).exists():
         progress, values = read_progress(out / STATE)

@@ -32,7 +32,7 @@ from protdiff.network import ScoreNetwork
 from protdiff.training.average import WeightAverage
 from protdiff.training.clock import Clock
 from protdiff.training.config import TrainingConfig
-from protdiff.training.dataset import load_dataset
+from protdiff.training.dataset import BackboneDataset, load_dataset
 from protdiff.training.draws import draw_step
 from protdiff.training.folder import hold_folder
 from protdiff.training.held_out import NOISE_EDGES, HeldOutLoss
@@ -53,6 +53,8 @@ __all__ = [
     "ProgressBar",
     "Trainer",
     "check_continues",
+    "make_batches",
+    "make_network",
     "train",
 ]
 
@@ -107,9 +109,7 @@ class Trainer:
         self.out = Path(config.out)
         self.device = self.processes.device
         self.train_set, self.held_out_set = load_dataset(config.data, config.lengths)
-        with torch.random.fork_rng(devices=[]):  # the caller's random numbers are not ours
-            torch.default_generator.manual_seed(config.seed)
-            self.network = _make_network(config).to(self.device)
+        self.network = make_network(config).to(self.device)
         self.average = WeightAverage(self.network, config.ema)
         self.optimizer = MuonWithAdamW(
             self.network,
@@ -121,14 +121,7 @@ class Trainer:
         self.progress = Progress()
         if self.state_path.exists():
             self._resume()
-        weights = get_chain_weights(self.train_set, config.sheet_preference)
-        self.batches = BatchSampler(self.train_set, config.residues_per_batch, weights)
-        parts = self.processes.count * config.accumulate
-        if self.batches.fewest < parts:
-            raise InputError(
-                f"batches of {config.residues_per_batch} residues have {self.batches.fewest} of "
-                f"the longest chains, too few for {parts} parts; raise residues_per_batch"
-            )
+        self.batches = make_batches(config, self.train_set, self.processes.count)
         if config.decay_steps > 2 * config.steps:
             warnings.warn(
                 f"the learning rate falls over {config.decay_steps} steps and the run has "
@@ -413,7 +406,26 @@ def train(
         raise SystemExit(1) from None  # what is wrong, the first one says
 
 
-def _make_network(config: TrainingConfig) -> ScoreNetwork:
+def make_batches(config: TrainingConfig, dataset: BackboneDataset, processes: int) -> BatchSampler:
+    """Return what draws the batches of a run that so many processes share.
+
+    Raises
+    ------
+    InputError
+        A batch of the longest chains cannot be divided into as many parts as there are.
+    """
+    weights = get_chain_weights(dataset, config.sheet_preference)
+    batches = BatchSampler(dataset, config.residues_per_batch, weights)
+    parts = processes * config.accumulate
+    if batches.fewest < parts:
+        raise InputError(
+            f"batches of {config.residues_per_batch} residues have {batches.fewest} of "
+            f"the longest chains, too few for {parts} parts; raise residues_per_batch"
+        )
+    return batches
+
+
+def make_network(config: TrainingConfig) -> ScoreNetwork:
     """Return the network that the run begins with, random or from a checkpoint.
 
     Raises
@@ -422,7 +434,9 @@ def _make_network(config: TrainingConfig) -> ScoreNetwork:
         The checkpoint's network is of another size than the configuration's.
     """
     if not config.initial_weights:
-        return ScoreNetwork(config.network)
+        with torch.random.fork_rng(devices=[]):  # the caller's random numbers are not ours
+            torch.default_generator.manual_seed(config.seed)
+            return ScoreNetwork(config.network)
     network = load_checkpoint(find_weights(config.initial_weights)).network
     if network.config != config.network:
         given, wanted = network.config.to_dict(), config.network.to_dict()

@@ -2,13 +2,19 @@
 
 import importlib.util
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from protdiff.campaign import Campaign
+from protdiff.campaign.ray_engine import make_paths_absolute
+from protdiff.campaign.tasks import make_tasks
 
 CONFIG = """
 out = "{out}"
@@ -58,6 +64,29 @@ def find_workers(marker):
 
 def read_structures(out):
     return {path.relative_to(out): path.read_bytes() for path in out.glob("*/chunk-*/design_*")}
+
+
+def test_a_worker_finds_the_files_of_a_campaign_wherever_it_stands(
+    helix_file, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(helix_file.parent)
+    corners = np.stack(np.meshgrid(*[[0, 10, 20]] * 3), axis=-1).reshape(-1, 3)
+    np.savetxt(tmp_path / "box.xyz", corners)
+    box, helix = os.path.relpath(tmp_path / "box.xyz"), helix_file.name
+    jobs = [
+        {"name": "full", "num": 1, "length": 40, "shape": box},
+        {"name": "near", "num": 1, "start": helix},
+        {"name": "bound", "num": 1, "length": 40, "target": helix, "hotspots": "A5"},
+        {"name": "site", "num": 1, "motif": helix, "contig": "9/A5-12/9"},
+    ]
+    given = Campaign.from_dict({"job": jobs})
+    campaign = make_paths_absolute(given)
+    described = {name: task.describe() for name, task in make_tasks(campaign).items()}
+    assert described == {name: task.describe() for name, task in make_tasks(given).items()}
+    sent = pickle.dumps(campaign)
+    monkeypatch.chdir(tmp_path.parent)
+    arrived = make_tasks(pickle.loads(sent))
+    assert {name: task.describe() for name, task in arrived.items()} == described
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from protdiff.training import Trainer, TrainingConfig, train
 from protdiff.training.folder import hold_folder
 from protdiff.training.log import TrainingLog
 from protdiff.training.machine import compile_network, use_cpu
+from protdiff.training.plan import plan_training
 from protdiff.training.schedule import get_learning_rate, set_end
 from protdiff.training.state import Progress
 
@@ -178,6 +179,17 @@ def test_a_run_begins_with_given_weights(config, tmp_path):
     wider = dataclasses.replace(begun.network, hidden=24)
     with pytest.raises(InputError, match=r"another size \(hidden 16, not 24\)"):
         Trainer(dataclasses.replace(begun, network=wider))
+    with pytest.raises(InputError, match=r"another size \(hidden 16, not 24\)"):
+        plan_training(dataclasses.replace(begun, network=wider))
+
+
+def test_a_plan_is_refused_where_the_run_would_be(config):
+    torch.manual_seed(3)
+    assert plan_training(config)["done_steps"] == 0
+    assert torch.initial_seed() == 3
+    for begin in (Trainer, plan_training):
+        with pytest.raises(InputError, match="too few for 20 parts"):
+            begin(dataclasses.replace(config, accumulate=20))
 
 
 def test_a_run_that_ends_before_it_has_begun_to_learn_is_told_of(config):
@@ -221,7 +233,7 @@ def test_a_run_has_one_process(config, tmp_path):
         pytest.raises(InputError, match="another process is training"),
     ):
         train(config)
-    train(dataclasses.replace(config, steps=1, panel_designs=0))
+    train(dataclasses.replace(config, steps=1, decay_steps=1, panel_designs=0))
 
 
 def test_damaged_state_is_refused(config, tmp_path):

@@ -67,7 +67,8 @@ function orderTable() {
     button.parentElement.setAttribute("aria-sort", sorted);
   }
   const [shown, all] = [state.order.length, DATA.designs.length];
-  const count = shown === all ? `${all} designs` : `${shown} of ${all} designs`;
+  const noun = all === 1 ? "design" : "designs";
+  const count = shown === all ? `${all} ${noun}` : `${shown} of ${all} ${noun}`;
   for (const place of document.querySelectorAll(".count")) place.textContent = count;
   document.getElementById("table-empty").hidden = shown > 0;
   markRow(false);
