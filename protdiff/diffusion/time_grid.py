@@ -216,10 +216,7 @@ def check_times(sde: SDE, times: Tensor) -> Tensor:
     InputError
         They rise, leave the range of the process, or end at 0, where no noise is left to remove.
     """
-    grid = times.detach().to("cpu", torch.float64)
-    if grid.ndim != 1 or len(grid) == 0:
-        raise InputError(f"times of shape {tuple(grid.shape)} make no run; give (steps + 1,)")
-    first, last = float(grid[0]), float(grid[-1])
+    grid, first, last = _take_times(times)
     # A first time found from the largest noise may lie above the end of the process by rounding.
     if not (last > 0 and first <= sde.t_max * (1 + 1e-6) and bool((grid.diff() <= 0).all())):
         raise InputError(
@@ -249,16 +246,21 @@ def check_forward_times(sde: SDE, times: Tensor) -> Tensor:
     InputError
         They fall, as those of a sampler do, or leave the range of the process.
     """
-    grid = times.detach().to("cpu", torch.float64)
-    if grid.ndim != 1 or len(grid) == 0:
-        raise InputError(f"times of shape {tuple(grid.shape)} make no way; give (steps + 1,)")
-    first, last = float(grid[0]), float(grid[-1])
+    grid, first, last = _take_times(times)
     if not (first >= 0 and last <= sde.t_max * (1 + 1e-6) and bool((grid.diff() >= 0).all())):
         raise InputError(
             f"times from {first:g} to {last:g} lead nowhere forward; give times that never fall, "
             f"from 0 or more to at most {sde.t_max:g} (those of a sampler by .flip(0))"
         )
     return grid
+
+
+def _take_times(times: Tensor) -> tuple[Tensor, float, float]:
+    """Return times in double precision, on the CPU, with the first and the last of them."""
+    grid = times.detach().to("cpu", torch.float64)
+    if grid.ndim != 1 or len(grid) == 0:
+        raise InputError(f"times of shape {tuple(grid.shape)} make no run; give (steps + 1,)")
+    return grid, float(grid[0]), float(grid[-1])
 
 
 def _fractions(steps: int) -> Tensor:

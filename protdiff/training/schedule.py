@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 from protdiff.training.config import TrainingConfig
 from protdiff.training.state import Progress
 
-__all__ = ["get_learning_rate", "set_end"]
+__all__ = ["get_learning_rate", "set_end", "warn_of_schedule"]
 
 FALL_BEGINS = 0.75  # of ``total_minutes``
 
@@ -43,3 +44,14 @@ def set_end(config: TrainingConfig, progress: Progress) -> TrainingConfig:
     if falls_already or end >= config.steps:
         return config
     return replace(config, steps=end, decay_steps=fall)
+
+
+def warn_of_schedule(config: TrainingConfig) -> None:
+    """Warn of a run that is shorter than the fall of its learning rate."""
+    if config.decay_steps > 2 * config.steps:
+        warnings.warn(
+            f"the learning rate falls over {config.decay_steps} steps and the run has "
+            f"{config.steps}, so it never reaches half of {config.learning_rate:g}; lower "
+            "decay_steps, or raise steps",
+            stacklevel=3,
+        )

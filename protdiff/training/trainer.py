@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import math
-import warnings
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import pairwise
@@ -44,7 +43,7 @@ from protdiff.training.optimizer import MuonWithAdamW
 from protdiff.training.panel import PANEL_COLUMNS, measure_panel
 from protdiff.training.processes import Processes, start_processes
 from protdiff.training.sampling import BatchSampler, get_chain_weights
-from protdiff.training.schedule import get_learning_rate, set_end
+from protdiff.training.schedule import get_learning_rate, set_end, warn_of_schedule
 from protdiff.training.state import Progress, load_state, save_state
 from protdiff.weights import find_weights
 
@@ -122,13 +121,7 @@ class Trainer:
         if self.state_path.exists():
             self._resume()
         self.batches = make_batches(config, self.train_set, self.processes.count)
-        if config.decay_steps > 2 * config.steps:
-            warnings.warn(
-                f"the learning rate falls over {config.decay_steps} steps and the run has "
-                f"{config.steps}, so it never reaches half of {config.learning_rate:g}; lower "
-                "decay_steps, or raise steps",
-                stacklevel=2,
-            )
+        warn_of_schedule(config)
         self._resident = self.train_set.to(self.device)
         self.held_out: HeldOutLoss | None = None
         self.log: TrainingLog | None = None
