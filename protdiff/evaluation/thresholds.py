@@ -11,6 +11,7 @@ import operator
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 from protdiff.errors import InputError
@@ -43,7 +44,7 @@ class Threshold:
     def holds(self, numbers: Mapping[str, Any]) -> bool:
         """Whether the number is as asked; what is absent, NaN or no number at all is not."""
         number = numbers.get(self.name)
-        return isinstance(number, int | float) and _OPERATORS[self.sign](number, self.value)
+        return isinstance(number, Real) and _OPERATORS[self.sign](float(number), self.value)
 
     def __str__(self) -> str:
         return f"{self.name}{self.bound}"

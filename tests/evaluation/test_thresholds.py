@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 
 from protdiff.errors import InputError
@@ -28,6 +29,12 @@ def test_a_condition_is_met_as_it_reads(text, value, met):
 @pytest.mark.parametrize("number", [None, "0.5", [0.5]])
 def test_what_is_no_number_meets_nothing(number):
     assert not Threshold("strand", ">=", 0.0).holds({"strand": number})
+
+
+@pytest.mark.parametrize("make", [float, np.float32, np.float64])
+def test_a_number_may_be_of_numpy(make):
+    assert Threshold("strand", ">=", 0.0).holds({"strand": make(0.5)})
+    assert not Threshold("strand", ">=", 0.75).holds({"strand": make(0.5)})
 
 
 def test_what_could_not_be_measured_is_not_fine():
