@@ -35,10 +35,11 @@ from protdiff.network import NetworkConfig, ScoreNetwork
 
 __all__ = ["CHECKPOINT_VERSION", "load_checkpoint", "read_header", "save_checkpoint"]
 
-CHECKPOINT_VERSION = 2
+CHECKPOINT_VERSION = 3
 _FORMAT = "protdiff-checkpoint"
 _ADDED_IN_VERSION_2 = ("secondary.weight", "noise.composition")
 """Weights that a checkpoint of version 1 lacks; as they start, at zero, they change nothing."""
+_SEPARATION = "pair.separation.weight"
 _SDES: dict[str, type[SDE]] = {
     kind.__name__: kind
     for kind in (BrownianSDE, CosineVPSDE, LinearVPSDE, OrnsteinUhlenbeckSDE, SubVPSDE, VESDE)
@@ -118,6 +119,8 @@ def load_checkpoint(path: str | Path, *, device: str | torch.device = "cpu") -> 
         if header["version"] == 1:
             initial = network.state_dict()
             weights |= {name: initial[name] for name in _ADDED_IN_VERSION_2}
+        if header["version"] <= 2:
+            weights |= {_SEPARATION: _tell_chains_apart(weights[_SEPARATION])}
         network.load_state_dict(weights)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
@@ -128,6 +131,14 @@ def load_checkpoint(path: str | Path, *, device: str | torch.device = "cpu") -> 
     network.requires_grad_(False).eval()
     model = BackboneModel(network, sde, header["metadata"], path.stem, hash_file(path))
     return replace(model, digest=model.measure_digest(), network=network.to(device))
+
+
+def _tell_chains_apart(separation: Tensor) -> Tensor:
+    """Add what pairs of two chains have to embeddings of separations, ``(2 reach + 1, width)``.
+
+    Up to version 2, residues of two chains were residues of one that are far apart in it.
+    """
+    return torch.cat([separation, separation[[0, -1]].mean(dim=0, keepdim=True)])
 
 
 def read_header(path: str | Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import protdiff
 PACKAGE = Path(protdiff.__file__).parent
 FLOORS = {
     "errors": -1,  # everything may raise
+    "chains": 0,
     "device": 0,
     "files": 0,
     "handedness": 0,

@@ -18,10 +18,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from protdiff.chains import CHAIN_JUMP
 from protdiff.network.irreps import o3
 from protdiff.network.precise import in_single_precision
 
-__all__ = ["CHAIN_LENGTHS", "ChainGeometry", "get_chain_vectors"]
+__all__ = [
+    "CHAIN_LENGTHS",
+    "ChainGeometry",
+    "get_chain_links",
+    "get_chain_numbers",
+    "get_chain_vectors",
+]
 
 # (atom here, residue offset, atom there), atoms N, CA, C = 0, 1, 2; and the usual length in Å.
 _DISPLACEMENTS = (
@@ -39,6 +46,18 @@ _DISPLACEMENTS = (
 )
 CHAIN_LENGTHS = tuple(length for *_, length in _DISPLACEMENTS)
 _REACH = max(abs(offset) for _, offset, *_ in _DISPLACEMENTS)
+
+
+def get_chain_numbers(residue_index: Tensor) -> Tensor:
+    """Return the number of each residue's chain, from 0, of the shape of ``residue_index``.
+
+    Examples
+    --------
+    >>> get_chain_numbers(torch.tensor([[0, 1, 5, 205, 206]]))
+    tensor([[0, 0, 0, 1, 1]])
+    """
+    jumps = residue_index.diff(dim=-1, prepend=residue_index[..., :1]) >= CHAIN_JUMP
+    return jumps.cumsum(dim=-1)
 
 
 def get_chain_links(residue_index: Tensor, residue_mask: Tensor) -> Tensor:

@@ -2,7 +2,7 @@ r"""What a residue and a noise level look like before any message is passed.
 
 The noise level enters as random-free Fourier features of :math:`c_{noise} = \tfrac14 \ln s`, with
 :math:`s = \sigma_t/\alpha_t` the noise ratio (Karras et al. 2022). The place in the chain enters as
-the distance to either end, and the size of the protein as Fourier features of its log-length.
+the distance to either end, and the size of the chain as Fourier features of its log-length.
 
 Secondary structure may be told, of the whole protein as shares of helix and strand, or residue by
 residue. What is not told adds nothing, so that one network serves with and without.
@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 
 from protdiff.network.precise import PreciseLinear
@@ -118,8 +117,9 @@ def _expand_composition(composition: Tensor) -> Tensor:
 class ChainEmbedding(nn.Module):
     """Embed where a residue stands in its protein: ``(batch, residue) -> (batch, residue, width)``.
 
-    The distance to the first and to the last residue (clipped) and the number of residues. Chain
-    ends bend, fray and lie at the surface; the size of a protein decides its compactness.
+    The distance to the first and to the last residue of its chain (clipped) and the number of
+    residues of the chain. Chain ends bend, fray and lie at the surface; the size of a chain decides
+    its compactness, alone and beside others.
 
     Parameters
     ----------
@@ -136,13 +136,26 @@ class ChainEmbedding(nn.Module):
         self.from_end = nn.Embedding(reach + 1, width)
         self.length = PreciseLinear(16, width)
 
-    def forward(self, residue_mask: Tensor) -> Tensor:
-        """Map a ``(batch, residue)`` mask (True: the residue exists) to node embeddings."""
-        lengths = residue_mask.sum(dim=1)
+    def forward(self, chain: Tensor, residue_mask: Tensor) -> Tensor:
+        """Embed residues.
+
+        Parameters
+        ----------
+        chain
+            The number of each residue's chain, ``(batch or 1, residue)``; see
+            :func:`~protdiff.network.chain.get_chain_numbers`.
+        residue_mask
+            ``(batch, residue)``, True where the residue exists.
+        """
         place = torch.arange(residue_mask.shape[1], device=residue_mask.device)
-        to_end = (lengths[:, None] - 1 - place).clamp(0, self.reach)
-        log_length = lengths.clamp(min=1).double().log()
+        is_start = chain.diff(dim=1, prepend=chain[:, :1] - 1) > 0
+        first = torch.where(is_start, place, 0).cummax(dim=1).values
+        # The first residue of the next chain, or of the padding.
+        is_next = nn.functional.pad(is_start[:, 1:], (0, 1), value=True)
+        after = torch.where(is_next, place + 1, len(place)).flip(1).cummin(dim=1).values.flip(1)
+        after = torch.minimum(after, residue_mask.sum(dim=1, keepdim=True))
+        to_end = (after - 1 - place).clamp(0, self.reach)
+        ends: Tensor = self.from_start((place - first).clamp(max=self.reach)) + self.from_end(to_end)
+        log_length = (after - first).clamp(min=1).double().log()
         size: Tensor = self.length(fourier_features(log_length, 16, 8.0))
-        ends: Tensor = self.from_start(place.clamp(max=self.reach)) + self.from_end(to_end)
-        size = rearrange(size, "batch width -> batch 1 width").to(ends)
-        return ends + size
+        return ends + size.to(ends)

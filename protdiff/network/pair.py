@@ -151,7 +151,8 @@ class PairEmbedding(nn.Module):
     """The part of the pair description that does not change within one evaluation.
 
     Sums (before the non-linearity) the separation along the chain, the noise level, the features of
-    the previous estimate and a flag for pairs within one motif.
+    the previous estimate and a flag for pairs within one motif. Pairs of two chains have no
+    separation, and one embedding of their own.
 
     Parameters
     ----------
@@ -170,7 +171,8 @@ class PairEmbedding(nn.Module):
     ) -> None:
         super().__init__()
         self.reach = reach
-        self.separation = nn.Embedding(2 * reach + 1, width)
+        # From -reach to reach, then the pairs of two chains.
+        self.separation = nn.Embedding(2 * reach + 2, width)
         self.noise = PreciseLinear(noise_width, width)
         self.previous = nn.Linear(features, width, bias=False)
         self.has_previous = nn.Parameter(torch.zeros(width))
@@ -180,6 +182,7 @@ class PairEmbedding(nn.Module):
         self,
         blocks: Sequence[PairBlock],
         residue_index: Tensor,
+        chain: Tensor,
         noise: Tensor,
         previous: PairDescription | None,
         motif_pairs: Tensor | None,
@@ -192,6 +195,8 @@ class PairEmbedding(nn.Module):
             From :func:`list_blocks`.
         residue_index
             ``(batch or 1, residue)``; one for all proteins is embedded once.
+        chain
+            The number of each residue's chain, shape of ``residue_index``.
         noise
             Noise embedding, ``(batch, noise_width)``.
         previous
@@ -205,9 +210,12 @@ class PairEmbedding(nn.Module):
         is_shared = len(residue_index) == 1
 
         def embed(block: PairBlock) -> tuple[Tensor]:
-            index = residue_index if is_shared else residue_index[block.proteins]
+            proteins = slice(None) if is_shared else block.proteins
+            index, number = residue_index[proteins], chain[proteins]
             separation = index[:, None, :] - index[:, block.rows, None]
             place = separation.clamp(-self.reach, self.reach) + self.reach
+            is_within = number[:, None, :] == number[:, block.rows, None]
+            place = torch.where(is_within, place, 2 * self.reach + 1)
             embedded: Tensor = self.separation(place).permute(0, 3, 1, 2).contiguous()
             embedded = embedded + constant[block.proteins, :, None, None]
             if previous is not None:

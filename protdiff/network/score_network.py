@@ -24,7 +24,13 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from protdiff.network.attention import GeometricAttention
-from protdiff.network.chain import CHAIN_LENGTHS, ChainGeometry, get_chain_links, get_chain_vectors
+from protdiff.network.chain import (
+    CHAIN_LENGTHS,
+    ChainGeometry,
+    get_chain_links,
+    get_chain_numbers,
+    get_chain_vectors,
+)
 from protdiff.network.convolution import ChainConvolution
 from protdiff.network.embedding import SECONDARY_STATES, ChainEmbedding, NoiseEmbedding
 from protdiff.network.hydrogen_bond import BOND_FEATURES, get_bond_strengths
@@ -228,7 +234,8 @@ class ScoreNetwork(nn.Module):
         noise_ratio
             ``s = sigma_t / alpha_t``, ``(batch,)``.
         residue_index
-            Place along the chain, ``(batch or 1, residue)``; jumps are chain breaks.
+            Place along the chain, ``(batch or 1, residue)``; jumps are chain breaks, and from
+            :data:`~protdiff.chains.CHAIN_JUMP` up another chain begins.
         residue_mask
             ``(batch, residue)``, True where the residue exists.
         handedness
@@ -259,7 +266,8 @@ class ScoreNetwork(nn.Module):
         node_mask = rearrange(residue_mask, "batch residue -> batch residue 1 1")
         count = 3 * node_mask.sum(dim=1, keepdim=True)
         noise = self.noise(noise_ratio, composition)
-        place = self.place(residue_mask)
+        chain = get_chain_numbers(residue_index)
+        place = self.place(chain, residue_mask)
         scalars = place + self.noise_to_scalars(noise)[:, None]
         if motif_group is not None:
             scalars = scalars + self.motif[(motif_group > 0).long()]
@@ -297,7 +305,7 @@ class ScoreNetwork(nn.Module):
             )
         batch, residues = residue_mask.shape
         blocks = list_blocks(batch, residues, noisy.device)
-        embedded = self.pair(blocks, residue_index, noise, described, motif_pairs)
+        embedded = self.pair(blocks, residue_index, chain, noise, described, motif_pairs)
 
         positions = noisy * skip
         turn = rearrange(handedness, "batch -> batch 1 1")

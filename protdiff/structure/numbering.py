@@ -8,10 +8,9 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["CHAIN_JUMP", "index_steps", "list_chains", "name_residue"]
+from protdiff.chains import CHAIN_JUMP
 
-#: The step of the residue index from the last residue of a chain to the first of the next one.
-CHAIN_JUMP = 200
+__all__ = ["CHAIN_JUMP", "index_steps", "list_chains", "name_residue"]
 
 # The chain ids, with the file's name where there are several, that no colon has to end.
 _PLAIN_CHAIN = re.compile(r"(?:[^\s,/:]+\.)?[A-Za-z]+")

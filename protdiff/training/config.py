@@ -79,6 +79,8 @@ class TrainingConfig:
         Share of the steps with self-conditioning.
     motif
         Share of the steps in which motifs are revealed.
+    cut
+        Share of the chains that are cut in two and shown as two proteins side by side.
     secondary_structure
         Share of the chains whose secondary structure is told.
     initial_weights
@@ -131,6 +133,7 @@ class TrainingConfig:
     ema: float = 0.999
     self_condition: float = 0.5
     motif: float = 0.2
+    cut: float = 0.0
     secondary_structure: float = 0.6
     initial_weights: str = ""
     halfway: float = 0.2
@@ -165,7 +168,7 @@ class TrainingConfig:
         for name in (*at_least_one, "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} = {getattr(self, name)}; expected at least 1")
-        shares = ("self_condition", "motif", "secondary_structure")
+        shares = ("self_condition", "motif", "cut", "secondary_structure")
         for name in (*shares, "sheet_preference"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} = {getattr(self, name)}; expected 0 to 1")

@@ -15,9 +15,11 @@ from safetensors.torch import save
 from torch import Tensor
 
 from protdiff.device import send
+from protdiff.diffusion import CentredSubspace
 from protdiff.errors import InputError
 from protdiff.files import write_atomically
 from protdiff.network import SECONDARY_STATES
+from protdiff.training.cuts import Cuts
 
 __all__ = ["BackboneDataset", "Batch", "load_dataset", "write_dataset"]
 
@@ -105,22 +107,35 @@ class BackboneDataset:
         """Return one backbone, ``(residue, 3, 3)`` Å, centred."""
         return self.coordinates[int(self.offsets[index]) : int(self.offsets[index + 1])]
 
-    def collate(self, indices: Sequence[int] | Tensor, padded_length: int | None = None) -> Batch:
+    def collate(
+        self,
+        indices: Sequence[int] | Tensor,
+        padded_length: int | None = None,
+        cuts: Cuts | None = None,
+    ) -> Batch:
         """Gather backbones, padded to the longest or to ``padded_length`` residues.
 
         The places are counted on the CPU and the residues gathered where they are, without waiting
-        for that device.
+        for that device. With ``cuts`` chains are cut in two.
         """
         chosen = torch.as_tensor(indices)
         lengths = self.lengths[chosen]
         place = torch.arange(padded_length or int(lengths.max()))
+        source, jump = place, torch.zeros(1, 1, dtype=torch.int64)
+        if cuts is not None:
+            source, jump = cuts.find_sources(lengths, place)
+            lengths = lengths - cuts.gap
         mask = place < lengths[:, None]
-        source = torch.where(mask, self.offsets[chosen][:, None] + place, 0)
-        mask, source = (send(tensor, self.coordinates.device) for tensor in (mask, source))
+        source = torch.where(mask, self.offsets[chosen][:, None] + source, 0)
+        device = self.coordinates.device
+        mask, source, jump = (send(tensor, device) for tensor in (mask, source, jump))
+        positions = self.coordinates[source].masked_fill(~mask[:, :, None, None], 0.0)
+        if cuts is not None:
+            positions = CentredSubspace(mask).project(positions)
         return Batch(
-            positions=self.coordinates[source].masked_fill(~mask[:, :, None, None], 0.0),
+            positions=positions,
             residue_mask=mask,
-            residue_index=self.residue_index[source].long().masked_fill(~mask, 0),
+            residue_index=(self.residue_index[source] + jump).masked_fill(~mask, 0),
             secondary=self.secondary[source].long().masked_fill(~mask, 0),
         )
 

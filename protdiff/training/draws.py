@@ -14,9 +14,15 @@ from torch import Tensor
 
 from protdiff.device import send
 from protdiff.training.config import TrainingConfig
+from protdiff.training.cuts import Cuts, draw_cuts
 from protdiff.training.dataset import BackboneDataset
 from protdiff.training.objective import NoisyBatch
-from protdiff.training.sampling import BatchSampler, choose_hints, draw_motif_groups
+from protdiff.training.sampling import (
+    BatchSampler,
+    choose_hints,
+    draw_motif_groups,
+    draw_partners,
+)
 
 __all__ = ["Draws", "draw_step"]
 
@@ -30,7 +36,7 @@ class Draws:
     chains
         Places in the data set, ``(batch,)``.
     lengths
-        Numbers of their residues, ``(batch,)``.
+        Numbers of their residues without those that cuts take out, ``(batch,)``.
     padded_length
         Number of residues with the padding.
     noise_ratio
@@ -43,6 +49,8 @@ class Draws:
         ``(batch, residue)``, or None in a step without motifs.
     self_condition
         Whether the step shows the network its own first estimate.
+    cuts
+        Where chains are cut in two; None where a run cuts none.
     """
 
     chains: Tensor
@@ -53,6 +61,7 @@ class Draws:
     hints: Tensor
     motif_group: Tensor | None
     self_condition: bool
+    cuts: Cuts | None = None
 
     def __len__(self) -> int:
         return len(self.chains)
@@ -72,7 +81,8 @@ class Draws:
     ) -> NoisyBatch:
         """Make some rows of the batch, on the device that holds the data set's residues."""
         device = dataset.coordinates.device
-        batch = dataset.collate(self.chains[rows], self.padded_length)
+        cuts = None if self.cuts is None else self.cuts[rows]
+        batch = dataset.collate(self.chains[rows], self.padded_length, cuts)
         secondary, composition = choose_hints(
             batch, config.secondary_structure, send(self.hints[:, rows], device)
         )
@@ -98,9 +108,15 @@ def draw_step(config: TrainingConfig, sampler: BatchSampler, step: int) -> Draws
     noise = torch.randn(size, padded_length, 3, 3, generator=generator)
     has_motif, self_condition = torch.rand(2, generator=generator).tolist()
     hints = torch.rand(5, size, generator=generator)
-    groups = None
+    cuts, groups, first_piece = None, None, lengths
+    if config.cut:
+        whole = [sampler.dataset.get(chain) for chain in chains.tolist()]
+        cuts = draw_cuts(whole, config.cut, generator)
+        first_piece, lengths = cuts.get_first_piece(lengths), lengths - cuts.gap
     if has_motif < config.motif:
         groups = draw_motif_groups(lengths, padded_length, generator)
+        if cuts is not None:
+            groups = draw_partners(groups, first_piece, lengths, generator)
     return Draws(
         chains=chains,
         lengths=lengths,
@@ -110,4 +126,5 @@ def draw_step(config: TrainingConfig, sampler: BatchSampler, step: int) -> Draws
         hints=hints,
         motif_group=groups,
         self_condition=self_condition < config.self_condition,
+        cuts=cuts,
     )

@@ -1,0 +1,128 @@
+r"""Chains cut in two, to be learned from as two proteins side by side.
+
+Structures of complexes need not be at hand: the two sides of a domain, with what joins them taken
+out, meet as two proteins do. Of several places to cut, the one is taken whose interface is nearest
+in size to those of natural complexes, and where all are too large the chain stays whole; the
+pieces are shown in either order, because the order of
+chains means nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from protdiff.chains import CHAIN_JUMP
+
+__all__ = ["Cuts", "draw_cuts"]
+
+SHORTEST = 20
+"""Residues of a piece, at least."""
+_GAP = (3, 12)
+"""Residues that are taken out, at least and at most: ends of two chains are not side by side."""
+_TRIES = 16
+_APART = (1 << 16) + CHAIN_JUMP  # more than the residue index of any chain
+_CONTACT = 8.0  # Å, between alpha carbons
+_INTERFACE, _LEAST, _MOST = 0.35, 0.1, 1.0
+"""Contacts of two chains for each residue of the smaller: .2 to .55 in most natural complexes."""
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """Where the chains of a batch are cut; those with a gap of 0 are whole.
+
+    Parameters
+    ----------
+    place
+        Number of residues before the gap, ``(batch,)``; of whole chains, all.
+    gap
+        Number of residues that are taken out, ``(batch,)``.
+    swapped
+        Whether the piece after the gap comes first, ``(batch,)``.
+    """
+
+    place: Tensor
+    gap: Tensor
+    swapped: Tensor
+
+    def __getitem__(self, rows: slice) -> Cuts:
+        return Cuts(self.place[rows], self.gap[rows], self.swapped[rows])
+
+    def get_first_piece(self, lengths: Tensor) -> Tensor:
+        """Return the number of residues of the piece that comes first, ``(batch,)``.
+
+        Parameters
+        ----------
+        lengths
+            Numbers of residues of the whole chains, ``(batch,)``.
+        """
+        return torch.where(self.swapped, lengths - self.place - self.gap, self.place)
+
+    def find_sources(self, lengths: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
+        """Tell which residue of the whole chain stands at each place.
+
+        Parameters
+        ----------
+        lengths
+            Numbers of residues of the whole chains, ``(batch,)``.
+        place
+            Places in the cut chains, ``(residue,)``.
+
+        Returns
+        -------
+        source : Tensor
+            ``(batch, residue)``; past the end it is none that exists.
+        jump : Tensor
+            ``(batch, residue)``, what to add to the residue index of the source, so that it rises
+            by :data:`~protdiff.chains.CHAIN_JUMP` and more between the pieces.
+        """
+        first = self.get_first_piece(lengths)[:, None]
+        start = torch.where(self.swapped, self.place + self.gap, 0)[:, None]
+        is_second = place >= first
+        second_start = torch.where(self.swapped, 0, self.place + self.gap)[:, None]
+        source = torch.where(is_second, second_start + place - first, start + place)
+        whole = (self.gap == 0)[:, None]
+        jump = torch.where(is_second & ~whole, _APART, 0)
+        return source, jump
+
+
+def draw_cuts(chains: list[Tensor], share: float, generator: torch.Generator) -> Cuts:
+    """Choose which chains are cut, and where.
+
+    Parameters
+    ----------
+    chains
+        N, CA, C of each chain, ``(residue, 3, 3)`` Å, on the CPU.
+    share
+        Share of the chains that are cut, of those that can be: chains too short for two pieces and
+        chains whose halves are entwined stay whole.
+    generator
+        Source of randomness.
+    """
+    uniform = torch.rand(len(chains), 3 + _TRIES, generator=generator)
+    rows = [_draw_cut(*pair, share) for pair in zip(chains, uniform, strict=True)]
+    place, gap, swapped = (torch.tensor(column) for column in zip(*rows, strict=True))
+    return Cuts(place, gap, swapped)
+
+
+def _draw_cut(chain: Tensor, uniform: Tensor, share: float) -> tuple[int, int, bool]:
+    chosen, width, order = uniform[:3].tolist()
+    length, (least, most) = len(chain), _GAP
+    gap = least + int((most - least + 1) * width)
+    room = length - gap - 2 * SHORTEST
+    if chosen >= share or room < 0:
+        return length, 0, False
+    places = SHORTEST + (uniform[3:] * (room + 1)).long()
+    alpha = chain[:, 1]
+    contacts = torch.cdist(alpha, alpha) < _CONTACT
+    # How many residues before the cut each residue touches, and of these sums those after the gap.
+    touched = contacts.cumsum(dim=0)
+    sizes = torch.stack([touched[place - 1, place + gap :].sum() for place in places.tolist()])
+    smaller = torch.minimum(places, length - gap - places)
+    interfaces = sizes / smaller
+    best = int((interfaces - _INTERFACE).abs().argmin())
+    if not _LEAST <= float(interfaces[best]) <= _MOST:
+        return length, 0, False
+    return int(places[best]), gap, order < 0.5
