@@ -10,9 +10,9 @@ from typing import Any
 
 from protdiff.campaign.config import Campaign, Job
 from protdiff.conditioning import Conditioner
+from protdiff.design.binding import make_generation
 from protdiff.design.designer import Designer
 from protdiff.design.engine import get_longest_chain
-from protdiff.design.generate import Generation
 from protdiff.design.motif_task import make_motif_task
 from protdiff.design.run import RunTask, check_run, get_common_steps
 from protdiff.design.run_folder import is_unused
@@ -61,7 +61,7 @@ def make_task(campaign: Campaign, job: Job) -> RunTask:
     try:
         conditioners = job.conditions.make()
         if job.motif is None:
-            return Generation(job.length, seed, job.sampling, conditioners)
+            return make_generation(job.length, seed, job.sampling, conditioners)
         return _make_scaffolding(job, seed, conditioners)
     except InputError as error:
         raise InputError(f"job {job.name}: {error}") from error

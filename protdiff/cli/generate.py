@@ -41,6 +41,7 @@ def generate(
     shape: options.Shape = None,
     target: options.Target = None,
     hotspots: options.Hotspots = None,
+    dock: options.Dock = False,
     potential: options.Potential = None,
     conditioner: options.Conditioner = None,
     out: options.Out = Path("designs"),
@@ -109,6 +110,7 @@ def generate(
         shape=None if shape is None else str(shape),
         target=target,
         hotspots=hotspots,
+        dock=dock,
         potential=tuple(potential or ()),
         conditioner=tuple(conditioner or ()),
     )
@@ -119,12 +121,12 @@ def generate(
     if weights is not None:
         find_weights(weights)
 
+    from protdiff.design.binding import make_generation
     from protdiff.design.engine import get_longest_chain
-    from protdiff.design.generate import Generation
     from protdiff.design.loading import load
     from protdiff.design.run import OutputSettings
 
-    task = Generation(length, seed, settings, conditions.make())
+    task = make_generation(length, seed, settings, conditions.make())
     output = OutputSettings(format.value, trajectory, cbeta, residue_name)
     chosen = weights or choose_weights(get_longest_chain(task))
     run_and_report(

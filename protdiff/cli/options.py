@@ -310,6 +310,15 @@ Hotspots = Annotated[
         show_default=False,
     ),
 ]
+Dock = Annotated[
+    bool,
+    typer.Option(
+        "--dock",
+        help="Dock --target as a rigid body, and do not show it to the network: faster, and "
+        "possible with all other conditions.",
+        rich_help_panel=CONDITIONS,
+    ),
+]
 Potential = Annotated[
     list[str] | None,
     typer.Option(

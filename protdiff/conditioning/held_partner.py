@@ -53,6 +53,8 @@ class HeldPartnerTerm(LikelihoodTerm):
         g, Å.
     tolerance
         r, Å.
+    motif_touches
+        Whether a hot spot that the motif touches is touched by the design.
     """
 
     residue_mask: Tensor
@@ -62,6 +64,7 @@ class HeldPartnerTerm(LikelihoodTerm):
     centre: Tensor
     distance: float
     tolerance: float
+    motif_touches: bool = True
 
     def __call__(self, estimate: Estimate) -> Tensor:
         """Return the log-likelihood of each backbone, ``(batch,)``."""
@@ -99,4 +102,6 @@ class HeldPartnerTerm(LikelihoodTerm):
         reached = alpha.gather(1, nearest[..., None].expand(-1, -1, 3))
         gap = (hot - reached).square().sum(dim=-1).clamp(min=1e-12).sqrt()
         excess = (gap - self.distance).clamp(min=0)
+        if not self.motif_touches:
+            return depth, excess
         return depth, torch.where(by_motif <= self.distance, 0.0, excess)

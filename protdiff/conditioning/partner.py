@@ -71,6 +71,11 @@ class Partner(Conditioner):
         The least between any two alpha carbons of design and partner, Å.
     tolerance
         The standard deviation allowed, Å.
+    docked
+        Keep the partner from the network, and dock it as a rigid body. Without it designs are made
+        beside the partner wherever it can be shown to the network
+        (:mod:`~protdiff.conditioning.shown_target`); alone, beside other partners and beside a
+        motif it never is.
 
     Raises
     ------
@@ -89,6 +94,7 @@ class Partner(Conditioner):
         distance: float = 8.0,
         clearance: float = 5.5,
         tolerance: float = 0.3,
+        docked: bool = False,
     ) -> None:
         if not (0 < clearance < distance <= 20 and tolerance > 0):
             raise InputError(
@@ -102,6 +108,7 @@ class Partner(Conditioner):
         self.distance = distance
         self.clearance = clearance
         self.tolerance = tolerance
+        self.docked = docked
         self._refuse_buried()
 
     def describe(self) -> dict[str, Any]:

@@ -57,6 +57,8 @@ class ConditionOptions:
     target, hotspots
         The file of a structure that the design is to bind, or ``"FILE:A,B"`` for some of its
         chains, and its residues to be touched, ``"A45,A48"``; without a motif the two go together.
+    dock
+        Dock the target as a rigid body and do not show it to the network.
     potential
         Places of functions of coordinates in Å, ``"module:function"``.
     conditioner
@@ -76,6 +78,7 @@ class ConditionOptions:
     shape: str | None = None
     target: str | None = None
     hotspots: str | None = None
+    dock: bool = False
     potential: tuple[str, ...] = ()
     conditioner: tuple[str, ...] = ()
 
@@ -101,6 +104,8 @@ class ConditionOptions:
                 "a target and its hot spots go together; give the structure and the residues that "
                 "designs are to touch, such as A45,A48"
             )
+        if self.dock and self.target is None:
+            raise InputError("there is no target to dock; give one, or leave docking out")
         if self.hotspots is not None:
             from protdiff.structure.selection import parse_selection
 
@@ -156,7 +161,7 @@ class ConditionOptions:
         if self.shape is not None:
             made.append(Shape(self.shape))
         if self.target_backbone is not None:
-            made.append(Partner(self.target_backbone, self.hotspots))
+            made.append(Partner(self.target_backbone, self.hotspots, docked=self.dock))
         made += [UserPotential(place) for place in self.potential]
         made += [find_object("conditioner", place, Conditioner) for place in self.conditioner]
         return tuple(made)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Unpack
 import torch
 
 from protdiff.conditioning.conditioner import Conditioner, list_conditioners
+from protdiff.design.binding import make_generation
 from protdiff.design.collect import collect_designs
 from protdiff.design.design_set import DesignSet
 from protdiff.design.engine import Design, DesignTask, OnProgress, make_designs
 from protdiff.design.filter import DesignFilter, as_filter
-from protdiff.design.generate import Generation
 from protdiff.design.motif_task import make_motif_task
 from protdiff.design.samplers import DEFAULT_HOLD, DEFAULT_METHOD, DEFAULT_PARTICLES
 from protdiff.design.settings import (
@@ -149,11 +149,11 @@ class Designer:
             The user interrupted it. The designs of the batches that were done are in the
             exception; it is a ``KeyboardInterrupt``.
         """
-        task = Generation(
+        task = make_generation(
             length,
             seed,
             make_settings(SamplingSettings, options, settings),
-            list_conditioners(conditioners),
+            conditioners,
         )
         return collect_designs(
             self,

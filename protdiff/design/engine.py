@@ -96,6 +96,14 @@ class Plan:
     """Where its residues stand; without it one unbroken chain."""
     secondary: SecondaryStructure = NOTHING_ASKED
     """What secondary structure it is asked for."""
+    made: int | None = None
+    """How many of its residues, the first ones, are the design; the others are given beside it and
+    no part of it. All without it."""
+
+    @property
+    def size(self) -> int:
+        """The number of residues of the design itself."""
+        return self.length if self.made is None else self.made
 
 
 class DesignTask(Protocol):
@@ -111,7 +119,7 @@ class DesignTask(Protocol):
 
     @property
     def length_range(self) -> tuple[int, int]:
-        """The shortest and the longest design that may be drawn."""
+        """The fewest and the most residues that may be sampled for a design."""
 
     @property
     def copies(self) -> int:
@@ -259,10 +267,11 @@ def check_task(model: BackboneModel, task: DesignTask) -> None:
             f"{task.secondary_structure.text!r} is asked for; give other weights, or any"
         )
     shortest, longest = task.length_range
-    span = str(shortest) if shortest == longest else f"{shortest} to {longest}"
+    span = f"{shortest}" if shortest == longest else f"{shortest} to {longest}"
+    span += " residues" if longest == max(task.lengths) else " residues, with the target,"
     if shortest < LENGTH_RANGE[0] or longest > LENGTH_RANGE[1]:
         raise InputError(
-            f"designs of {span} residues are asked for; the network makes {LENGTH_RANGE[0]} to "
+            f"designs of {span} are asked for; the network makes {LENGTH_RANGE[0]} to "
             f"{LENGTH_RANGE[1]}, so give a length, or a total length, in between"
         )
     if task.conditioners:
@@ -278,7 +287,7 @@ def check_task(model: BackboneModel, task: DesignTask) -> None:
         better = choose_weights(chain)
         hint = "" if chain <= high or better == model.name else f", or take {better} for them"
         warnings.warn(
-            f"designs of {span} residues are asked for, and {model.name} was trained on {low} to "
+            f"designs of {span} are asked for, and {model.name} was trained on {low} to "
             f"{high}; expect worse ones outside{hint}",
             stacklevel=3,
         )
@@ -315,7 +324,8 @@ def _make_batch(
         quality, extra = _measure(task, backbone, {**extra, **notes[place]})
         kept = None
         if trajectory is not None:
-            kept = _take_frames(model, trajectory, place, plan).superimpose(own, backbone)
+            whole = _take_frames(model, trajectory, place, plan)
+            kept = whole.superimpose(own[: plan.size], backbone)
         designs.append(Design(plan.index, backbone, quality, seconds, extra, kept))
     return designs
 
@@ -387,7 +397,7 @@ def sample_plans(
 
 def _take_frames(model: BackboneModel, trajectory: Trajectory, place: int, plan: Plan) -> Frames:
     def stack(states: Sequence[torch.Tensor]) -> NDArray[np.float32]:
-        chosen = torch.stack([state[place, : plan.length] for state in states])
+        chosen = torch.stack([state[place, : plan.size] for state in states])
         angstrom: NDArray[np.float32] = model.to_angstrom(chosen).float().numpy()
         return angstrom
 

@@ -53,5 +53,5 @@ def plan_designs(
     settings = describe_run(designer.model.identify(), task, output, filter)
     records = check_folder(folder, settings, overwrite=overwrite)
     missing = [index for index in range(num) if index not in records]
-    lengths = {index: task.plan(index).length for index in missing}
+    lengths = {index: task.plan(index).size for index in missing}
     return RunPlan(Path(folder), settings, num - len(missing), lengths)

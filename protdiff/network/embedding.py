@@ -155,7 +155,9 @@ class ChainEmbedding(nn.Module):
         after = torch.where(is_next, place + 1, len(place)).flip(1).cummin(dim=1).values.flip(1)
         after = torch.minimum(after, residue_mask.sum(dim=1, keepdim=True))
         to_end = (after - 1 - place).clamp(0, self.reach)
-        ends: Tensor = self.from_start((place - first).clamp(max=self.reach)) + self.from_end(to_end)
+        ends: Tensor = self.from_start((place - first).clamp(max=self.reach)) + self.from_end(
+            to_end
+        )
         log_length = (after - first).clamp(min=1).double().log()
         size: Tensor = self.length(fourier_features(log_length, 16, 8.0))
         return ends + size.to(ends)

@@ -26,12 +26,15 @@ class PlacedSegment:
         The number of its chain in the design, from 0.
     motif
         What is given there; None where residues are made.
+    gap
+        How many residues of its chain are missing before it, after the segment before.
     """
 
     start: int
     length: int
     chain: int
     motif: MotifSegment | None
+    gap: int = 0
 
     @property
     def stop(self) -> int:
@@ -112,8 +115,12 @@ class Layout:
 
     @property
     def residue_index(self) -> NDArray[np.int64]:
-        """(residue,) the residue index of the design, with a jump at each new chain."""
-        return index_steps(np.where(np.diff(self.chain_numbers) > 0, CHAIN_JUMP, 1))
+        """(residue,) the residue index of the design, with a jump at each new chain and gap."""
+        steps = np.where(np.diff(self.chain_numbers) > 0, CHAIN_JUMP, 1)
+        for segment in self.segments:
+            if segment.start:
+                steps[segment.start - 1] += segment.gap
+        return index_steps(steps)
 
     def __str__(self) -> str:
         """Write the layout as a contig of fixed lengths."""
