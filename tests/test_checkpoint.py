@@ -130,7 +130,7 @@ def test_bad_checkpoints_give_one_clear_line(tiny_weights, tmp_path):
     with pytest.raises(CheckpointError, match="not a protdiff checkpoint"):
         load_checkpoint(bad)
     rewrite(tiny_weights, bad, lambda header: header.update(version=99))
-    with pytest.raises(CheckpointError, match="version 99, this protdiff reads versions 1 to 2"):
+    with pytest.raises(CheckpointError, match="version 99, this protdiff reads versions 1 to 3"):
         load_checkpoint(bad)
     rewrite(tiny_weights, bad, lambda header: header["network"].update(scalars=99))
     with pytest.raises(CheckpointError, match="does not describe a network"):
@@ -146,6 +146,7 @@ def test_a_checkpoint_of_version_1_is_the_network_that_it_was(tiny_model, tmp_pa
     save_checkpoint(path, tiny_model)
     added = ("secondary.weight", "noise.composition")
     weights = {name: value for name, value in load_file(path).items() if name not in added}
+    weights["pair.separation.weight"] = weights["pair.separation.weight"][:-1].clone()
     header = json.loads(load_header(path)) | {"version": 1}
     save_file(weights, old, metadata={"protdiff": json.dumps(header)})
     x_t, t = draw(tiny_model, mask), torch.tensor(0.3)
@@ -153,5 +154,22 @@ def test_a_checkpoint_of_version_1_is_the_network_that_it_was(tiny_model, tmp_pa
     assert torch.equal(loaded.denoiser(mask)(x_t, t), tiny_model.denoiser(mask)(x_t, t))
     assert not loaded.knows_secondary_structure
     save_file(weights, old, metadata={"protdiff": json.dumps(header | {"version": 2})})
+    with pytest.raises(CheckpointError, match="does not describe a network"):
+        load_checkpoint(old)
+
+
+def test_a_checkpoint_of_version_2_takes_other_chains_for_far_residues(tiny_model, tmp_path):
+    """Version 3 gave pairs of two chains an embedding; it begins between the two farthest."""
+    path, old = tmp_path / "new.safetensors", tmp_path / "old.safetensors"
+    save_checkpoint(path, tiny_model)
+    weights = load_file(path)
+    separation = weights["pair.separation.weight"]
+    weights["pair.separation.weight"] = separation[:-1].clone()
+    header = json.loads(load_header(path)) | {"version": 2}
+    save_file(weights, old, metadata={"protdiff": json.dumps(header)})
+    loaded = load_checkpoint(old).network.state_dict()["pair.separation.weight"]
+    assert torch.equal(loaded[:-1], separation[:-1])
+    assert torch.allclose(loaded[-1], (separation[0] + separation[-2]) / 2)
+    save_file(weights, old, metadata={"protdiff": json.dumps(header | {"version": 3})})
     with pytest.raises(CheckpointError, match="does not describe a network"):
         load_checkpoint(old)

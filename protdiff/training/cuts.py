@@ -1,10 +1,10 @@
 r"""Chains cut in two, to be learned from as two proteins side by side.
 
 Structures of complexes need not be at hand: the two sides of a domain, with what joins them taken
-out, meet as two proteins do. Of several places to cut, the one is taken whose interface is nearest
-in size to those of natural complexes, and where all are too large the chain stays whole; the
-pieces are shown in either order, because the order of
-chains means nothing.
+out, meet as two proteins do, if either is compact by itself and they are not entwined. Of several
+places to cut that make such pieces, the one is taken whose interface is nearest in size to those of
+natural complexes; where there is none, the chain stays whole. The pieces are shown in either order,
+because the order of chains means nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from protdiff.chains import CHAIN_JUMP
+from protdiff.structure.size import expect_radius
 
 __all__ = ["Cuts", "draw_cuts"]
 
@@ -27,6 +28,8 @@ _APART = (1 << 16) + CHAIN_JUMP  # more than the residue index of any chain
 _CONTACT = 8.0  # Å, between alpha carbons
 _INTERFACE, _LEAST, _MOST = 0.35, 0.1, 1.0
 """Contacts of two chains for each residue of the smaller: .2 to .55 in most natural complexes."""
+_LARGEST = 1.25
+"""Radius of gyration of a piece, at most, as a multiple of that of globular proteins."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +99,7 @@ def draw_cuts(chains: list[Tensor], share: float, generator: torch.Generator) ->
     chains
         N, CA, C of each chain, ``(residue, 3, 3)`` Å, on the CPU.
     share
-        Share of the chains that are cut, of those that can be: chains too short for two pieces and
-        chains whose halves are entwined stay whole.
+        Share of the chains that are cut, of those that can be.
     generator
         Source of randomness.
     """
@@ -122,7 +124,21 @@ def _draw_cut(chain: Tensor, uniform: Tensor, share: float) -> tuple[int, int, b
     sizes = torch.stack([touched[place - 1, place + gap :].sum() for place in places.tolist()])
     smaller = torch.minimum(places, length - gap - places)
     interfaces = sizes / smaller
-    best = int((interfaces - _INTERFACE).abs().argmin())
-    if not _LEAST <= float(interfaces[best]) <= _MOST:
+    fits = (interfaces >= _LEAST) & (interfaces <= _MOST)
+    fits &= _are_compact(alpha, torch.zeros_like(places), places)
+    fits &= _are_compact(alpha, places + gap, torch.full_like(places, length))
+    if not fits.any():
         return length, 0, False
+    best = int(torch.where(fits, (interfaces - _INTERFACE).abs(), torch.inf).argmin())
     return int(places[best]), gap, order < 0.5
+
+
+def _are_compact(alpha: Tensor, start: Tensor, stop: Tensor) -> Tensor:
+    """Tell which pieces of a chain, from ``start`` to ``stop``, are globular, ``(piece,)``."""
+    moments = torch.cat([alpha, alpha.square().sum(dim=1, keepdim=True)], dim=1).double()
+    sums = torch.cat([moments.new_zeros(1, 4), moments.cumsum(dim=0)])
+    count = stop - start
+    mean = (sums[stop] - sums[start]) / count[:, None]
+    radius = (mean[:, 3] - mean[:, :3].square().sum(dim=1)).clamp(min=0).sqrt()
+    globular = torch.tensor([expect_radius(residues) for residues in count.tolist()])
+    return radius <= _LARGEST * globular

@@ -3,8 +3,14 @@
 import pytest
 import torch
 
+from protdiff.chains import CHAIN_JUMP
 from protdiff.network import get_preconditioning, pair_block
-from protdiff.network.chain import ChainGeometry, get_chain_links, get_chain_vectors
+from protdiff.network.chain import (
+    ChainGeometry,
+    get_chain_links,
+    get_chain_numbers,
+    get_chain_vectors,
+)
 from protdiff.network.embedding import ChainEmbedding
 from protdiff.network.pair import RADIAL_BASES, get_pair_features
 from protdiff.network.pair_block import list_blocks
@@ -102,10 +108,25 @@ def test_estimates_do_not_depend_on_how_pairs_are_divided(network, inputs, monke
 def test_chain_embedding_counts_from_both_ends():
     embedding = ChainEmbedding(6, reach=4)
     mask = torch.arange(12) < torch.tensor([[12], [9]])
-    out = embedding(mask)
+    out = embedding(torch.zeros(1, 12, dtype=torch.int64), mask)
     assert torch.equal(out[0, 5], out[0, 6])  # both farther than the reach from either end
     assert not torch.equal(out[0, 11], out[0, 6])
     assert not torch.equal(out[0, 5], out[1, 5])  # another length, nearer the end
+
+
+def test_each_chain_is_embedded_as_if_it_were_alone():
+    embedding = ChainEmbedding(6, reach=4)
+    index = torch.cat([torch.arange(9), 9 + CHAIN_JUMP + torch.arange(12)])[None]
+    beside = embedding(get_chain_numbers(index), torch.arange(24)[:21][None] < 21)
+    for part in (slice(0, 9), slice(9, 21)):
+        mask = torch.ones_like(index[:, part], dtype=torch.bool)
+        alone = embedding(torch.zeros_like(index[:, part]), mask)
+        torch.testing.assert_close(beside[:, part], alone)
+
+
+def test_a_gap_begins_no_chain():
+    index = torch.tensor([[0, 1, CHAIN_JUMP, CHAIN_JUMP + 1, 2 * CHAIN_JUMP + 1, 0, 0]])
+    assert get_chain_numbers(index).tolist() == [[0, 0, 0, 0, 1, 1, 1]]  # the last is padding
 
 
 def test_preconditioning_keeps_unit_variance():

@@ -9,6 +9,7 @@ import torch
 from e3nn import o3
 from e3nn.util.test import equivariance_error
 
+from protdiff.chains import CHAIN_JUMP
 from protdiff.network import NetworkConfig, ScoreNetwork
 from protdiff.network.attention import GeometricAttention
 from protdiff.network.chain import ChainGeometry
@@ -113,6 +114,24 @@ def test_chain_break_is_seen(network, inputs):
     difference = (run(network, unbroken) - run(network, inputs)).abs().amax(dim=(1, 2, 3))
     assert difference[2] > 1e-4
     assert difference[:2].max() < EXACT
+
+
+def test_the_order_of_chains_does_not_matter(network, inputs):
+    """A chain stands beside another: which of them comes first in the file says nothing."""
+    index = torch.arange(24).repeat(3, 1)
+    index[:, 9:] += CHAIN_JUMP
+    complex_ = inputs.with_(residue_index=index, residue_mask=torch.ones(3, 24, dtype=torch.bool))
+    order = torch.cat([torch.arange(9, 24), torch.arange(9)])
+    moved = {
+        name: value[:, order]
+        for name, value in vars(complex_).items()
+        if value.ndim > 1 and value.shape[1] == 24
+    }
+    moved["residue_index"] = torch.cat([index[:, 9:], index[:, :9] + 3 * CHAIN_JUMP], dim=1)
+    found = run(network, complex_.with_(**moved))
+    assert (found - run(network, complex_)[:, order]).abs().max() < EXACT
+    one_chain = complex_.with_(residue_index=torch.arange(24).repeat(3, 1))
+    assert (run(network, one_chain) - run(network, complex_)).abs().max() > 1e-4
 
 
 def test_without_weights_the_guess_is_the_preconditioned_input(network, inputs):
