@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Docking", "Pose"]
+__all__ = ["Docking", "Pose", "find_outward"]
 
 _COARSE_STEPS = 5
 _FINE_STEPS = 15
@@ -55,7 +55,7 @@ class Pose:
     place: Tensor
 
     def apply(self, points: Tensor) -> Tensor:
-        """Bring points of the structure, ``(point, 3)``, beside the designs."""
+        """Bring points of the structure, ``(batch or none, point, 3)``, beside the designs."""
         return (points - self.origin).to(self.place) @ self.rotation.mT + self.place[:, None]
 
     def invert(self, points: Tensor) -> Tensor:
@@ -149,14 +149,7 @@ class Docking:
         reach = (centred @ outward.mT).amax(1)[..., None] + self.clearance
         place = (centre + outward * reach).flatten(0, 1)
         points = self.points.to(design)
-        origin = points[self.hot].mean(0)
-        near = (-(points - origin).square().sum(-1) / (2 * _NEIGHBOURHOOD**2)).exp()[:, None]
-        middle = (near * points).sum(0) / near.sum()
-        around = near.sqrt() * (points - middle)
-        away = origin - middle
-        # Of one residue, or of hot spots all around, no direction is outward: any will do.
-        away = torch.where(away.norm() < _NO_DIRECTION, _make_axes(away)[2], away)
-        away = away / away.norm()
+        origin, away, around = find_outward(points, self.hot)
         # The second direction of the structure's own frame: along its surface.
         around = around - (around @ away)[:, None] * away
         along = torch.linalg.eigh(around.mT @ around)[1][:, -1]
@@ -184,6 +177,33 @@ class Docking:
         turn = turn * (_LARGEST_TURN / turn.norm(dim=1, keepdim=True).clamp(min=_LARGEST_TURN))
         move = move * (_LARGEST_MOVE / move.norm(dim=1, keepdim=True).clamp(min=_LARGEST_MOVE))
         return Pose(_rotate(turn) @ pose.rotation, pose.origin, pose.place + move)
+
+
+def find_outward(points: Tensor, hot: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Find which way is out of a structure at its hot spots.
+
+    Parameters
+    ----------
+    points
+        The structure, ``(point, 3)``, Å.
+    hot
+        ``(hot spot,)``, their places among the points.
+
+    Returns
+    -------
+    origin, outward : Tensor
+        The middle of the hot spots, ``(3,)``, and the direction from the points around it, of unit
+        length.
+    around : Tensor
+        Those points from their own middle, ``(point, 3)``, weighted by how near they are.
+    """
+    origin = points[hot].mean(0)
+    near = (-(points - origin).square().sum(-1) / (2 * _NEIGHBOURHOOD**2)).exp()[:, None]
+    middle = (near * points).sum(0) / near.sum()
+    away = origin - middle
+    # Of one residue, or of hot spots all around, no direction is outward: any will do.
+    away = torch.where(away.norm() < _NO_DIRECTION, _make_axes(away)[2], away)
+    return origin, away / away.norm(), near.sqrt() * (points - middle)
 
 
 def _make_frame(first: Tensor, second: Tensor) -> Tensor:

@@ -44,7 +44,8 @@ class HeldPartnerTerm(LikelihoodTerm):
     frame
         Where the frame of the complex is in each design.
     surface
-        What the partner keeps to itself, Å, in the frame of the complex less ``centre``.
+        What the partner keeps to itself, Å, in the frame of the complex less ``centre``; None for
+        nothing.
     hot
         y_h, ``(hot spot, 3)``, Å, in the same frame.
     centre
@@ -59,7 +60,7 @@ class HeldPartnerTerm(LikelihoodTerm):
 
     residue_mask: Tensor
     frame: MotifFrame
-    surface: AccessibleSurface
+    surface: AccessibleSurface | None
     hot: Tensor
     centre: Tensor
     distance: float
@@ -93,7 +94,9 @@ class HeldPartnerTerm(LikelihoodTerm):
             much too far each hot spot is from the design, ``(batch, hot spot)``, Å.
         """
         designed = self.residue_mask & ~self.frame.carries
-        depth = self.surface.measure_depth(alpha) * designed
+        depth = torch.zeros_like(alpha[:, :, 0])
+        if self.surface is not None:
+            depth = self.surface.measure_depth(alpha) * designed
         hot = self.hot.to(alpha).expand(len(alpha), -1, -1)
         with torch.no_grad():
             apart = torch.cdist(hot, alpha, compute_mode="donot_use_mm_for_euclid_dist")

@@ -1,9 +1,20 @@
 r"""A target that the network is shown: one more chain of the design, whose shape is given.
 
 Residues of the target around its hot spots are a motif in a chain of their own beside the design,
-so the network itself sees what the design is to fit. What it cannot know is asked for as of a
-partner that a motif holds (:mod:`~protdiff.conditioning.held_partner`): the design is to touch the
-hot spots, and to keep out of the whole target, of which the network may see a part.
+so the network itself sees what the design is to fit. Of two proteins it only knows that they touch
+somewhere. Where the design is to touch is asked for in two ways: while the noise decides where its
+chain is as a whole, by the place of its middle,
+
+.. math:: \log p(y \mid x_t) = -\frac{n}{2 (r^2 + v_t)} |\bar D - p|^2,
+
+over the mean :math:`\bar D` of its *n* atoms and the place *p* of a globule of its size that
+touches the hot spots from outside; and once it has a fold, by the hot spots that are out of its
+reach (:mod:`~protdiff.conditioning.held_partner`), together with what it must keep out of: the
+residues of the target that the network is not shown.
+
+A chain as a whole is as uncertain as one of its atoms, for they move together, and not *n* times
+less, as atoms would be that know nothing of each other. Guidance takes them for the latter; hence
+the factor *n*, by which the middle is moved as far as it would be by the true covariance.
 
 References
 ----------
@@ -13,25 +24,34 @@ chains beside a target, hot spots).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from protdiff.conditioning.accessible_surface import AccessibleSurface
 from protdiff.conditioning.conditioner import Conditioner, Scene
+from protdiff.conditioning.docking import find_outward
 from protdiff.conditioning.held_partner import HeldPartnerTerm
 from protdiff.conditioning.mean_size import LARGEST_NOISE
+from protdiff.conditioning.motif_frame import MotifFrame
 from protdiff.conditioning.partner import Partner
-from protdiff.diffusion.guidance import LikelihoodTerm
-from protdiff.structure import Backbone, Motif
+from protdiff.device import send
+from protdiff.diffusion.guidance import Estimate, LikelihoodTerm, SumOfTerms
+from protdiff.structure import Backbone
 from protdiff.structure.crop import Stretch, crop_around
+from protdiff.structure.size import expect_radius
 
-__all__ = ["ShownTarget"]
+__all__ = ["PlaceTerm", "ShownTarget"]
 
 _CA = 1
-_CLEARANCE = 4.5  # Å between alpha carbons: strands of two chains that pair stand at 4.8
+_BALL = (5 / 3) ** 0.5  # the radius of a ball over its radius of gyration
+_TOUCH_TOLERANCE = 1.0  # Å
+_NOISE = (1.0, 8.0, 20.0)
+"""In Å: hot spots draw from the first to the last, and the middle is led down to the second."""
 
 
 class ShownTarget(Conditioner):
@@ -43,12 +63,18 @@ class ShownTarget(Conditioner):
         The target and its hot spots.
     most
         How many residues the network is shown, at most; those nearest to the hot spots.
+
+    Raises
+    ------
+    InputError
+        There are no hot spots.
     """
 
     reads_mask = True
     beside = "target"
 
     def __init__(self, partner: Partner, most: int) -> None:
+        partner.check_motif(None)
         self.partner = partner
         self.stretches: list[Stretch] = crop_around(partner.structure, partner.hot, most)
 
@@ -62,34 +88,76 @@ class ShownTarget(Conditioner):
         shown = ",".join(stretch.name for stretch in self.stretches)
         return {**self.partner.describe(), "shown": shown}
 
-    def check_motif(self, motif: Motif | None) -> None:
-        """Refuse a target without hot spots: the motif is the target itself."""
-        self.partner.check_motif(None)
-
     def make_term(self, scene: Scene) -> LikelihoodTerm:
-        """Return the likelihood of the hot spots and of a design that is out of the target."""
-        assert scene.motif is not None
-        partner = self.partner
+        """Return the likelihood of the design's place and of what it touches."""
+        frame, partner = scene.motif, self.partner
+        assert frame is not None
         # Sampling runs in inference mode, whose tensors cannot take part in a gradient.
         with torch.inference_mode(False):
-            device = scene.residue_mask.device
             alpha = torch.tensor(
-                partner.structure.coordinates[:, _CA], dtype=torch.float64, device=device
+                partner.structure.coordinates[:, _CA],
+                dtype=torch.float64,
+                device=scene.residue_mask.device,
             )
             centre = alpha.mean(dim=0)
             points = alpha - centre
-            term = HeldPartnerTerm(
+            hidden = np.delete(np.arange(len(alpha)), self.shown)
+            surface = AccessibleSurface(points[hidden], partner.clearance) if len(hidden) else None
+            touch = HeldPartnerTerm(
                 scene.residue_mask,
-                scene.motif,
-                AccessibleSurface(points, min(partner.clearance, _CLEARANCE)),
+                frame,
+                surface,
                 points[partner.hot],
                 centre,
                 partner.distance,
-                partner.tolerance,
+                _TOUCH_TOLERANCE,
                 motif_touches=False,
             )
-        return term.within(0.0, LARGEST_NOISE)
+            hot = torch.from_numpy(partner.hot).to(points.device)
+            origin, outward, _ = find_outward(points, hot)
+            designed = scene.residue_mask & ~frame.carries
+            radii = [_BALL * expect_radius(count) for count in designed.sum(dim=1).tolist()]
+            away = torch.tensor(radii, device=points.device).to(points)[:, None]
+            place = PlaceTerm(designed, frame, centre + origin + outward * away)
+        scale = scene.scale
+        low, middle, high = (noise / scale for noise in _NOISE)
+        largest = LARGEST_NOISE
+        return SumOfTerms(place.within(middle, largest), touch.within(low, high))
 
     def measure(self, backbone: Backbone) -> dict[str, Any]:
         """Return the share of hot spots that a placed design touches, and the least gap in Å."""
         return self.partner.measure(backbone)
+
+
+@dataclass(frozen=True, eq=False)
+class PlaceTerm(LikelihoodTerm):
+    """Log-likelihood of where the middle of a design is, in the frame of the target.
+
+    Parameters
+    ----------
+    designed
+        ``(batch, residue)``, True where the residue is of the design.
+    frame
+        Where the frame of the target is in what is sampled.
+    place
+        p, ``(batch, 3)``, float64, Å, in that frame.
+    tolerance
+        r, Å.
+    """
+
+    designed: Tensor
+    frame: MotifFrame
+    place: Tensor
+    tolerance: float = 2.0
+
+    def __call__(self, estimate: Estimate) -> Tensor:
+        """Return the log-likelihood of each backbone, ``(batch,)``."""
+        mean, scale = estimate.denoised, self.frame.scale
+        weight = self.designed[:, :, None, None].to(mean)
+        atoms = weight.sum(dim=(1, 2, 3)) * mean.shape[2]
+        middle = (mean * weight).sum(dim=(1, 2)) / atoms[:, None]
+        pose = self.frame.find_pose(mean.detach())
+        wanted = pose.apply(self.place[:, None])[:, 0] / scale
+        squared = (middle - wanted).square().sum(dim=1)
+        variance = send(estimate.isotropic_variance(), squared)
+        return -atoms * squared / (2 * ((self.tolerance / scale) ** 2 + variance))

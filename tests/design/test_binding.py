@@ -4,23 +4,15 @@ import json
 
 import numpy as np
 import pytest
-import torch
 
 from protdiff.chains import CHAIN_JUMP
 from protdiff.conditioning import Contacts, Partner, RadiusOfGyration, SecondaryStructure, Symmetry
-from protdiff.conditioning.conditioner import Scene
-from protdiff.conditioning.motif_frame import MotifFrame
-from protdiff.conditioning.posed_motif import PosedMotif
-from protdiff.conditioning.shown_target import ShownTarget
 from protdiff.design import SamplingSettings
 from protdiff.design.binding import FEWEST_SHOWN, MOST_SHOWN, Binding, make_generation
 from protdiff.design.generate import Generation
 from protdiff.design.plan import plan_designs
 from protdiff.design.run import run_designs
-from protdiff.diffusion import LinearVPSDE
-from protdiff.diffusion.guidance import Estimate
 from protdiff.errors import InputError
-from protdiff.model import make_residue_mask
 from protdiff.structure import Backbone, build_backbone, superimpose
 
 FAST = {"steps": 3, "step_scale": 1.0}
@@ -208,44 +200,3 @@ def test_the_python_interface_and_runs_make_the_same_binders(designer, partner, 
     assert asked["conditioners"][0]["shown"] == "A1-20,A27-46,B1-20,B27-46"
     plan = plan_designs(designer, task, tmp_path / "run", 3)
     assert plan.lengths == {2: 24}
-
-
-def test_hot_spots_pull_and_the_target_pushes(tiny_model, partner, target):
-    """Of a design at the hot spots nothing is asked; of one inside or far off, to move."""
-    scale, size, count = tiny_model.scale, 6, 86
-    mask = make_residue_mask([count])
-    index = torch.arange(count)[None]
-    given = torch.from_numpy(target.coordinates[:, :3].astype(np.float64))
-    centre = given.mean(dim=(0, 1))
-    positions = torch.zeros(1, count, 3, 3, dtype=torch.float64)
-    positions[0, size:] = (given - centre) / scale
-    posed = PosedMotif(index >= size, positions, tiny_model.subspace(mask))
-    frame = MotifFrame(posed, centre.expand(1, 1, 3), scale)
-    scene = Scene(tiny_model, mask, index, torch.zeros_like(index), frame)
-    term = ShownTarget(partner, 200).make_term(scene)
-    sde = LinearVPSDE()
-    t = sde.time_of_noise_ratio(torch.tensor(0.01, dtype=torch.float64))
-
-    def evaluate(place):
-        clean = positions.clone()
-        spread = torch.linspace(-9.0, 9.0, size, dtype=torch.float64)
-        atoms = torch.tensor(place, dtype=torch.float64).expand(size, 3, 3).clone()
-        atoms[..., 0] += spread[:, None]
-        clean[0, :size] = (atoms - centre) / scale
-        clean.requires_grad_()
-        value = term(Estimate(clean, t, clean, sde))
-        (gradient,) = torch.autograd.grad(value.sum(), clean)
-        return float(value.detach()), gradient[0]
-
-    hot = target.coordinates[[2, 13], 1].astype(float).mean(axis=0)
-    right, gradient = evaluate(hot + np.array([0.0, -5.0, -4.0]))
-    assert right == 0.0
-    assert (gradient == 0).all()
-    far, pull = evaluate(hot + np.array([0.0, -20.0, -16.0]))
-    assert far < -1.0
-    assert (pull[:size, 1, 1:].sum(dim=0) > 0).all()  # towards the hot spots
-    inside, push = evaluate(hot + np.array([0.0, 5.0, 5.0]))
-    assert inside < -1.0
-    assert push[:size].abs().max() > 0
-    assert (pull[size:] == 0).all()
-    assert (push[size:] == 0).all()
