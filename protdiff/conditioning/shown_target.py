@@ -7,10 +7,10 @@ chain is as a whole, by the place of its middle,
 
 .. math:: \log p(y \mid x_t) = -\frac{n}{2 (r^2 + v_t)} |\bar D - p|^2,
 
-over the mean :math:`\bar D` of its *n* atoms and the place *p* of a globule of its size that
-touches the hot spots from outside; and once it has a fold, by the hot spots that are out of its
-reach (:mod:`~protdiff.conditioning.held_partner`), together with what it must keep out of: the
-residues of the target that the network is not shown.
+over the mean :math:`\bar D` of its *n* atoms and a place *p* outside the hot spots, off them by a
+globule's radius of gyration; and once it has a fold, by the hot spots that are out of its reach
+(:mod:`~protdiff.conditioning.held_partner`), together with what it must keep out of: the residues
+of the target that the network is not shown.
 
 A chain as a whole is as uncertain as one of its atoms, for they move together, and not *n* times
 less, as atoms would be that know nothing of each other. Guidance takes them for the latter; hence
@@ -48,9 +48,8 @@ from protdiff.structure.size import expect_radius
 __all__ = ["PlaceTerm", "ShownTarget"]
 
 _CA = 1
-_BALL = (5 / 3) ** 0.5  # the radius of a ball over its radius of gyration
-_TOUCH_TOLERANCE = 1.0  # Å
-_NOISE = (1.0, 8.0, 20.0)
+_MARGIN = 1.0  # Å: what is asked of hot spots is that much more than what is wanted
+_NOISE = (0.5, 4.0, 40.0)
 """In Å: hot spots draw from the first to the last, and the middle is led down to the second."""
 
 
@@ -109,14 +108,14 @@ class ShownTarget(Conditioner):
                 surface,
                 points[partner.hot],
                 centre,
-                partner.distance,
-                _TOUCH_TOLERANCE,
+                partner.distance - min(_MARGIN, (partner.distance - partner.clearance) / 3),
+                partner.tolerance,
                 motif_touches=False,
             )
             hot = torch.from_numpy(partner.hot).to(points.device)
             origin, outward, _ = find_outward(points, hot)
             designed = scene.residue_mask & ~frame.carries
-            radii = [_BALL * expect_radius(count) for count in designed.sum(dim=1).tolist()]
+            radii = [expect_radius(count) for count in designed.sum(dim=1).tolist()]
             away = torch.tensor(radii, device=points.device).to(points)[:, None]
             place = PlaceTerm(designed, frame, centre + origin + outward * away)
         scale = scene.scale
