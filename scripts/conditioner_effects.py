@@ -155,7 +155,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     designer = load(arguments.weights, arguments.device)
     partner = None
     if arguments.partner:
-        partner = Partner(read_backbone(arguments.partner), arguments.hotspots)
+        partner = Partner(read_backbone(arguments.partner), arguments.hotspots, docked=True)
 
     def describe(designs: Designs, seconds: float) -> list[str]:
         found = [measure_quality(design) for design in designs]

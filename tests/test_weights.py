@@ -22,7 +22,7 @@ def designer():
 
 def test_every_bundled_checkpoint_names_what_it_was_trained_on():
     bundled = list_weights()
-    assert {"protdiff-base", "protdiff-long"} <= set(bundled)
+    assert {"protdiff-base", "protdiff-long", "protdiff-complex"} <= set(bundled)
     for path in bundled.values():
         model = protdiff.load(path).model
         assert model.metadata["samples"] > 0
@@ -87,11 +87,14 @@ def test_network_computes_what_was_trained(name, told):
 
 @pytest.fixture
 def bundle(tiny_model, tmp_path, monkeypatch):
-    """Three checkpoints as if they came with the package: to 128, 256 and 400 residues."""
+    """Checkpoints as if they came with the package: to 128, 256 and 400 residues, and two of cut
+    chains."""
     paths = {}
-    for name, longest in (("protdiff-base", 128), ("longer", 256), ("longest", 400)):
+    kinds = {"protdiff-base": (128, 0.0), "longer": (256, 0.0), "longest": (400, 0.0)}
+    kinds |= {"pairs": (200, 0.5), "more pairs": (500, 1.0)}
+    for name, (longest, cut) in kinds.items():
         paths[name] = tmp_path / f"{name}.safetensors"
-        card = {**tiny_model.metadata, "lengths": [40, longest]}
+        card = {**tiny_model.metadata, "lengths": [40, longest], "cut": cut}
         save_checkpoint(paths[name], dataclasses.replace(tiny_model, metadata=card))
     monkeypatch.setattr(weights, "list_weights", lambda: paths)
 
@@ -109,6 +112,18 @@ def bundle(tiny_model, tmp_path, monkeypatch):
 )
 def test_weights_are_chosen_by_the_longest_design(bundle, longest, name):
     assert choose_weights(longest) == name
+
+
+def test_for_several_chains_those_are_chosen_that_saw_several(bundle, monkeypatch):
+    assert [choose_weights(longest, chains=2) for longest in (40, 200, 201, 600)] == [
+        "pairs",
+        "pairs",
+        "more pairs",
+        "more pairs",
+    ]
+    single = {name: path for name, path in weights.list_weights().items() if "pairs" not in name}
+    monkeypatch.setattr(weights, "list_weights", lambda: single)
+    assert choose_weights(129, chains=3) == "longer"  # the best there is
 
 
 def test_the_default_ends_where_the_long_ones_go_on():

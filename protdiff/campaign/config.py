@@ -26,7 +26,7 @@
     length = "60-100"           # or 80, [60, 100], "64:2,100:1", "natural"
     temperature = 0.9           # any field of SamplingSettings, for this job
     symmetry = "C3"             # also: start (a file), noise, rg, contacts, shape, target,
-                                # hotspots, potential, conditioner
+                                # hotspots, dock, potential, conditioner
 
     [[job]]
     name = "site"
@@ -247,7 +247,7 @@ class Campaign:
         so that no two jobs share noise, and a job is the same whatever stands beside it.
     weights
         Of all jobs, as :func:`protdiff.load` takes them; without them each job takes the bundled
-        ones that know its longest chain (:func:`~protdiff.weights.choose_weights`).
+        ones that know its chains best (:func:`~protdiff.weights.choose_weights`).
     device, compile
         As :func:`protdiff.load` takes them.
     batch_size

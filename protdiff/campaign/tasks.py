@@ -12,7 +12,7 @@ from protdiff.campaign.config import Campaign, Job
 from protdiff.conditioning import Conditioner
 from protdiff.design.binding import make_generation
 from protdiff.design.designer import Designer
-from protdiff.design.engine import get_longest_chain
+from protdiff.design.engine import choose_task_weights
 from protdiff.design.motif_task import make_motif_task
 from protdiff.design.run import RunTask, check_run, get_common_steps
 from protdiff.design.run_folder import is_unused
@@ -20,7 +20,6 @@ from protdiff.design.seeds import derive_seed
 from protdiff.errors import InputError
 from protdiff.files import write_atomically
 from protdiff.structure import parse_contig, read_joined
-from protdiff.weights import choose_weights
 
 __all__ = [
     "RECORD",
@@ -99,10 +98,10 @@ def make_tasks(campaign: Campaign) -> dict[str, RunTask]:
 
 
 def choose_job_weights(campaign: Campaign, tasks: Mapping[str, RunTask]) -> dict[str, str]:
-    """Name the weights of each job: the campaign's, or those that know its longest chain."""
+    """Name the weights of each job: the campaign's, or those that know its chains best."""
     if campaign.weights is not None:
         return dict.fromkeys(tasks, campaign.weights)
-    return {name: choose_weights(get_longest_chain(task)) for name, task in tasks.items()}
+    return {name: choose_task_weights(task) for name, task in tasks.items()}
 
 
 def check_campaign(

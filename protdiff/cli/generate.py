@@ -11,7 +11,7 @@ from protdiff.cli import options
 from protdiff.cli.failure import explain_failures
 from protdiff.design.conditions import ConditionOptions
 from protdiff.design.settings import SamplingSettings
-from protdiff.weights import choose_weights, find_weights
+from protdiff.weights import find_weights
 
 __all__ = ["generate"]
 
@@ -122,13 +122,13 @@ def generate(
         find_weights(weights)
 
     from protdiff.design.binding import make_generation
-    from protdiff.design.engine import get_longest_chain
+    from protdiff.design.engine import choose_task_weights
     from protdiff.design.loading import load
     from protdiff.design.run import OutputSettings
 
     task = make_generation(length, seed, settings, conditions.make())
     output = OutputSettings(format.value, trajectory, cbeta, residue_name)
-    chosen = weights or choose_weights(get_longest_chain(task))
+    chosen = weights or choose_task_weights(task)
     run_and_report(
         load(chosen, device, compile=compile),
         task,

@@ -91,7 +91,8 @@ WeightsForLength = Annotated[
     str | None,
     typer.Option(
         "--weights",
-        show_default="protdiff-base, or those that know the longest design asked for",
+        show_default="protdiff-base; protdiff-long, for chains of more than 128 residues; or "
+        "protdiff-complex, for several chains",
         **_WEIGHTS,
     ),
 ]

@@ -19,7 +19,7 @@ from protdiff.design.samplers import (
 )
 from protdiff.design.settings import SamplingSettings
 from protdiff.errors import InputError
-from protdiff.weights import choose_weights, find_weights
+from protdiff.weights import find_weights
 
 if TYPE_CHECKING:
     from protdiff.structure.lengths import LengthRange
@@ -192,7 +192,7 @@ def scaffold(
     if weights is not None:
         find_weights(weights)
 
-    from protdiff.design.engine import get_longest_chain
+    from protdiff.design.engine import choose_task_weights
     from protdiff.design.loading import load
     from protdiff.design.motif_task import make_motif_task
     from protdiff.design.run import OutputSettings
@@ -212,7 +212,7 @@ def scaffold(
         conditioners=conditions.make(),
     )
     output = OutputSettings(format.value, trajectory, cbeta, residue_name)
-    chosen = weights or choose_weights(get_longest_chain(task))
+    chosen = weights or choose_task_weights(task)
     run_and_report(
         load(chosen, device, compile=compile),
         task,

@@ -106,6 +106,12 @@ class Binding(Generation):
         shown = len(self.target.shown)
         return shortest + shown, longest + shown
 
+    @property
+    def chains(self) -> int:
+        """How many chains the network sees: the design and those of the target."""
+        structure = self.target.partner.structure
+        return 1 + len(set(structure.chain_id[self.target.shown].tolist()))
+
     def _draw(self, length: int, rng: np.random.Generator, index: int = 0) -> Plan:
         plan = super()._draw(length, rng, index)
         if not any(isinstance(one, ShownTarget) for one in self.conditioners):

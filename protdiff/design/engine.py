@@ -44,7 +44,7 @@ __all__ = [
     "OnProgress",
     "Plan",
     "SamplesItself",
-    "get_longest_chain",
+    "choose_task_weights",
     "make_batches",
     "make_designs",
 ]
@@ -126,6 +126,10 @@ class DesignTask(Protocol):
         """How many alike chains a symmetric design has, each of its share of the length."""
 
     @property
+    def chains(self) -> int:
+        """How many chains the network sees, those of a target that it is shown included."""
+
+    @property
     def states(self) -> int:
         """How many states a design is sampled with, each as large as one: its particles."""
 
@@ -171,9 +175,12 @@ class SamplesItself(Protocol):
         """Sample a batch, (design, residue, 3, 3) in Å, and say what is to be told of each."""
 
 
-def get_longest_chain(task: DesignTask) -> int:
-    """Return the residues of the longest chain that may be drawn, by which weights are chosen."""
-    return task.length_range[1] // task.copies
+def choose_task_weights(task: DesignTask) -> str:
+    """Choose the bundled weights that know the chains of a task best.
+
+    They are chosen by the longest of alike chains, and by whether the network sees several.
+    """
+    return choose_weights(task.length_range[1] // task.copies, chains=task.chains)
 
 
 def make_designs(
@@ -283,9 +290,9 @@ def check_task(model: BackboneModel, task: DesignTask) -> None:
                 conditioner.check_chains(chains)
     low, high = model.trained_lengths
     if shortest < low or longest > high:
-        chain = get_longest_chain(task)
-        better = choose_weights(chain)
-        hint = "" if chain <= high or better == model.name else f", or take {better} for them"
+        better = choose_task_weights(task)
+        known = longest // task.copies <= high or better == model.name
+        hint = "" if known else f", or take {better} for them"
         warnings.warn(
             f"designs of {span} are asked for, and {model.name} was trained on {low} to "
             f"{high}; expect worse ones outside{hint}",

@@ -100,6 +100,11 @@ class Generation:
         return len(lay_out_chains(1, self.conditioners)) if self.conditioners else 1
 
     @property
+    def chains(self) -> int:
+        """How many chains the network sees."""
+        return self.copies
+
+    @property
     def states(self) -> int:
         """One."""
         return 1

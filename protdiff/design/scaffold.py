@@ -147,6 +147,11 @@ class Scaffolding:
         return 1 if self.symmetry is None else self.symmetry.order
 
     @property
+    def chains(self) -> int:
+        """How many chains a design has."""
+        return len(self.contig.chains) * self.copies
+
+    @property
     def states(self) -> int:
         """How many states a design is sampled with."""
         return self.particles if self.method == "twisted-smc" else 1

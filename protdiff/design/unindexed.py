@@ -147,6 +147,11 @@ class UnindexedScaffolding:
         return 1
 
     @property
+    def chains(self) -> int:
+        """One."""
+        return 1
+
+    @property
     def states(self) -> int:
         """One: particles weigh a motif of known place."""
         return 1

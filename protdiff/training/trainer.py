@@ -144,6 +144,7 @@ class Trainer:
             network=self.average.module,
             metadata={
                 "lengths": list(config.lengths),
+                "cut": config.cut,
                 "steps": self.progress.step,
                 "samples": self.progress.samples,
                 "training_seconds": round(self.progress.seconds),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from protdiff.errors import CheckpointError
 from protdiff.names import suggest_name
@@ -46,13 +47,16 @@ def find_weights(name_or_path: str | Path) -> Path:
     )
 
 
-def choose_weights(longest: int) -> str:
+def choose_weights(longest: int, *, chains: int = 1) -> str:
     """Choose among the weights that come with the package those for designs of a length.
 
     Parameters
     ----------
     longest
         Residues of the longest design; of a symmetric one, of one of its chains.
+    chains
+        How many chains the network sees. For several, those weights are chosen among that were
+        trained on several.
 
     Returns
     -------
@@ -60,15 +64,23 @@ def choose_weights(longest: int) -> str:
         The default's name if it was trained on designs as long; else the name of those that were
         and go the least beyond; else of those that go the furthest.
     """
-    reach = {name: _get_reach(path) for name, path in list_weights().items()}
-    if longest <= reach[DEFAULT_WEIGHTS]:
+    cards = {name: _read_card(path) for name, path in list_weights().items()}
+    fitting = {name: card for name, card in cards.items() if _knows_chains(card) == (chains > 1)}
+    reach = {name: int(card["lengths"][1]) for name, card in (fitting or cards).items()}
+    if longest <= reach.get(DEFAULT_WEIGHTS, 0):
         return DEFAULT_WEIGHTS
     enough = [name for name in reach if longest <= reach[name]]
     return min(enough, key=reach.__getitem__) if enough else max(reach, key=reach.__getitem__)
 
 
-def _get_reach(path: Path) -> int:
-    """Return the length of the longest chains that weights were trained on."""
+def _read_card(path: Path) -> dict[str, Any]:
+    """Return what weights say of their training."""
     from protdiff.checkpoint import read_header  # it imports torch, and names are asked for without
 
-    return int(read_header(path)["metadata"]["lengths"][1])
+    card: dict[str, Any] = read_header(path)["metadata"]
+    return card
+
+
+def _knows_chains(card: dict[str, Any]) -> bool:
+    """Whether weights were trained on several chains side by side."""
+    return bool(card.get("cut"))

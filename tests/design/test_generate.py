@@ -17,7 +17,7 @@ from protdiff.design.batching import (
     make_scene,
     pad_length,
 )
-from protdiff.design.engine import Plan, get_longest_chain, make_batches
+from protdiff.design.engine import Plan, choose_task_weights, make_batches
 from protdiff.design.samplers import ADAPTIVE_SAMPLERS, SAMPLER_NAMES
 from protdiff.diffusion import draw_prior
 from protdiff.errors import InputError
@@ -253,8 +253,10 @@ def test_the_nearest_of_two_targets_counts(designer):
     assert next(designer.make(task, [0])).quality.partner_gap == 3.0
 
 
-def test_the_longest_chain_is_one_copy_s():
-    assert get_longest_chain(Generation((18, 20), conditioners=(Symmetry("C2"),))) == 20
+def test_weights_are_chosen_by_the_chains_that_the_network_sees():
+    assert choose_task_weights(Generation((90, 128))) == "protdiff-base"
+    assert choose_task_weights(Generation((90, 129))) == "protdiff-long"
+    assert choose_task_weights(Generation(60, conditioners=(Symmetry("C2"),))) == "protdiff-complex"
 
 
 def test_plans_that_wait_are_limited():
