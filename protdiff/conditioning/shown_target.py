@@ -7,10 +7,10 @@ chain is as a whole, by the place of its middle,
 
 .. math:: \log p(y \mid x_t) = -\frac{n}{2 (r^2 + v_t)} |\bar D - p|^2,
 
-over the mean :math:`\bar D` of its *n* atoms and a place *p* outside the hot spots, off them by a
-globule's radius of gyration; and once it has a fold, by the hot spots that are out of its reach
-(:mod:`~protdiff.conditioning.held_partner`), together with what it must keep out of: the residues
-of the target that the network is not shown.
+over the mean :math:`\bar D` of its *n* atoms and a place *p* outside the hot spots, at which a
+globule of its size touches them and gives way a little; and once it has a fold, by the hot spots
+that are out of its reach (:mod:`~protdiff.conditioning.held_partner`), together with what it must
+keep out of: the residues of the target that the network is not shown.
 
 A chain as a whole is as uncertain as one of its atoms, for they move together, and not *n* times
 less, as atoms would be that know nothing of each other. Guidance takes them for the latter; hence
@@ -48,8 +48,9 @@ from protdiff.structure.size import expect_radius
 __all__ = ["PlaceTerm", "ShownTarget"]
 
 _CA = 1
+_AWAY = 1.15  # radii of gyration from the middle to the hot spots; to the surface of a ball 1.29
 _MARGIN = 1.0  # Å: what is asked of hot spots is that much more than what is wanted
-_NOISE = (0.5, 4.0, 40.0)
+_NOISE = (0.5, 8.0, 40.0)
 """In Å: hot spots draw from the first to the last, and the middle is led down to the second."""
 
 
@@ -115,7 +116,7 @@ class ShownTarget(Conditioner):
             hot = torch.from_numpy(partner.hot).to(points.device)
             origin, outward, _ = find_outward(points, hot)
             designed = scene.residue_mask & ~frame.carries
-            radii = [expect_radius(count) for count in designed.sum(dim=1).tolist()]
+            radii = [_AWAY * expect_radius(count) for count in designed.sum(dim=1).tolist()]
             away = torch.tensor(radii, device=points.device).to(points)[:, None]
             place = PlaceTerm(designed, frame, centre + origin + outward * away)
         scale = scene.scale

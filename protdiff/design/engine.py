@@ -35,7 +35,7 @@ from protdiff.evaluation import Quality, measure_quality
 from protdiff.model import LENGTH_RANGE, BackboneModel
 from protdiff.structure import Backbone, superimpose
 from protdiff.structure.chain_layout import ChainLayout
-from protdiff.weights import choose_weights
+from protdiff.weights import choose_weights, list_weights
 
 __all__ = [
     "Design",
@@ -289,8 +289,14 @@ def check_task(model: BackboneModel, task: DesignTask) -> None:
             for conditioner in task.conditioners:
                 conditioner.check_chains(chains)
     low, high = model.trained_lengths
+    better = choose_task_weights(task)
+    if task.chains > 1 and model.name in list_weights() and model.name != better:
+        warnings.warn(
+            f"designs beside other chains are asked for, and {model.name} was trained on single "
+            f"ones; take {better} for them",
+            stacklevel=3,
+        )
     if shortest < low or longest > high:
-        better = choose_task_weights(task)
         known = longest // task.copies <= high or better == model.name
         hint = "" if known else f", or take {better} for them"
         warnings.warn(

@@ -115,7 +115,7 @@ def test_the_middle_is_led_to_where_a_globule_touches_the_hot_spots(
     shown = ShownTarget(partner, 200)
     beside = Beside(tiny_model, target, shown.shown)
     term = shown.make_term(beside.scene)
-    radius = expect_radius(SIZE)
+    radius = 1.15 * expect_radius(SIZE)
     place, noise = hot + np.array([4.0, -30.0, 10.0]), 50.0
     value, gradient, variance = beside.evaluate(term, place, noise)
     assert value < -1.0

@@ -152,6 +152,7 @@ LAST_RUNS = {"base-4": "protdiff-base-log-4.csv", "base-5": "protdiff-base-log-5
     [
         ("protdiff-base", BASE_RUNS | LONG_RUNS | LAST_RUNS),
         ("protdiff-long", BASE_RUNS | LONG_RUNS),
+        ("protdiff-complex", BASE_RUNS | LONG_RUNS | {"complex": "protdiff-complex-log.csv"}),
     ],
 )
 def test_the_presets_of_the_released_weights_are_what_was_run(weights, runs):
@@ -169,3 +170,4 @@ def test_the_presets_of_the_released_weights_are_what_was_run(weights, runs):
     assert (steps, samples) == (card["steps"], card["samples"])
     assert config.secondary_structure == card["secondary_structure"]
     assert list(config.lengths) == card["lengths"]
+    assert config.cut == card.get("cut", 0.0)
