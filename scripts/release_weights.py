@@ -64,7 +64,7 @@ def make_card(card: dict[str, Any], run: Path, earlier: list[Path]) -> dict[str,
         card["training_seconds"] += round(float(last["seconds"]))
     config = json.loads((run / "config.json").read_text())
     card["secondary_structure"] = config["secondary_structure"]
-    card["cut"] = config["cut"]
+    card["cut"] = config.get("cut", 0.0)  # runs of earlier versions cut none
     measured = [row for row in read_log(run / "log.csv") if row["held_out"]]
     if measured:
         card["held_out_loss"] = {

@@ -721,3 +721,33 @@ def test_fragments_compares_designs_with_held_out_chains_of_their_length(
     monkeypatch.setattr(script, "load_dataset", lambda *_: (parts[0], make_walks([90], 0)))
     assert script.main(arguments) == 2
     assert "holds out no chain" in capsys.readouterr().err
+
+
+def test_chains_are_measured_by_themselves_and_against_others(load_script):
+    """Two strands of ten residues, 5 Å apart: each residue touches those across within 8 Å."""
+    interface = load_script("interface")
+    strand = np.zeros((10, 3))
+    strand[:, 0] = 3.5 * np.arange(10)
+    beside = strand + np.array([0.0, 5.0, 0.0])
+    found = interface.measure_chain(strand, beside[:6])
+    across = [sum(abs(i - j) <= 1 for j in range(6)) for i in range(10)]
+    assert found["contacts across"] == pytest.approx(np.mean(across))
+    assert found["interface"] == pytest.approx(0.7)
+    assert found["contacts within"] == 0
+    radius = 3.5 * np.sqrt((10**2 - 1) / 12)
+    assert found["Rg of the chain"] == pytest.approx(radius / (2.2 * 10**0.38))
+
+
+@pytest.mark.filterwarnings("ignore:designs")
+def test_binders_and_assemblies_are_measured(tiny_weights, tmp_path, capsys, load_script):
+    helix = Backbone.from_coordinates(build_backbone(np.full(40, -60.0), -45.0), name="helix")
+    write_backbone(tmp_path / "helix.pdb", helix)
+    few = ["--num", "1", "--weights", str(tiny_weights)]
+    binders, assemblies = load_script("binders"), load_script("assemblies")
+    assert assemblies.main(["C2x30", *few]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[2].startswith("| C2 × 30 | tiny |")
+    target = f"{tmp_path / 'helix.pdb'}=A18"
+    assert binders.main([target, "--length", "30", *few]) == 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| helix")]
+    assert [row.split(" | ")[1] for row in rows] == ["docked", "seen"]

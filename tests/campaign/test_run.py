@@ -231,7 +231,7 @@ def test_a_campaign_of_an_earlier_version_goes_on(designer, make, whole, tmp_pat
     assert run_campaign(make(), designer).made_now == 0
 
 
-def test_each_job_takes_weights_that_know_its_longest_chain(make, tmp_path):
+def test_each_job_takes_weights_that_know_its_chains(make, tmp_path):
     jobs = [
         {"name": "short", "num": 1, "length": "30-40"},
         {"name": "ring", "num": 1, "length": 40, "symmetry": "C4"},
@@ -243,7 +243,7 @@ def test_each_job_takes_weights_that_know_its_longest_chain(make, tmp_path):
         assert run_campaign(campaign).complete
     lines = read_lines(tmp_path / "out" / "campaign.jsonl")
     names = {line["job"]: line["weights"] for line in lines}
-    assert names == {"short": "protdiff-base", "ring": "protdiff-base", "long": "protdiff-long"}
+    assert names == {"short": "protdiff-base", "ring": "protdiff-complex", "long": "protdiff-long"}
 
 
 def test_overwriting_starts_again_and_removes_only_ours(

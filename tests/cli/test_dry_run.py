@@ -98,13 +98,13 @@ def test_values_on_one_line():
     [
         (("--length", "100"), "protdiff-base"),
         (("--length", "60-200"), "protdiff-long"),
-        (("--length", "60", "--symmetry", "C3"), "protdiff-base"),  # the length of one chain counts
-        (("--length", "150", "--symmetry", "C2"), "protdiff-long"),
+        (("--length", "60", "--symmetry", "C3"), "protdiff-complex"),
+        (("--length", "150", "--symmetry", "C2"), "protdiff-complex"),
         (("--length", "200", "--weights", "protdiff-base"), "protdiff-base"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:designs of:UserWarning")
-def test_weights_are_those_that_know_the_longest_chain(run, tmp_path, options, weights):
+def test_weights_are_those_that_know_the_chains(run, tmp_path, options, weights):
     result = run("generate", *options, "--dry-run", "--json", "--out", tmp_path / "out")
     assert json.loads(result.stdout)["weights"] == weights
 

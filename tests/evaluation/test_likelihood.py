@@ -76,7 +76,7 @@ def test_neither_place_nor_hand_with_the_mirror_matter(
     model, backbone, reference, turn_probes, determinant, handedness
 ):
     matrix = determinant * TURN
-    moved = move(backbone, matrix, shift=400.0)
+    moved = move(backbone, matrix, shift=40.0)
     turn_probes(matrix)
     found = measure_likelihood(model, moved, SETTINGS, handedness=handedness)
     assert abs(found.nats - reference.nats) < ROUNDING
