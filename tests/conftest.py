@@ -11,6 +11,7 @@ from protdiff.checkpoint import save_checkpoint
 from protdiff.design import Designer
 from protdiff.model import BackboneModel
 from protdiff.network import NetworkConfig, ScoreNetwork
+from protdiff.structure import build_backbone
 from protdiff.structure.point_group import parse_point_group
 
 
@@ -66,6 +67,16 @@ def measure_asymmetry():
         )
 
     return measure
+
+
+@pytest.fixture(scope="session")
+def four_helices():
+    """Return four parallel helices of 20 residues along x, in a square of 10 Å: (80, 4, 3)."""
+    helix = build_backbone(np.full(20, -60.0), -45.0)
+    helix = helix - helix.mean(axis=(0, 1))
+    helix = helix @ np.linalg.svd(helix[:, 1])[2].T
+    places = [np.array([0.0, 10.0 * (k % 2), 10.0 * (k // 2)]) for k in range(4)]
+    return np.concatenate([helix + place for place in places])
 
 
 @pytest.fixture

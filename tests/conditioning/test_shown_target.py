@@ -12,7 +12,7 @@ from protdiff.diffusion import LinearVPSDE
 from protdiff.diffusion.guidance import Estimate
 from protdiff.errors import InputError
 from protdiff.model import make_residue_mask
-from protdiff.structure import Backbone, build_backbone
+from protdiff.structure import Backbone
 from protdiff.structure.size import expect_radius
 
 SIZE = 6  # residues of the design
@@ -21,15 +21,11 @@ SDE = LinearVPSDE()
 
 
 @pytest.fixture(scope="module")
-def target():
+def target(four_helices):
     """Four helices along x, of 20 residues each, far from the origin."""
-    helix = build_backbone(np.full(20, -60.0), -45.0)
-    helix = helix - helix.mean(axis=(0, 1))
-    helix = helix @ np.linalg.svd(helix[:, 1])[2].T
-    spread = [helix + np.array([0.0, 10.0 * (k % 2), 10.0 * (k // 2)]) for k in range(4)]
     index = np.arange(80) + np.repeat(np.arange(4), 20) * 10
     return Backbone.from_coordinates(
-        np.concatenate(spread) + FAR, residue_index=index, residue_number=index + 1, name="bundle"
+        four_helices + FAR, residue_index=index, residue_number=index + 1, name="bundle"
     )
 
 

@@ -13,22 +13,18 @@ from protdiff.design.generate import Generation
 from protdiff.design.plan import plan_designs
 from protdiff.design.run import run_designs
 from protdiff.errors import InputError
-from protdiff.structure import Backbone, build_backbone, superimpose
+from protdiff.structure import Backbone, superimpose
 
 FAST = {"steps": 3, "step_scale": 1.0}
 FAR = np.array([30.0, -55.0, 410.0])
 
 
 @pytest.fixture(scope="module")
-def target():
+def target(four_helices):
     """Two chains of two helices, with a gap in each, far from the origin."""
-    helix = build_backbone(np.full(20, -60.0), -45.0)
-    helix = helix - helix.mean(axis=(0, 1))
-    helix = helix @ np.linalg.svd(helix[:, 1])[2].T
-    spread = [helix + np.array([0.0, 10.0 * (k % 2), 10.0 * (k // 2)]) for k in range(4)]
     numbers = np.r_[1:21, 27:47]
     return Backbone.from_coordinates(
-        np.concatenate(spread) + FAR,
+        four_helices + FAR,
         residue_index=np.r_[numbers, numbers + 300] - 1,
         chain_id=np.repeat(["A", "B"], 40),
         residue_number=np.r_[numbers, numbers],
