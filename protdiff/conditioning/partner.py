@@ -1,7 +1,7 @@
 r"""A fixed partner: designs that touch given residues of a given structure and clash with none.
 
-The network knows single chains only, and a design has no frame but its own; so the partner is
-brought to the design. At each evaluation it is docked to the denoised mean
+Where the network is not shown the partner (:mod:`~protdiff.conditioning.shown_target` is how it
+is), a design has no frame but its own; so the partner is brought to the design. At each evaluation it is docked to the denoised mean
 (:mod:`~protdiff.conditioning.docking`), with its hot spots on the design and out of its way as far
 as a rigid body can be, and what is then still wrong is asked of the design:
 
@@ -72,10 +72,9 @@ class Partner(Conditioner):
     tolerance
         The standard deviation allowed, Å.
     docked
-        Keep the partner from the network, and dock it as a rigid body. Without it designs are made
-        beside the partner wherever it can be shown to the network
-        (:mod:`~protdiff.conditioning.shown_target`); alone, beside other partners and beside a
-        motif it never is.
+        Keep the partner from the network, and dock it as a rigid body. Without it, designs without
+        a motif are made beside the partner wherever it can be shown to the network
+        (:mod:`~protdiff.conditioning.shown_target`).
 
     Raises
     ------
