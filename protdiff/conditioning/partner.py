@@ -1,9 +1,10 @@
 r"""A fixed partner: designs that touch given residues of a given structure and clash with none.
 
 Where the network is not shown the partner (:mod:`~protdiff.conditioning.shown_target` is how it
-is), a design has no frame but its own; so the partner is brought to the design. At each evaluation it is docked to the denoised mean
-(:mod:`~protdiff.conditioning.docking`), with its hot spots on the design and out of its way as far
-as a rigid body can be, and what is then still wrong is asked of the design:
+is), a design has no frame but its own; so the partner is brought to the design. At each evaluation
+it is docked to the denoised mean (:mod:`~protdiff.conditioning.docking`), with its hot spots on the
+design and out of its way as far as a rigid body can be, and what is then still wrong is asked of
+the design:
 
 .. math:: \log p(y \mid x_t) = -\frac{1}{2 (r^2 + \tilde u_t)} \min_{R, b} \Big[
           \sum_j \max(0,\, c - g_j)^2 + \sum_h \max(0,\, g_h - d)^2 \Big], \qquad
