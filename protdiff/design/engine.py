@@ -289,6 +289,8 @@ def check_task(model: BackboneModel, task: DesignTask) -> None:
             for conditioner in task.conditioners:
                 conditioner.check_chains(chains)
     low, high = model.trained_lengths
+    if task.chains > 1 and model.metadata.get("cut"):
+        low = LENGTH_RANGE[0]  # the pieces of chains that are cut are short
     better = choose_task_weights(task)
     if task.chains > 1 and model.name in list_weights() and model.name != better:
         warnings.warn(

@@ -1,6 +1,6 @@
 import itertools
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -191,14 +191,24 @@ def test_unknown_arguments_are_refused_by_name(designer):
 
 
 def test_lengths_outside_of_training_are_warned_of(designer):
-    from dataclasses import replace
-
     model = replace(designer.model, metadata={"lengths": [40, 60]})
     short = type(designer)(model)
     with pytest.warns(UserWarning, match="trained on 40 to 60; expect worse ones outside$"):
         short.generate(length=36, steps=2)
     with pytest.warns(UserWarning, match="outside, or take protdiff-base for them$"):
         short.generate(length=70, steps=2)
+
+
+def test_several_chains_are_for_weights_that_saw_several(designer):
+    ring = {"length": 20, "conditioners": Symmetry("C2"), "steps": 2}
+    single = replace(designer.model, name="protdiff-base", metadata={"lengths": [30, 60]})
+    with pytest.warns(UserWarning, match="trained on single ones; take protdiff-complex for them$"):
+        type(designer)(single).generate(**ring)
+    # Their chains were pieces, so a short design is none that they do not know.
+    several = replace(single, name="mine", metadata={"lengths": [96, 384], "cut": 1.0})
+    type(designer)(several).generate(**ring)
+    with pytest.warns(UserWarning, match="trained on 96 to 384"):
+        type(designer)(several).generate(length=40, steps=2)
 
 
 @pytest.mark.parametrize(
