@@ -274,7 +274,7 @@ def check_task(model: BackboneModel, task: DesignTask) -> None:
             f"{task.secondary_structure.text!r} is asked for; give other weights, or any"
         )
     shortest, longest = task.length_range
-    span = f"{shortest}" if shortest == longest else f"{shortest} to {longest}"
+    span = str(shortest) if shortest == longest else f"{shortest} to {longest}"
     span += " residues" if longest == max(task.lengths) else " residues, with the target,"
     if shortest < LENGTH_RANGE[0] or longest > LENGTH_RANGE[1]:
         raise InputError(

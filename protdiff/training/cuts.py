@@ -17,7 +17,7 @@ from torch import Tensor
 from protdiff.chains import CHAIN_JUMP
 from protdiff.structure.size import expect_radius
 
-__all__ = ["Cuts", "draw_cuts"]
+__all__ = ["Cuts", "draw_cuts", "draw_partners"]
 
 SHORTEST = 20
 """Residues of a piece, at least."""
@@ -107,6 +107,32 @@ def draw_cuts(chains: list[Tensor], share: float, generator: torch.Generator) ->
     rows = [_draw_cut(*pair, share) for pair in zip(chains, uniform, strict=True)]
     place, gap, swapped = (torch.tensor(column) for column in zip(*rows, strict=True))
     return Cuts(place, gap, swapped)
+
+
+def draw_partners(
+    groups: Tensor, first_piece: Tensor, lengths: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Reveal one whole piece of three in four chains that are cut, as a target to bind.
+
+    Parameters
+    ----------
+    groups
+        From :func:`~protdiff.training.sampling.draw_motif_groups`, ``(batch, residue)``; those of
+        other chains stay.
+    first_piece
+        Number of residues of the piece that comes first, ``(batch,)``; all, if it is the only one.
+    lengths
+        Number of residues of both, ``(batch,)``.
+    generator
+        Source of randomness.
+    """
+    chosen, side = torch.rand(2, len(groups), generator=generator)
+    is_partner = (chosen < 0.75) & (first_piece < lengths)
+    place = torch.arange(groups.shape[1])
+    in_first = place < first_piece[:, None]
+    revealed = in_first == (side < 0.5)[:, None]
+    revealed &= place < lengths[:, None]
+    return torch.where(is_partner[:, None], revealed.long(), groups)
 
 
 def _draw_cut(chain: Tensor, uniform: Tensor, share: float) -> tuple[int, int, bool]:

@@ -14,15 +14,10 @@ from torch import Tensor
 
 from protdiff.device import send
 from protdiff.training.config import TrainingConfig
-from protdiff.training.cuts import Cuts, draw_cuts
+from protdiff.training.cuts import Cuts, draw_cuts, draw_partners
 from protdiff.training.dataset import BackboneDataset
 from protdiff.training.objective import NoisyBatch
-from protdiff.training.sampling import (
-    BatchSampler,
-    choose_hints,
-    draw_motif_groups,
-    draw_partners,
-)
+from protdiff.training.sampling import BatchSampler, choose_hints, draw_motif_groups
 
 __all__ = ["Draws", "draw_step"]
 

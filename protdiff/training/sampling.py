@@ -28,7 +28,6 @@ __all__ = [
     "NoiseLevels",
     "choose_hints",
     "draw_motif_groups",
-    "draw_partners",
     "get_chain_weights",
 ]
 
@@ -161,31 +160,6 @@ def draw_motif_groups(lengths: Tensor, size: int, generator: torch.Generator) ->
         start, stop, group = segment[:, :, None].unbind(dim=1)
         groups = torch.where((place >= start) & (place < stop), group, groups)
     return groups
-
-
-def draw_partners(
-    groups: Tensor, first_piece: Tensor, lengths: Tensor, generator: torch.Generator
-) -> Tensor:
-    """Reveal one whole piece of three in four chains that are cut, as a target to bind.
-
-    Parameters
-    ----------
-    groups
-        From :func:`draw_motif_groups`, ``(batch, residue)``; those of other chains stay.
-    first_piece
-        Number of residues of the piece that comes first, ``(batch,)``; all, if it is the only one.
-    lengths
-        Number of residues of both, ``(batch,)``.
-    generator
-        Source of randomness.
-    """
-    chosen, side = torch.rand(2, len(groups), generator=generator)
-    is_partner = (chosen < 0.75) & (first_piece < lengths)
-    place = torch.arange(groups.shape[1])
-    in_first = place < first_piece[:, None]
-    revealed = in_first == (side < 0.5)[:, None]
-    revealed &= place < lengths[:, None]
-    return torch.where(is_partner[:, None], revealed.long(), groups)
 
 
 def choose_hints(batch: Batch, share: float, uniform: Tensor) -> tuple[Tensor, Tensor]:

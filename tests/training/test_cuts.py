@@ -8,10 +8,9 @@ import torch
 
 from protdiff.chains import CHAIN_JUMP
 from protdiff.structure import build_backbone
-from protdiff.training.cuts import SHORTEST, Cuts, draw_cuts
+from protdiff.training.cuts import SHORTEST, Cuts, draw_cuts, draw_partners
 from protdiff.training.dataset import load_dataset
 from protdiff.training.draws import draw_step
-from protdiff.training.sampling import draw_partners
 from protdiff.training.trainer import make_batches
 
 SIDE = 45  # residues of each half of a dumbbell
