@@ -262,6 +262,11 @@ class BackboneModel:
         """Whether the network learned to be told of secondary structure."""
         return bool((self.network.secondary.weight != 0).any())
 
+    @property
+    def knows_chains(self) -> bool:
+        """Whether the network was trained on several chains side by side."""
+        return bool(self.metadata.get("cut"))
+
     def measure_digest(self) -> str:
         """Return the SHA-256 of all that the model computes with: sizes, process and weights."""
         return fingerprint((self.network.config, self.sde, self.network.state_dict()))

@@ -54,7 +54,7 @@ def measure_complexes(paths: Iterable[str], fewest: int) -> dict[str, float]:
     rows = []
     for path in paths:
         whole = read_backbone(path)
-        chains = [whole.select_chain(chain) for chain in dict.fromkeys(whole.chain_id.tolist())]
+        chains = [whole.select_chain(chain) for chain in whole.chains]
         for one, other in combinations(chains, 2):
             small, large = sorted((one, other), key=len)
             row = measure_beside(small, large)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from protdiff.structure import radius_of_gyration
+from protdiff.structure.geometry import count_contacts
 from protdiff.structure.size import expect_radius
 
 CONTACT = 8.0  # Å, between alpha carbons
-FAR_ENOUGH = 6  # residues along the chain
 
 
 def measure_chain(chain: ArrayLike, others: ArrayLike) -> dict[str, float]:
@@ -27,13 +28,9 @@ def measure_chain(chain: ArrayLike, others: ArrayLike) -> dict[str, float]:
     """
     own, other = np.asarray(chain, dtype=float), np.asarray(others, dtype=float)
     across = (np.linalg.norm(own[:, None] - other, axis=-1) < CONTACT).sum(axis=1)
-    place = np.arange(len(own))
-    within = np.linalg.norm(own[:, None] - own, axis=-1) < CONTACT
-    within &= np.abs(place[:, None] - place) >= FAR_ENOUGH
-    radius = np.sqrt(((own - own.mean(axis=0)) ** 2).sum(axis=-1).mean())
     return {
         "contacts across": float(across.mean()),
         "interface": float((across > 0).mean()),
-        "contacts within": float(within.sum() / len(own)),
-        "Rg of the chain": float(radius / expect_radius(len(own))),
+        "contacts within": float(count_contacts(own).mean()),
+        "Rg of the chain": float(radius_of_gyration(own) / expect_radius(len(own))),
     }

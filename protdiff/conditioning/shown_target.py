@@ -42,7 +42,7 @@ from protdiff.conditioning.partner import Partner
 from protdiff.device import send
 from protdiff.diffusion.guidance import Estimate, LikelihoodTerm, SumOfTerms
 from protdiff.structure import Backbone
-from protdiff.structure.crop import Stretch, crop_around
+from protdiff.structure.crop import crop_around
 from protdiff.structure.size import expect_radius
 
 __all__ = ["PlaceTerm", "ShownTarget"]
@@ -76,16 +76,17 @@ class ShownTarget(Conditioner):
     def __init__(self, partner: Partner, most: int) -> None:
         partner.check_motif(None)
         self.partner = partner
-        self.stretches: list[Stretch] = crop_around(partner.structure, partner.hot, most)
+        self.stretches = crop_around(partner.structure, partner.hot, most)
 
     @property
     def shown(self) -> NDArray[np.int64]:
         """(shown residue,) the places in the target of what the network is shown."""
-        return np.concatenate([stretch.places for stretch in self.stretches])
+        places = [stretch.places or () for stretch in self.stretches]
+        return np.concatenate(places).astype(np.int64)
 
     def describe(self) -> dict[str, Any]:
         """Return the request, and what the network is shown."""
-        shown = ",".join(stretch.name for stretch in self.stretches)
+        shown = ",".join(map(str, self.stretches))
         return {**self.partner.describe(), "shown": shown}
 
     def make_term(self, scene: Scene) -> LikelihoodTerm:
@@ -101,19 +102,19 @@ class ShownTarget(Conditioner):
             )
             centre = alpha.mean(dim=0)
             points = alpha - centre
+            hot = torch.from_numpy(partner.hot).to(points.device)
             hidden = np.delete(np.arange(len(alpha)), self.shown)
             surface = AccessibleSurface(points[hidden], partner.clearance) if len(hidden) else None
             touch = HeldPartnerTerm(
                 scene.residue_mask,
                 frame,
                 surface,
-                points[partner.hot],
+                points[hot],
                 centre,
                 partner.distance - min(_MARGIN, (partner.distance - partner.clearance) / 3),
                 partner.tolerance,
                 motif_touches=False,
             )
-            hot = torch.from_numpy(partner.hot).to(points.device)
             origin, outward, _ = find_outward(points, hot)
             designed = scene.residue_mask & ~frame.carries
             radii = [_AWAY * expect_radius(count) for count in designed.sum(dim=1).tolist()]
@@ -121,8 +122,7 @@ class ShownTarget(Conditioner):
             place = PlaceTerm(designed, frame, centre + origin + outward * away)
         scale = scene.scale
         low, middle, high = (noise / scale for noise in _NOISE)
-        largest = LARGEST_NOISE
-        return SumOfTerms(place.within(middle, largest), touch.within(low, high))
+        return SumOfTerms(place.within(middle, LARGEST_NOISE), touch.within(low, high))
 
     def measure(self, backbone: Backbone) -> dict[str, Any]:
         """Return the share of hot spots that a placed design touches, and the least gap in Å."""

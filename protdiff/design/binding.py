@@ -27,8 +27,6 @@ from protdiff.structure import Backbone, Motif, superimpose
 from protdiff.structure.chain_layout import ChainLayout
 from protdiff.structure.layout import Layout, PlacedSegment
 from protdiff.structure.lengths import LengthRange
-from protdiff.structure.segments import MotifSegment
-from protdiff.structure.selection import parse_residue_range
 
 __all__ = ["Binding", "make_generation"]
 
@@ -70,8 +68,8 @@ class Binding(Generation):
     """
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        if problem := find_problem(self.settings, self.conditioners):
+        asked = list_conditioners(self.conditioners)
+        if problem := find_problem(self.settings, asked):
             raise InputError(f"{problem}; the target can only be docked")
         longest = self.chain_length_range[1]
         room = min(MOST_SHOWN, LENGTH_RANGE[1] - longest)
@@ -80,10 +78,9 @@ class Binding(Generation):
                 f"the network sees {LENGTH_RANGE[1]} residues, and a design of {longest} leaves "
                 f"{max(room, 0)} for the target; give a shorter length"
             )
-        shown = [
-            ShownTarget(one, room) if isinstance(one, Partner) else one for one in self.conditioners
-        ]
-        object.__setattr__(self, "conditioners", tuple(shown))
+        shown = [ShownTarget(one, room) if isinstance(one, Partner) else one for one in asked]
+        object.__setattr__(self, "conditioners", shown)
+        super().__post_init__()
 
     @cached_property
     def target(self) -> ShownTarget:
@@ -114,8 +111,6 @@ class Binding(Generation):
 
     def _draw(self, length: int, rng: np.random.Generator, index: int = 0) -> Plan:
         plan = super()._draw(length, rng, index)
-        if not any(isinstance(one, ShownTarget) for one in self.conditioners):
-            return plan  # nothing but a check of the length, before there is a target
         layout = self._lay_out(length)
         return BindingPlan(
             index,
@@ -131,15 +126,15 @@ class Binding(Generation):
         structure = self.target.partner.structure
         segments = [PlacedSegment(0, length, 0, None)]
         last = None
-        for number, stretch in enumerate(self.target.stretches):
+        for stretch in self.target.stretches:
             places = stretch.places
+            assert places is not None
             chain, gap = segments[-1].chain, 0
             if last is None or structure.chain_id[places[0]] != structure.chain_id[last]:
                 chain += 1
             else:
                 gap = int(structure.residue_index[places[0]] - structure.residue_index[last]) - 1
-            motif = MotifSegment(parse_residue_range(stretch.name), number, tuple(places.tolist()))
-            segments.append(PlacedSegment(segments[-1].stop, len(places), chain, motif, gap=gap))
+            segments.append(PlacedSegment(segments[-1].stop, len(places), chain, stretch, gap=gap))
             last = places[-1]
         return Layout(tuple(segments))
 

@@ -289,16 +289,18 @@ def check_task(model: BackboneModel, task: DesignTask) -> None:
             for conditioner in task.conditioners:
                 conditioner.check_chains(chains)
     low, high = model.trained_lengths
-    if task.chains > 1 and model.metadata.get("cut"):
+    if task.chains > 1 and model.knows_chains:
         low = LENGTH_RANGE[0]  # the pieces of chains that are cut are short
-    better = choose_task_weights(task)
-    if task.chains > 1 and model.name in list_weights() and model.name != better:
-        warnings.warn(
-            f"designs beside other chains are asked for, and {model.name} was trained on single "
-            f"ones; take {better} for them",
-            stacklevel=3,
-        )
+    elif task.chains > 1 and model.name in list_weights():
+        better = choose_task_weights(task)
+        if better != model.name:
+            warnings.warn(
+                f"designs beside other chains are asked for, and {model.name} was trained on "
+                f"single ones; take {better} for them",
+                stacklevel=3,
+            )
     if shortest < low or longest > high:
+        better = choose_task_weights(task)
         known = longest // task.copies <= high or better == model.name
         hint = "" if known else f", or take {better} for them"
         warnings.warn(

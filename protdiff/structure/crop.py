@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from protdiff.structure.backbone import Backbone
-from protdiff.structure.numbering import name_residue
+from protdiff.structure.segments import MotifSegment
+from protdiff.structure.selection import ResidueRange
 
-__all__ = ["Stretch", "crop_around"]
+__all__ = ["crop_around"]
 
 _CA = 1
 _SMOOTH = 7  # residues over which distances are averaged, so that stretches are kept whole
 _SHORTEST = 4  # residues of a stretch
 
 
-@dataclass(frozen=True, eq=False)
-class Stretch:
-    """Residues that follow upon each other in one chain.
-
-    Attributes
-    ----------
-    places
-        (residue,) in the structure.
-    name
-        As selections read it: ``A25-109``.
-    """
-
-    places: NDArray[np.int64]
-    name: str
-
-
-def crop_around(backbone: Backbone, places: ArrayLike, most: int) -> list[Stretch]:
+def crop_around(backbone: Backbone, places: ArrayLike, most: int) -> list[MotifSegment]:
     """Choose the residues of a structure that are nearest to some of them.
 
     Parameters
@@ -47,8 +30,9 @@ def crop_around(backbone: Backbone, places: ArrayLike, most: int) -> list[Stretc
 
     Returns
     -------
-    list of Stretch
-        In the order of the structure; the whole of it, if it has no more than ``most`` residues.
+    list of MotifSegment
+        Unbroken stretches in the order of the structure; the whole of it, if it has no more than
+        ``most`` residues.
     """
     hot = np.asarray(places, dtype=np.int64)
     chosen = np.ones(len(backbone), dtype=bool)
@@ -61,29 +45,20 @@ def crop_around(backbone: Backbone, places: ArrayLike, most: int) -> list[Stretc
         )
         chosen[np.argsort(smooth, kind="stable")[most:]] = False
         chosen[hot] = True
-    found = [run for run in _list_runs(backbone) if chosen[run].any()]
-    kept = []
-    for run in found:
+    kept: list[MotifSegment] = []
+    for run in np.split(np.arange(len(backbone)), backbone.segment_starts[1:]):
         inside = np.flatnonzero(np.diff(chosen[run], prepend=False, append=False))
         for start, stop in inside.reshape(-1, 2):
             stretch = run[start:stop]
             if len(stretch) >= _SHORTEST or len(run) < _SHORTEST or np.isin(stretch, hot).any():
-                kept.append(Stretch(stretch, _name(backbone, stretch)))
+                named = _name(backbone, stretch)
+                kept.append(MotifSegment(named, len(kept), tuple(stretch.tolist())))
     return kept
 
 
-def _list_runs(backbone: Backbone) -> list[NDArray[np.int64]]:
-    """List the places of the unbroken pieces of all chains."""
-    breaks = (np.diff(backbone.residue_index) != 1) | (
-        backbone.chain_id[1:] != backbone.chain_id[:-1]
-    )
-    return np.split(np.arange(len(backbone)), np.flatnonzero(breaks) + 1)
-
-
-def _name(backbone: Backbone, places: NDArray[np.int64]) -> str:
+def _name(backbone: Backbone, places: NDArray[np.int64]) -> ResidueRange:
     first, last = (
-        f"{backbone.residue_number[place]}{backbone.insertion_code[place]}"
+        (int(backbone.residue_number[place]), str(backbone.insertion_code[place]))
         for place in (places[0], places[-1])
     )
-    chain = str(backbone.chain_id[places[0]])
-    return name_residue(chain, first if first == last else f"{first}-{last}")
+    return ResidueRange(str(backbone.chain_id[places[0]]), first, last)
