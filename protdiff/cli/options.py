@@ -315,8 +315,8 @@ Dock = Annotated[
     bool,
     typer.Option(
         "--dock",
-        help="Dock --target as a rigid body, and do not show it to the network: faster, and "
-        "possible with all other conditions.",
+        help="Do not show --target to the network, but dock it as a rigid body, or keep it where "
+        "a motif has it: faster, and possible with all other conditions.",
         rich_help_panel=CONDITIONS,
     ),
 ]

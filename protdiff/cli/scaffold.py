@@ -113,6 +113,7 @@ def scaffold(
     shape: options.Shape = None,
     target: options.Target = None,
     hotspots: options.Hotspots = None,
+    dock: options.Dock = False,
     potential: options.Potential = None,
     conditioner: options.Conditioner = None,
     weights: options.WeightsForLength = None,
@@ -168,6 +169,7 @@ def scaffold(
         shape=None if shape is None else str(shape),
         target=target,
         hotspots=hotspots,
+        dock=dock,
         potential=tuple(potential or ()),
         conditioner=tuple(conditioner or ()),
     )

@@ -73,9 +73,9 @@ class Partner(Conditioner):
     tolerance
         The standard deviation allowed, Å.
     docked
-        Keep the partner from the network, and dock it as a rigid body. Without it, designs without
-        a motif are made beside the partner wherever it can be shown to the network
-        (:mod:`~protdiff.conditioning.shown_target`).
+        Keep the partner from the network, and dock it as a rigid body or, beside a motif, hold it
+        where the motif has it. Without it, designs are made beside the partner wherever it can be
+        shown to the network (:mod:`~protdiff.conditioning.shown_target`).
 
     Raises
     ------

@@ -41,7 +41,7 @@ from protdiff.conditioning.motif_frame import MotifFrame
 from protdiff.conditioning.partner import Partner
 from protdiff.device import send
 from protdiff.diffusion.guidance import Estimate, LikelihoodTerm, SumOfTerms
-from protdiff.structure import Backbone
+from protdiff.structure import Backbone, Motif
 from protdiff.structure.crop import crop_around
 from protdiff.structure.size import expect_radius
 
@@ -62,21 +62,32 @@ class ShownTarget(Conditioner):
     partner
         The target and its hot spots.
     most
-        How many residues the network is shown, at most; those nearest to the hot spots.
+        How many residues the network is shown, at most; those nearest to the hot spots and to what
+        the motif touches.
+    motif
+        Which the designs hold in one body with the target.
 
     Raises
     ------
     InputError
-        There are no hot spots.
+        There are neither hot spots nor a motif, or motif and target stand in one place.
     """
 
     reads_mask = True
     beside = "target"
 
-    def __init__(self, partner: Partner, most: int) -> None:
-        partner.check_motif(None)
+    def __init__(self, partner: Partner, most: int, motif: Motif | None = None) -> None:
+        partner.check_motif(motif)
         self.partner = partner
-        self.stretches = crop_around(partner.structure, partner.hot, most)
+        self.motif = motif
+        alpha = partner.structure.coordinates[:, _CA].astype(float)
+        around, self.left = partner.hot, partner.hot
+        if motif is not None:
+            gaps = _measure_gaps(alpha, motif)
+            touched = np.flatnonzero(gaps <= max(partner.distance, gaps.min()))
+            around = np.union1d(around, touched)
+            self.left = partner.hot[gaps[partner.hot] > partner.distance]
+        self.stretches = crop_around(partner.structure, around, most)
 
     @property
     def shown(self) -> NDArray[np.int64]:
@@ -84,13 +95,22 @@ class ShownTarget(Conditioner):
         places = [stretch.places or () for stretch in self.stretches]
         return np.concatenate(places).astype(np.int64)
 
+    @property
+    def chains(self) -> int:
+        """How many chains of the target the network is shown."""
+        return len(set(self.partner.structure.chain_id[self.shown].tolist()))
+
+    def check_motif(self, motif: Motif | None) -> None:
+        """Refuse a motif in the target's own place."""
+        self.partner.check_motif(motif)
+
     def describe(self) -> dict[str, Any]:
         """Return the request, and what the network is shown."""
         shown = ",".join(map(str, self.stretches))
         return {**self.partner.describe(), "shown": shown}
 
-    def make_term(self, scene: Scene) -> LikelihoodTerm:
-        """Return the likelihood of the design's place and of what it touches."""
+    def make_term(self, scene: Scene) -> LikelihoodTerm | None:
+        """Return the likelihood of the design's place and of what it touches, if any is asked."""
         frame, partner = scene.motif, self.partner
         assert frame is not None
         # Sampling runs in inference mode, whose tensors cannot take part in a gradient.
@@ -102,31 +122,42 @@ class ShownTarget(Conditioner):
             )
             centre = alpha.mean(dim=0)
             points = alpha - centre
-            hot = torch.from_numpy(partner.hot).to(points.device)
             hidden = np.delete(np.arange(len(alpha)), self.shown)
+            if not len(self.left) and not len(hidden):
+                return None
             surface = AccessibleSurface(points[hidden], partner.clearance) if len(hidden) else None
+            left = torch.from_numpy(self.left).to(points.device)
             touch = HeldPartnerTerm(
                 scene.residue_mask,
                 frame,
                 surface,
-                points[hot],
+                points[left],
                 centre,
                 partner.distance - min(_MARGIN, (partner.distance - partner.clearance) / 3),
                 partner.tolerance,
                 motif_touches=False,
             )
-            origin, outward, _ = find_outward(points, hot)
+            low, middle, high = (noise / scene.scale for noise in _NOISE)
+            reach = touch.within(low, high)
+            if self.motif is not None:
+                return reach
+            origin, outward, _ = find_outward(points, left)
             designed = scene.residue_mask & ~frame.carries
             radii = [_AWAY * expect_radius(count) for count in designed.sum(dim=1).tolist()]
             away = torch.tensor(radii, device=points.device).to(points)[:, None]
             place = PlaceTerm(designed, frame, centre + origin + outward * away)
-        scale = scene.scale
-        low, middle, high = (noise / scale for noise in _NOISE)
-        return SumOfTerms(place.within(middle, LARGEST_NOISE), touch.within(low, high))
+        return SumOfTerms(place.within(middle, LARGEST_NOISE), reach)
 
     def measure(self, backbone: Backbone) -> dict[str, Any]:
         """Return the share of hot spots that a placed design touches, and the least gap in Å."""
         return self.partner.measure(backbone)
+
+
+def _measure_gaps(alpha: NDArray[np.float64], motif: Motif) -> NDArray[np.float64]:
+    """Measure from alpha carbons to the nearest one of the motif's first body, Å."""
+    given = motif.source.coordinates[motif.groups == 1, _CA].astype(float)
+    gaps: NDArray[np.float64] = np.linalg.norm(alpha[:, None] - given, axis=-1).min(axis=1)
+    return gaps
 
 
 @dataclass(frozen=True, eq=False)

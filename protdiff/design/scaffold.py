@@ -14,6 +14,15 @@ from protdiff.conditioning.compose import Conditions
 from protdiff.conditioning.conditioner import Conditioner, list_conditioners
 from protdiff.design.batching import get_padding, make_scene
 from protdiff.design.beside_motif import check_beside_motif, refuse_beside_motif
+from protdiff.design.beside_target import (
+    FEWEST_SHOWN,
+    add_target,
+    ask_beside,
+    count_room,
+    find_target,
+    is_to_see,
+    show_target,
+)
 from protdiff.design.conditions import (
     choose_secondary_structure,
     describe_conditioners,
@@ -56,18 +65,33 @@ from protdiff.structure.point_group import PointGroup
 
 if TYPE_CHECKING:
     from protdiff.conditioning.motif import MotifConditions
+    from protdiff.conditioning.shown_target import ShownTarget
     from protdiff.model import BackboneModel
 
 __all__ = ["Scaffolding"]
 
 SOFT_BELOW = 1.0  # Å of noise under which a soft hold lets go
+# Methods that show the network a target beside the motif, and what both are then: where so much of
+# a design is known, guidance through the network changes nothing and takes half of the time.
+_TOLD = ("amortized-guidance", "amortized")
+_BESIDE = "amortized"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScaffoldPlan(Plan):
-    """What is to be sampled around which motif."""
+    """What is to be sampled around which motif.
+
+    Attributes
+    ----------
+    motif
+        Of the design.
+    given
+        All that is given of what is sampled: the motif and, after the design, what the network is
+        shown of a target.
+    """
 
     motif: Motif
+    given: Motif
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,11 +159,21 @@ class Scaffolding:
         # What is wrong with the length or the motif shows here, before any sampling.
         first = self.plan(0).motif
         check_beside_motif(self.conditioners, self.contig, first, self.total_length)
+        room = count_room(self.contig.limit_lengths(self.total_length)[1])
+        told = self.method in _TOLD and is_to_see(self.settings, self.conditioners)
+        if told and room >= FEWEST_SHOWN:
+            shown = show_target(self.conditioners, room, first)
+            object.__setattr__(self, "conditioners", tuple(shown))
 
     @property
     def symmetry(self) -> PointGroup | None:
         """What makes several chains of the one that the contig describes, if anything does."""
         return find_symmetry(self.conditioners)
+
+    @property
+    def target(self) -> ShownTarget | None:
+        """What of a target the network is shown beside the motif, if anything."""
+        return find_target(self.conditioners)
 
     @property
     def copies(self) -> int:
@@ -148,8 +182,9 @@ class Scaffolding:
 
     @property
     def chains(self) -> int:
-        """How many chains a design has."""
-        return len(self.contig.chains) * self.copies
+        """How many chains the network sees, those of a target included."""
+        beside = 0 if self.target is None else self.target.chains
+        return len(self.contig.chains) * self.copies + beside
 
     @property
     def states(self) -> int:
@@ -158,14 +193,15 @@ class Scaffolding:
 
     @property
     def length_range(self) -> tuple[int, int]:
-        """The shortest and the longest design that the contig and the total length allow."""
-        shortest, longest = self.contig.limit_lengths(self.total_length)
-        return shortest * self.copies, longest * self.copies
+        """The fewest and the most residues that are sampled, those of a target included."""
+        beside = 0 if self.target is None else len(self.target.shown)
+        return self.lengths[0] + beside, self.lengths[-1] + beside
 
     @property
     def lengths(self) -> Sequence[int]:
         """The numbers of residues, all chains together, that a design may have."""
-        shortest, longest = self.length_range
+        lengths = self.contig.limit_lengths(self.total_length)
+        shortest, longest = (length * self.copies for length in lengths)
         return range(shortest, longest + 1, self.copies)
 
     @property
@@ -191,8 +227,12 @@ class Scaffolding:
         secondary = self.secondary_structure.draw(layout.length, rng).repeat(self.copies)
         layout = repeat_layout(layout, self.copies)
         motif = Motif.from_layout(self.source, layout, redesignable=self.redesignable)
-        chains = ChainLayout.of_layout(layout)
-        return ScaffoldPlan(index, motif.length, chains, secondary, motif=motif)
+        given = motif if self.target is None else add_target(motif, self.target)
+        chains = ChainLayout.of_layout(given.layout)
+        made = None if self.target is None else motif.length
+        return ScaffoldPlan(
+            index, given.length, chains, secondary, made=made, motif=motif, given=given
+        )
 
     def condition(self, conditions: Conditions, plans: Sequence[Plan]) -> Denoiser:
         """Return the denoiser that knows the motifs of a batch, with what else is asked of it."""
@@ -204,10 +244,10 @@ class Scaffolding:
         return make_motif_parts(
             conditions.scene.model,
             conditions.scene.residue_mask,
-            motifs=[plan.motif for plan in plans if isinstance(plan, ScaffoldPlan)],
-            method=self.method,
+            motifs=[plan.given for plan in plans if isinstance(plan, ScaffoldPlan)],
+            method=self.method if self.target is None else _BESIDE,
             settings=self.settings,
-            wanted=[plan.secondary for plan in plans],
+            wanted=[ask_beside(plan, self.target) for plan in plans],
             conditions=conditions,
             free_below=free_below,
         )
@@ -253,7 +293,7 @@ class Scaffolding:
         return finish_scaffold(
             plan,
             plan.motif,
-            coordinates,
+            coordinates[: plan.size],
             self.contig.text,
             hold=self.hold,
             place=None if group is None else group.rebuild,

@@ -114,6 +114,9 @@ def draw_partners(
 ) -> Tensor:
     """Reveal one whole piece of three in four chains that are cut, as a target to bind.
 
+    Of one in three of these the motif that was drawn is revealed too, as one body with the piece:
+    what binds the target and is known.
+
     Parameters
     ----------
     groups
@@ -126,12 +129,13 @@ def draw_partners(
     generator
         Source of randomness.
     """
-    chosen, side = torch.rand(2, len(groups), generator=generator)
+    chosen, side, motif = torch.rand(3, len(groups), generator=generator)
     is_partner = (chosen < 0.75) & (first_piece < lengths)
     place = torch.arange(groups.shape[1])
     in_first = place < first_piece[:, None]
     revealed = in_first == (side < 0.5)[:, None]
     revealed &= place < lengths[:, None]
+    revealed |= (groups > 0) & (motif < 1 / 3)[:, None]
     return torch.where(is_partner[:, None], revealed.long(), groups)
 
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from protdiff.chains import CHAIN_JUMP
 from protdiff.conditioning import Contacts, PartialDiffusion, Partner, UserPotential
 from protdiff.design import SamplingSettings, Scaffolding
-from protdiff.design.engine import check_task, make_batches
+from protdiff.design.engine import check_task, choose_task_weights, make_batches
 from protdiff.design.unindexed import UnindexedScaffolding
 from protdiff.errors import InputError
 from protdiff.structure import Backbone, build_backbone, parse_contig, superimpose
@@ -81,6 +82,73 @@ def test_designs_stand_in_the_complex(designer, source, partner, method, sampler
         gap = np.linalg.norm(found.reshape(-1, 1, 3) - target, axis=-1).min()
         assert design.quality.partner_gap == pytest.approx(gap, abs=0.01)
         assert 0 <= design.extra["hotspots_touched"] <= 1
+
+
+def test_the_network_sees_the_target_in_one_body_with_the_motif(source, partner):
+    task = scaffold(source, partner)
+    plan = task.plan(0)
+    target = partner.structure
+    assert (plan.size, plan.length) == (40, 60)
+    assert task.length_range == (60, 60)
+    assert list(task.lengths) == [40]
+    assert task.chains == 2
+    assert choose_task_weights(task) == "protdiff-complex"
+    assert plan.motif.motif_positions.tolist() == list(range(12, 22))
+    assert plan.given.motif_positions.tolist() == [*range(12, 22), *range(40, 60)]
+    assert set(plan.given.groups) == {1}
+    assert np.array_equal(plan.given.source.coordinates[10:], target.coordinates)
+    assert np.diff(plan.chains.residue_index).max() == CHAIN_JUMP
+    assert plan.chains.chain_index.tolist() == [0] * 40 + [1] * 20
+    assert "shown" in task.describe()["conditioners"][0]
+
+
+def test_of_several_bodies_the_first_stands_to_the_target(designer, source, partner):
+    contig = "8/B12-16#second/8/B3-6#first/6"
+    task = scaffold(source, partner, contig=contig)
+    plan = task.plan(0)
+    assert plan.given.groups.tolist() == [1] * 5 + [2] * 4 + [1] * 20
+    (design,) = designer.make(task, [0])
+    given = source.select_chain("B").coordinates[11:16, :3]
+    assert np.abs(design.backbone.coordinates[8:13, :3] - given).max() < 0.02
+
+
+def test_hot_spots_that_the_motif_touches_are_not_asked_for(source):
+    target = source.select_chain("A")
+    gaps = np.linalg.norm(
+        target.coordinates[:, None, 1] - source.select_chain("B").coordinates[2:12, 1], axis=-1
+    ).min(axis=1)
+    near, far = int(gaps.argmin()), int(gaps.argmax())
+    reach = float(gaps[near]) + 0.1
+    spots = [target.label(place) for place in (near, far)]
+    shown = scaffold(source, Partner(target, spots, distance=reach)).target
+    assert shown.left.tolist() == [far]
+    assert scaffold(source, Partner(target)).target.left.tolist() == []
+
+
+def test_of_a_large_target_what_the_motif_touches_is_shown(source):
+    near = source.select_chain("A")
+    crowd = [near.coordinates + np.array([0.0, 25.0 * k, 0.0]) for k in range(8)]
+    large = Backbone.from_coordinates(
+        np.concatenate(crowd), chain_id=np.repeat(list("ABCDEFGH"), 20), name="crowd"
+    )
+    task = scaffold(source, Partner(large))
+    assert len(task.target.shown) <= 128
+    assert task.target.shown[:20].tolist() == list(range(20))
+    assert task.plan(0).length == 40 + len(task.target.shown)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"method": "guidance"}, {"method": "repaint"}, {"contig": "12/B3-12/470"}, {"docked": True}],
+)
+def test_where_it_cannot_be_shown_the_motif_holds_the_target(source, options):
+    target = Partner(source.select_chain("A"), "A5", docked=options.pop("docked", False))
+    task = scaffold(source, target, **options)
+    assert task.target is None
+    assert task.chains == 1
+    assert task.plan(0).made is None
+    beside = scaffold(source, Partner(target.structure), UserPotential(lambda x: x[:, 0, 0, 0]))
+    assert beside.target is None
 
 
 def test_the_target_matters_and_its_pose_alone_does_not(designer, source):

@@ -8,11 +8,13 @@ import pytest
 from protdiff.chains import CHAIN_JUMP
 from protdiff.conditioning import Contacts, Partner, RadiusOfGyration, SecondaryStructure, Symmetry
 from protdiff.design import SamplingSettings
-from protdiff.design.binding import FEWEST_SHOWN, MOST_SHOWN, Binding, make_generation
+from protdiff.design.beside_target import FEWEST_SHOWN, MOST_SHOWN, ask_beside
+from protdiff.design.binding import Binding, make_generation
 from protdiff.design.generate import Generation
 from protdiff.design.plan import plan_designs
 from protdiff.design.run import run_designs
 from protdiff.errors import InputError
+from protdiff.evaluation.secondary_structure import assign_secondary_structure
 from protdiff.structure import Backbone, superimpose
 
 FAST = {"steps": 3, "step_scale": 1.0}
@@ -141,14 +143,15 @@ def test_what_is_asked_of_the_design_is_asked_of_it_alone(partner, target):
     task = Binding(40, conditioners=conditions)
     plan = task.plan(0)
     assert plan.secondary.to_dict() == {"helix": 0.2, "strand": 0.4}
-    helix, strand = task.target_shares
+    states = assign_secondary_structure(target.coordinates)
+    helix, strand = ((states == state).mean() for state in "HE")
     assert helix > 0.5
     assert strand < 0.1
-    told = task._ask(plan)
+    told = ask_beside(plan, task.target)
     assert told.helix == pytest.approx((40 * 0.2 + 80 * helix) / 120)
     assert told.strand == pytest.approx((40 * 0.4 + 80 * strand) / 120)
-    states = Binding(40, conditioners=(partner, SecondaryStructure("20H20E")))
-    assert states._ask(states.plan(0)).states == "H" * 20 + "E" * 20
+    named = Binding(40, conditioners=(partner, SecondaryStructure("20H20E")))
+    assert ask_beside(named.plan(0), named.target).states == "H" * 20 + "E" * 20
     with pytest.raises(InputError, match="names 20 residues and the design has 40"):
         Binding(40, conditioners=(partner, SecondaryStructure("20H")))
 

@@ -99,13 +99,19 @@ def test_a_whole_piece_is_revealed_as_a_target():
     found = draw_partners(groups, first, lengths, torch.Generator().manual_seed(0))
     assert torch.equal(found[1::2], groups[1::2])  # those that are one piece
     place = torch.arange(30)
-    sides = [(place < 12).long(), ((place >= 12) & (place < 28)).long()]
-    kinds = [(found[0::2] == side).all(dim=1).float().mean() for side in sides]
-    kept = (found[0::2] == groups[0::2]).all(dim=1).float().mean()
-    assert min(kinds) > 0.25
-    assert max(kinds) < 0.5
+    before, after = (place < 12).long(), ((place >= 12) & (place < 28)).long()
+    motif = (groups[0] > 0).long()  # it stands in the piece before the cut
+
+    def share(of):
+        return float((found[0::2] == of).all(dim=1).float().mean())
+
+    kept, first_alone, second_alone = share(groups[0]), share(before), share(after)
+    second_with_motif = share(after + motif)
     assert 0.15 < kept < 0.35
-    assert sum(kinds) + kept == pytest.approx(1.0)
+    assert 0.25 < first_alone < 0.5
+    assert 0.25 < second_alone + second_with_motif < 0.5
+    assert 0.2 < second_with_motif / (second_alone + second_with_motif) < 0.47
+    assert kept + first_alone + second_alone + second_with_motif == pytest.approx(1.0)
 
 
 def test_steps_draw_the_same_whether_chains_can_be_cut_or_not(config, prepared):
