@@ -751,3 +751,13 @@ def test_binders_and_assemblies_are_measured(tiny_weights, tmp_path, capsys, loa
     assert binders.main([target, "--length", "30", *few]) == 0
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| helix")]
     assert [row.split(" | ")[1] for row in rows] == ["docked", "seen"]
+    pair = Backbone.from_coordinates(
+        np.concatenate([helix.coordinates, helix.coordinates + np.float32(15.0)]),
+        chain_id=np.repeat(["A", "B"], 40),
+        residue_number=np.tile(np.arange(1, 41), 2),
+    )
+    write_backbone(tmp_path / "pair.pdb", pair)
+    file = str(tmp_path / "pair.pdb")
+    assert binders.main(["--motif", file, "10/B10-20/10", "31", f"{file}:A", *few]) == 0
+    rows = capsys.readouterr().out.splitlines()[2:4]
+    assert [row.split(" | ")[1] for row in rows] == ["held", "seen"]
