@@ -751,8 +751,9 @@ def test_binders_and_assemblies_are_measured(tiny_weights, tmp_path, capsys, loa
     assert binders.main([target, "--length", "30", *few]) == 0
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| helix")]
     assert [row.split(" | ")[1] for row in rows] == ["docked", "seen"]
+    beside = helix.coordinates + np.float32([0.0, 0.0, 12.0])
     pair = Backbone.from_coordinates(
-        np.concatenate([helix.coordinates, helix.coordinates + np.float32(15.0)]),
+        np.concatenate([helix.coordinates, beside]),
         chain_id=np.repeat(["A", "B"], 40),
         residue_number=np.tile(np.arange(1, 41), 2),
     )

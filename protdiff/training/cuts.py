@@ -1,33 +1,39 @@
 r"""Chains cut in two, to be learned from as two proteins side by side.
 
 Structures of complexes need not be at hand: the two sides of a domain, with what joins them taken
-out, meet as two proteins do, if either is compact by itself and they are not entwined. Of several
-places to cut that make such pieces, the one is taken whose interface is nearest in size to those of
-natural complexes; where there is none, the chain stays whole. The pieces are shown in either order,
-because the order of chains means nothing.
+out, meet as two proteins do, if either is compact by itself, they are not entwined, and no sheet
+runs through both: as a rule, sheets end where proteins meet. Of several places to cut, the one is
+taken whose interface is nearest in size to those of natural complexes; where there is none, the
+chain stays whole. The pieces are shown in either order, because the order of chains means nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from protdiff.chains import CHAIN_JUMP
+from protdiff.network import SECONDARY_STATES
 from protdiff.structure.size import expect_radius
 
 __all__ = ["Cuts", "draw_cuts", "draw_partners"]
 
-SHORTEST = 20
+_STRAND = SECONDARY_STATES.index("E")
+SHORTEST = 30
 """Residues of a piece, at least."""
 _GAP = (3, 12)
 """Residues that are taken out, at least and at most: ends of two chains are not side by side."""
-_TRIES = 16
+_TRIES = 4  # places of which the best is taken
 _APART = (1 << 16) + CHAIN_JUMP  # more than the residue index of any chain
 _CONTACT = 8.0  # Å, between alpha carbons
 _INTERFACE, _LEAST, _MOST = 0.35, 0.1, 1.0
 """Contacts of two chains for each residue of the smaller: .2 to .55 in most natural complexes."""
+_PAIRED = 5.8  # Å, between alpha carbons of neighbours in a sheet
+_MOST_PAIRED = 2
+"""Pairs of neighbours in a sheet, one in either piece, at most: sheets end at an interface."""
 _LARGEST = 1.25
 """Radius of gyration of a piece, at most, as a multiple of that of globular proteins."""
 
@@ -91,20 +97,23 @@ class Cuts:
         return source, jump
 
 
-def draw_cuts(chains: list[Tensor], share: float, generator: torch.Generator) -> Cuts:
+def draw_cuts(
+    chains: Sequence[tuple[Tensor, Tensor]], share: float, generator: torch.Generator
+) -> Cuts:
     """Choose which chains are cut, and where.
 
     Parameters
     ----------
     chains
-        N, CA, C of each chain, ``(residue, 3, 3)`` Å, on the CPU.
+        Of each chain N, CA, C, ``(residue, 3, 3)`` Å, and the states of its secondary structure,
+        ``(residue,)``, places in :data:`protdiff.network.SECONDARY_STATES`; on the CPU.
     share
         Share of the chains that are cut, of those that can be.
     generator
         Source of randomness.
     """
     uniform = torch.rand(len(chains), 3 + _TRIES, generator=generator)
-    rows = [_draw_cut(*pair, share) for pair in zip(chains, uniform, strict=True)]
+    rows = [_draw_cut(*chain, drawn, share) for chain, drawn in zip(chains, uniform, strict=True)]
     place, gap, swapped = (torch.tensor(column) for column in zip(*rows, strict=True))
     return Cuts(place, gap, swapped)
 
@@ -139,28 +148,37 @@ def draw_partners(
     return torch.where(is_partner[:, None], revealed.long(), groups)
 
 
-def _draw_cut(chain: Tensor, uniform: Tensor, share: float) -> tuple[int, int, bool]:
+def _draw_cut(
+    chain: Tensor, states: Tensor, uniform: Tensor, share: float
+) -> tuple[int, int, bool]:
     chosen, width, order = uniform[:3].tolist()
     length, (least, most) = len(chain), _GAP
     gap = least + int((most - least + 1) * width)
-    room = length - gap - 2 * SHORTEST
-    if chosen >= share or room < 0:
+    places = torch.arange(SHORTEST, max(SHORTEST, length - gap - SHORTEST + 1))
+    if chosen >= share or not len(places):
         return length, 0, False
-    places = SHORTEST + (uniform[3:] * (room + 1)).long()
     alpha = chain[:, 1]
-    contacts = torch.cdist(alpha, alpha) < _CONTACT
-    # How many residues before the cut each residue touches, and of these sums those after the gap.
-    touched = contacts.cumsum(dim=0)
-    sizes = torch.stack([touched[place - 1, place + gap :].sum() for place in places.tolist()])
+    distance = torch.cdist(alpha, alpha)
+    strand = states == _STRAND
+    paired = (distance < _PAIRED) & strand[:, None] & strand
     smaller = torch.minimum(places, length - gap - places)
-    interfaces = sizes / smaller
+    interfaces = _count_across(distance < _CONTACT, places, gap) / smaller
     fits = (interfaces >= _LEAST) & (interfaces <= _MOST)
+    fits &= _count_across(paired, places, gap) <= _MOST_PAIRED
     fits &= _are_compact(alpha, torch.zeros_like(places), places)
     fits &= _are_compact(alpha, places + gap, torch.full_like(places, length))
-    if not fits.any():
+    found = fits.nonzero()[:, 0]
+    if not len(found):
         return length, 0, False
-    best = int(torch.where(fits, (interfaces - _INTERFACE).abs(), torch.inf).argmin())
+    some = found[(uniform[3:] * len(found)).long()]
+    best = some[(interfaces[some] - _INTERFACE).abs().argmin()]
     return int(places[best]), gap, order < 0.5
+
+
+def _count_across(pairs: Tensor, places: Tensor, gap: int) -> Tensor:
+    """Count the pairs of residues of which one is before each cut and one after it."""
+    up_to = pairs.cumsum(dim=0).cumsum(dim=1)
+    return up_to[places - 1, -1] - up_to[places - 1, places + gap - 1]
 
 
 def _are_compact(alpha: Tensor, start: Tensor, stop: Tensor) -> Tensor:

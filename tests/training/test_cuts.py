@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from protdiff.chains import CHAIN_JUMP
+from protdiff.network import SECONDARY_STATES
 from protdiff.structure import build_backbone
 from protdiff.training.cuts import SHORTEST, Cuts, draw_cuts, draw_partners
 from protdiff.training.dataset import load_dataset
@@ -36,8 +37,12 @@ def dumbbell():
     return torch.tensor(np.concatenate([first, bridge, second + away]), dtype=torch.float32)
 
 
-def cut(chains, share=1.0, seed=0):
-    return draw_cuts(chains, share, torch.Generator().manual_seed(seed))
+def cut(chains, share=1.0, seed=0, strand=()):
+    states = [torch.full((len(chain),), SECONDARY_STATES.index("-")) for chain in chains]
+    for of_chain in states:
+        of_chain[list(strand)] = SECONDARY_STATES.index("E")
+    pairs = list(zip(chains, states, strict=True))
+    return draw_cuts(pairs, share, torch.Generator().manual_seed(seed))
 
 
 def test_two_domains_are_cut_between_them(dumbbell):
@@ -57,6 +62,18 @@ def test_chains_that_make_no_two_proteins_stay_whole(dumbbell):
     cuts = cut([entwined, helix, short] * 10)
     assert (cuts.gap == 0).all()
     assert torch.equal(cuts.place, torch.tensor([90, 90, 2 * SHORTEST] * 10))
+
+
+def test_no_sheet_is_cut_in_two(dumbbell):
+    """Of two globules that touch some residues are as near as in a sheet; are they of one?"""
+    nearer = dumbbell.clone()
+    nearer[-SIDE:, :, 0] -= 4.0
+    assert (torch.cdist(nearer[:SIDE, 1], nearer[-SIDE:, 1]) < 5.8).sum() > 4
+    loops, strands = cut([nearer] * 40), cut([nearer] * 40, strand=range(len(nearer)))
+    assert (loops.gap > 0).float().mean() > 0.7
+    assert not (strands.gap > 0).any()
+    in_one_half = cut([nearer] * 40, strand=range(SIDE))
+    assert (in_one_half.gap > 0).float().mean() > 0.7
 
 
 def test_the_share_that_is_asked_for_is_cut(dumbbell):
