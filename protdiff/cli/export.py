@@ -24,13 +24,14 @@ __all__ = ["export"]
 def export(
     runs: Annotated[
         list[Path],
-        typer.Argument(help="Folders of runs, or of a campaign's jobs.", metavar="RUN..."),
+        typer.Argument(help="Folders of runs, of campaigns or of their jobs.", metavar="RUN..."),
     ],
     protein_mpnn: Annotated[
         Path | None,
         typer.Option(
             "--protein-mpnn",
-            help="Write backbones, chains and fixed positions as ProteinMPNN reads them.",
+            help="Write backbones, chains and fixed positions as ProteinMPNN reads them; of "
+            "several runs, each into a folder of its own.",
         ),
     ] = None,
     target: Annotated[
@@ -69,13 +70,14 @@ def export(
         raise InputError("nothing is asked for; give --protein-mpnn FOLDER or --motifbench FOLDER")
     if target is not None and protein_mpnn is None:
         raise InputError("--target goes with --protein-mpnn FOLDER")
-    if len(runs) > 1 and (protein_mpnn is not None or name is not None):
-        option = "--name" if protein_mpnn is None else "--protein-mpnn"
-        raise InputError(f"{option} goes with one run, and there are {len(runs)}")
     if protein_mpnn is not None and motifbench is not None and _overlap(protein_mpnn, motifbench):
         raise InputError("--protein-mpnn and --motifbench need folders apart from each other")
-    from protdiff.design import read_designs
+    from protdiff.design.reading import find_runs, read_designs
 
+    runs = [run for folder in runs for run in find_runs(folder)]
+    for option, value in (("--name", name), ("--target", target)):
+        if len(runs) > 1 and value is not None:
+            raise InputError(f"{option} goes with one run, and there are {len(runs)}")
     cases: dict[str, DesignSet] = {}
     for run in runs:
         case = name or run.resolve().name
@@ -83,6 +85,8 @@ def export(
             raise InputError(f"two runs are called {case}; export them one by one with --name")
         designs = read_designs(run)
         cases[case] = designs.filter(passing=True) if passing else designs
+    # A job of a campaign may have none yet.
+    cases = {case: designs for case, designs in cases.items() if len(designs)} or cases
     written: dict[str, Any] = {case: len(designs) for case, designs in cases.items()}
     mirrored = 0
     # Both or none: what is left of a command that fails must not be in the corrected one's way.
@@ -92,9 +96,18 @@ def export(
 
             write_motif_bench(stack.enter_context(make_folder_atomically(motifbench)), cases)
         if protein_mpnn is not None:
-            (designs,) = cases.values()
-            designs.write_protein_mpnn(protein_mpnn, target=target)
-            mirrored = sum(record.get("handedness") == "D" for record in designs.to_records())
+            if len(cases) == 1:
+                (designs,) = cases.values()
+                designs.write_protein_mpnn(protein_mpnn, target=target)
+            else:
+                folder = stack.enter_context(make_folder_atomically(protein_mpnn))
+                for case, designs in cases.items():
+                    designs.write_protein_mpnn(folder / case)
+            mirrored = sum(
+                record.get("handedness") == "D"
+                for designs in cases.values()
+                for record in designs.to_records()
+            )
     folders = [str(path) for path in (protein_mpnn, motifbench) if path is not None]
     if json:
         print_json({"designs": written, "mirrored": mirrored, "folders": folders})

@@ -17,7 +17,7 @@ from protdiff.evaluation import measure_recorded
 from protdiff.handedness import get_sign
 from protdiff.structure import read_backbone
 
-__all__ = ["read_designs"]
+__all__ = ["find_runs", "read_designs"]
 
 
 def read_designs(folder: str | Path) -> DesignSet:
@@ -67,6 +67,15 @@ def read_designs(folder: str | Path) -> DesignSet:
     pairs = [found[index] for index in sorted(found)]
     designs, records = [design for design, _ in pairs], [record for _, record in pairs]
     return DesignSet(designs, records, runs[0], drawn=len(drawn))
+
+
+def find_runs(folder: str | Path) -> list[Path]:
+    """List the folders of the runs in a folder: of a campaign those of its jobs, or itself."""
+    folder = Path(folder)
+    if any(folder.glob(MANIFEST)) or any(folder.glob(f"*/{MANIFEST}")):
+        return [folder]
+    jobs = {path.parent.parent for path in folder.glob(f"*/*/{MANIFEST}")}
+    return sorted(jobs) or [folder]
 
 
 def _find_parts(folder: Path) -> list[Path]:

@@ -112,11 +112,32 @@ def test_of_two_exports_both_are_written_or_none(run, helix_file, tiny_weights, 
     assert (motifbench / "00_ONE" / "scaffold_info.csv").is_file()
 
 
+def test_of_a_campaign_each_job_has_a_folder(run, tiny_weights, tmp_path):
+    for job, num in (("one", 2), ("two", 1)):
+        result = run(
+            *("generate", "--length", 40, "--num", num, "--steps", 2, "--step-scale", 1),
+            *("--weights", tiny_weights, "--out", tmp_path / "campaign" / job / "chunk-0000"),
+        )
+        assert result.exit_code == 0, result.output
+    unfinished = tmp_path / "campaign" / "three" / "chunk-0000"
+    unfinished.mkdir(parents=True)
+    (unfinished / "manifest.jsonl").write_text("")
+    result = run("export", tmp_path / "campaign", "--protein-mpnn", tmp_path / "mpnn", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["designs"] == {"one": 2, "two": 1}
+    for job, num in (("one", 2), ("two", 1)):
+        lines = (tmp_path / "mpnn" / job / "backbones.jsonl").read_text().splitlines()
+        assert len(lines) == num
+    assert {path.name for path in (tmp_path / "mpnn").iterdir()} == {"one", "two"}
+
+
 def test_what_cannot_be_exported_is_said(run, scaffolds, tmp_path):
     (tmp_path / "job" / "chunk-0000" / "manifest.jsonl").mkdir(parents=True)
     for arguments, message in (
         ((scaffolds,), "nothing is asked for"),
-        ((scaffolds, scaffolds, "--protein-mpnn", tmp_path / "x"), "goes with one run"),
+        ((scaffolds, scaffolds, "--protein-mpnn", tmp_path / "x"), "two runs are called run"),
+        ((scaffolds, tmp_path, "--motifbench", tmp_path / "x", "--name", "a"), "--name goes with"),
+        ((scaffolds, tmp_path, "--protein-mpnn", tmp_path / "x", "--target", "a"), "--target goes"),
         ((scaffolds, scaffolds, "--motifbench", tmp_path / "x"), "two runs are called run"),
         ((tmp_path / "no", "--motifbench", tmp_path / "x"), "holds no manifest.jsonl"),
         ((tmp_path / "job", "--motifbench", tmp_path / "x"), "cannot read"),
