@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-r"""Measure symmetric designs: whether their chains are proteins of their own, or intertwined.
+r"""Measure designs of several chains: whether these are proteins of their own, or intertwined.
 
-Makes designs of each symmetry with each weights, from the same seed, and prints how their chains
-are packed, by themselves and against each other, and how sound they are:
+Makes designs of each assembly with each weights, from the same seed, and prints how their chains
+are packed, by themselves and against each other, and how sound they are. An assembly is a symmetry
+of one chain, or different chains:
 
-    python scripts/assemblies.py C3x40 C2x60 D2x32 --num 16 \
-        --weights protdiff-base protdiff-complex
+    python scripts/assemblies.py C3x40 C2x60 60+80 --num 16 --weights protdiff-base protdiff-complex
 
 Contacts are pairs of alpha carbons within 8 Å, for each residue of a chain; the interface is its
 residues that have one with another chain.
@@ -26,16 +26,22 @@ from protdiff.conditioning import Symmetry
 from protdiff.design import Designer, load
 
 
-def measure(designer: Designer, group: str, length: int, num: int, seed: int) -> dict[str, float]:
+def measure(designer: Designer, assembly: str, num: int, seed: int) -> dict[str, float]:
+    group, _, length = assembly.rpartition("x")
     start = time.process_time()
-    designs = designer.generate(length, num, seed, conditioners=[Symmetry(group)])
+    conditioners = [Symmetry(group)] if group else []
+    designs = designer.generate(length, num, seed, conditioners=conditioners)
     seconds = (time.process_time() - start) / num
     rows = []
     for design, quality in zip(designs, designs.qualities, strict=True):
-        alpha = design.coordinates[:, 1]
+        alpha, chains = (
+            design.coordinates[:, 1],
+            [design.chain_id == name for name in design.chains],
+        )
+        packings = [measure_chain(alpha[own], alpha[~own]) for own in chains]
         rows.append(
             {
-                **measure_chain(alpha[:length], alpha[length:]),
+                **{name: np.mean([one[name] for one in packings]) for name in packings[0]},
                 "helix": quality.helix,
                 "strand": quality.strand,
                 "Ramachandran": quality.ramachandran,
@@ -51,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("assemblies", nargs="+", metavar="GROUPxLENGTH")
+    parser.add_argument("assemblies", nargs="+", metavar="GROUPxLENGTH|LENGTH+LENGTH")
     parser.add_argument("--weights", nargs="+", default=["protdiff-complex"])
     parser.add_argument("--num", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
@@ -62,10 +68,9 @@ def main(arguments: list[str] | None = None) -> int:
     for weights in options.weights:
         designer = load(weights)
         for text in options.assemblies:
-            group, _, length = text.partition("x")
-            means = measure(designer, group, int(length), options.num, options.seed)
+            means = measure(designer, text, options.num, options.seed)
             values = [f"{value:.2f}" for value in means.values()]
-            rows.append([f"{group} × {length}", designer.model.name, *values])
+            rows.append([text.replace("x", " × "), designer.model.name, *values])
     print(make_table(["assembly", "weights", *means], rows))
     return 0
 

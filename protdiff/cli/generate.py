@@ -26,8 +26,8 @@ def generate(
             "--length",
             "-l",
             help="Residues: 100; 60-128, any of them; 64:2,100 for a mixture with weights; or "
-            "natural, as natural proteins of 40-128 are (natural/40-256 within other limits). With "
-            "--symmetry, of one chain.",
+            "natural, as natural proteins of 40-128 are (natural/40-256 within other limits). "
+            "60-80+100: of a complex, chain by chain. With --symmetry, of one chain.",
             show_default="100, or that of the structure given by --from",
         ),
     ] = None,

@@ -65,7 +65,7 @@ def refuse_beside_motif(conditioners: Sequence[Conditioner]) -> None:
         if one.reads_motif:
             continue
         places = type(one).place is not Conditioner.place
-        if places or one.length is not None or len(lay_out_chains(1, [one])) != 1:
+        if places or one.length is not None or len(lay_out_chains([1], [one])) != 1:
             raise InputError(
                 f"the motif says where a design stands and which chains there are; "
                 f"{one.describe()['kind']} goes with designs that have no motif"

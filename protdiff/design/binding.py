@@ -33,7 +33,7 @@ from protdiff.errors import InputError
 from protdiff.model import LENGTH_RANGE
 from protdiff.structure import Backbone, Motif, superimpose
 from protdiff.structure.chain_layout import ChainLayout
-from protdiff.structure.layout import Layout, PlacedSegment
+from protdiff.structure.layout import Layout
 from protdiff.structure.lengths import LengthRange
 
 __all__ = ["Binding", "make_generation"]
@@ -43,17 +43,26 @@ _METHOD = "amortized"
 
 @dataclass(frozen=True, kw_only=True)
 class BindingPlan(Plan):
-    """A design of ``made`` residues, and the target after it."""
+    """A design of ``made`` residues, and the target after it.
+
+    Attributes
+    ----------
+    motif
+        The target, and where it stands.
+    own
+        The chains of the design.
+    """
 
     motif: Motif
+    own: ChainLayout
 
 
 @dataclass(frozen=True)
 class Binding(Generation):
     """A run of designs that bind one target, which the network sees.
 
-    A design is the first chain of what is sampled; residues of the target around its hot spots are
-    the chains after it. The target is no part of the finished design, which stands in its frame.
+    A design is the first of what is sampled; residues of the target around its hot spots are the
+    chains after it. The target is no part of the finished design, which stands in its frame.
 
     Parameters
     ----------
@@ -74,7 +83,7 @@ class Binding(Generation):
         asked = list_conditioners(self.conditioners)
         if problem := find_problem(self.settings, asked):
             raise InputError(f"{problem}; the target can only be docked")
-        longest = self.chain_length_range[1]
+        longest = self.chain_lengths.span[1]
         room = count_room(longest)
         if room < FEWEST_SHOWN:
             raise InputError(
@@ -94,25 +103,27 @@ class Binding(Generation):
     @property
     def length_range(self) -> tuple[int, int]:
         """The fewest and the most residues that are sampled, those of the target included."""
-        shortest, longest = self.chain_length_range
+        shortest, longest = self.chain_lengths.span
         shown = len(self.target.shown)
         return shortest + shown, longest + shown
 
     @property
     def chains(self) -> int:
-        """How many chains the network sees: the design and those of the target."""
-        return 1 + self.target.chains
+        """How many chains the network sees: those of the design and those of the target."""
+        return len(self.chain_lengths) + self.target.chains
 
-    def _draw(self, length: int, rng: np.random.Generator, index: int = 0) -> Plan:
-        plan = super()._draw(length, rng, index)
-        layout = extend_layout(Layout((PlacedSegment(0, length, 0, None),)), self.target)
+    def _draw(self, lengths: Sequence[int], rng: np.random.Generator, index: int = 0) -> Plan:
+        plan = super()._draw(lengths, rng, index)
+        assert plan.chains is not None
+        layout = extend_layout(Layout.of_chains(lengths), self.target)
         return BindingPlan(
             index,
             layout.length,
             ChainLayout.of_layout(layout),
             plan.secondary,
-            made=length,
+            made=plan.length,
             motif=Motif.from_layout(self.target.partner.structure, layout),
+            own=plan.chains,
         )
 
     def condition(self, conditions: Conditions, plans: Sequence[Plan]) -> Denoiser:
@@ -137,8 +148,7 @@ class Binding(Generation):
             sampled = coordinates[plan.motif.motif_positions]
             given = plan.motif.source.coordinates[:, : sampled.shape[1]]
             design = superimpose(sampled, given).apply(design).astype(np.float32)
-        chains = ChainLayout.of_one_chain(plan.size)
-        backbone = chains.make_backbone(design, name=f"design_{plan.index:04d}")
+        backbone = plan.own.make_backbone(design, name=f"design_{plan.index:04d}")
         return backbone, {
             "asked": plan.secondary.to_dict(),
             "steps": self.settings.get_steps(plan.length),

@@ -179,11 +179,11 @@ def list_beside(conditioners: Sequence[Conditioner]) -> tuple[str, ...]:
     return tuple(one.beside for one in conditioners if one.beside is not None)
 
 
-def lay_out_chains(length: int, conditioners: Sequence[Conditioner]) -> ChainLayout:
-    """Lay out a design of which one chain has ``length`` residues."""
+def lay_out_chains(lengths: Sequence[int], conditioners: Sequence[Conditioner]) -> ChainLayout:
+    """Lay out a design whose chains have these lengths, before conditioners make others of them."""
     from protdiff.structure.chain_layout import ChainLayout
 
-    chains = ChainLayout.of_one_chain(length)
+    chains = ChainLayout.of_chains(lengths)
     for conditioner in conditioners:
         chains = conditioner.lay_out(chains)
     return chains

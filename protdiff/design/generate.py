@@ -18,7 +18,7 @@ from protdiff.design.conditions import (
     list_beside,
 )
 from protdiff.design.engine import Plan
-from protdiff.design.lengths import LengthLaw, parse_lengths
+from protdiff.design.lengths import ChainLengths, parse_lengths
 from protdiff.design.sample import make_denoiser
 from protdiff.design.secondary_structure import SecondaryStructureRequest
 from protdiff.design.seeds import make_layout_generator
@@ -44,8 +44,9 @@ class Generation:
     length
         Residues: a number, or a law of which each design draws its own length: the shortest and
         the longest as ``(60, 128)`` or ``"60-128"``, a mixture as ``"64:2,100:1"``, or
-        ``"natural"``; see :mod:`protdiff.design.lengths`. With a symmetry it is the
-        length of one chain. Without it the length that a conditioner is made for, or 100.
+        ``"natural"``; of several chains ``"60-80+100"``; see :mod:`protdiff.design.lengths`. With a
+        symmetry it is the length of one chain. Without it the length that a conditioner is made
+        for, or 100.
     seed
         Of the run.
     settings
@@ -71,17 +72,12 @@ class Generation:
         self.secondary_structure  # noqa: B018 - asked for twice, it is refused
         for one in self.conditioners:
             one.check_motif(None)
-        for length in {*self.chain_length_range}:  # states that do not fit show here
-            self._draw(length, make_layout_generator(self.seed, 0))
+        for lengths in {*self.chain_lengths.extremes}:  # states that do not fit show here
+            self._draw(lengths, make_layout_generator(self.seed, 0))
 
     @property
-    def chain_length_range(self) -> tuple[int, int]:
-        """The shortest and the longest chain; a symmetric design has several of it."""
-        return self.length_law.span
-
-    @property
-    def length_law(self) -> LengthLaw:
-        """How the length of a chain is drawn."""
+    def chain_lengths(self) -> ChainLengths:
+        """How the lengths of the chains are drawn, of a symmetric design that of the one."""
         if self.length is not None:
             return parse_lengths(self.length)
         made_for = next((one.length for one in self.conditioners if one.length is not None), None)
@@ -96,13 +92,13 @@ class Generation:
 
     @property
     def copies(self) -> int:
-        """How many chains of a length a design has."""
-        return len(lay_out_chains(1, self.conditioners)) if self.conditioners else 1
+        """How often a symmetric design has its chain; once without a symmetry."""
+        return len(lay_out_chains([1], self.conditioners))
 
     @property
     def chains(self) -> int:
         """How many chains the network sees."""
-        return self.copies
+        return self.copies * len(self.chain_lengths)
 
     @property
     def states(self) -> int:
@@ -112,19 +108,19 @@ class Generation:
     @property
     def length_range(self) -> tuple[int, int]:
         """The shortest and the longest design, all chains together."""
-        shortest, longest = self.chain_length_range
+        shortest, longest = self.chain_lengths.span
         return shortest * self.copies, longest * self.copies
 
     @property
     def lengths(self) -> Sequence[int]:
         """The numbers of residues, all chains together, that a design may have."""
         copies = self.copies
-        return [length * copies for length in self.length_law.lengths]
+        return [total * copies for total in self.chain_lengths.totals]
 
     @property
     def shortest_chains(self) -> list[ChainLayout]:
         """The chains of the shortest design."""
-        return [lay_out_chains(self.chain_length_range[0], self.conditioners)]
+        return [lay_out_chains(self.chain_lengths.extremes[0], self.conditioners)]
 
     @property
     def beside(self) -> Collection[str]:
@@ -139,14 +135,13 @@ class Generation:
     def plan(self, index: int) -> Plan:
         """Draw the length and the secondary structure of a design."""
         rng = make_layout_generator(self.seed, index)
-        return self._draw(self.length_law.draw(rng), rng, index)
+        return self._draw(self.chain_lengths.draw(rng), rng, index)
 
-    def _draw(self, length: int, rng: np.random.Generator, index: int = 0) -> Plan:
-        secondary = self.secondary_structure.draw(length, rng)
-        if not self.conditioners:
-            return Plan(index, length, secondary=secondary)
-        chains = lay_out_chains(length, self.conditioners)
-        secondary = secondary.repeat(len(chains) // length)
+    def _draw(self, lengths: Sequence[int], rng: np.random.Generator, index: int = 0) -> Plan:
+        total = sum(lengths)
+        secondary = self.secondary_structure.draw(total, rng)
+        chains = lay_out_chains(lengths, self.conditioners)
+        secondary = secondary.repeat(len(chains) // total)
         return Plan(index, len(chains), chains, secondary)
 
     def condition(self, conditions: Conditions, plans: Sequence[Plan]) -> Denoiser:
@@ -169,5 +164,5 @@ class Generation:
 
     def describe(self) -> dict[str, Any]:
         """Return what the designs depend on."""
-        length = self.length_law.describe()
+        length = self.chain_lengths.describe()
         return {"task": "generate", "length": length, **describe_conditioners(self.conditioners)}

@@ -4,7 +4,8 @@
 ``64,100,128`` draws one of three, ``64:2,100:1`` the first twice as often as the second, and parts
 of a mixture may be ranges: ``60-80:3,128``. ``natural`` draws from the lengths of natural
 single-domain proteins, those of ``native_compositions.csv``, within what the bundled weights were
-trained on; ``natural/40-256`` within other limits.
+trained on; ``natural/40-256`` within other limits. ``60-80+100`` is a complex of two chains, each
+with a length of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from protdiff.structure.lengths import LengthRange, parse_length
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["NATURAL", "LengthLaw", "parse_lengths"]
+__all__ = ["NATURAL", "ChainLengths", "LengthLaw", "parse_lengths"]
 
 NATURAL = "natural"
 NATURAL_RANGE = (40, 128)
@@ -33,7 +34,7 @@ _WEIGHT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 @dataclass(frozen=True)
 class LengthLaw:
-    """A law of lengths: a choice among ranges, and any length of the range chosen.
+    """A law of the length of one chain: a choice among ranges, and any length of the range chosen.
 
     Parameters
     ----------
@@ -74,9 +75,60 @@ class LengthLaw:
             return self.text
         return shortest if shortest == longest else [shortest, longest]
 
+    def __str__(self) -> str:
+        shortest, longest = self.span
+        span = str(shortest) if shortest == longest else f"{shortest}-{longest}"
+        return self.text or span
 
-def parse_lengths(length: LengthRange) -> LengthLaw:
-    """Understand how long designs are to be.
+
+@dataclass(frozen=True)
+class ChainLengths:
+    """How long the chains of a design are, each by a law of its own.
+
+    Parameters
+    ----------
+    laws
+        One for each chain.
+    """
+
+    laws: tuple[LengthLaw, ...]
+
+    def __len__(self) -> int:
+        return len(self.laws)
+
+    @property
+    def extremes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The lengths of the chains where all are as short, and where all are as long as can be."""
+        shortest, longest = zip(*(law.span for law in self.laws), strict=True)
+        return shortest, longest
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """The fewest and the most residues, all chains together."""
+        shortest, longest = self.extremes
+        return sum(shortest), sum(longest)
+
+    @property
+    def totals(self) -> list[int]:
+        """All numbers of residues that the chains may have together, in order."""
+        found = {0}
+        for law in self.laws:
+            found = {total + length for total in found for length in law.lengths}
+        return sorted(found)
+
+    def draw(self, rng: np.random.Generator) -> tuple[int, ...]:
+        """Draw the length of each chain."""
+        return tuple(law.draw(rng) for law in self.laws)
+
+    def describe(self) -> int | str | list[int]:
+        """Return the lengths as JSON knows them: of one chain its law, of several a text."""
+        if len(self.laws) == 1:
+            return self.laws[0].describe()
+        return "+".join(map(str, self.laws))
+
+
+def parse_lengths(length: LengthRange) -> ChainLengths:
+    """Understand how long the chains of designs are to be.
 
     Parameters
     ----------
@@ -92,9 +144,16 @@ def parse_lengths(length: LengthRange) -> LengthLaw:
     --------
     >>> parse_lengths("60-128").span, parse_lengths("natural").span
     ((60, 128), (40, 128))
-    >>> parse_lengths("64:2, 100-128").weights
+    >>> parse_lengths("64:2, 100-128").laws[0].weights
     (2.0, 1.0)
+    >>> parse_lengths("60-80+100").extremes
+    ((60, 100), (80, 100))
     """
+    chains = length.split("+") if isinstance(length, str) else [length]
+    return ChainLengths(tuple(_parse_law(chain) for chain in chains))
+
+
+def _parse_law(length: LengthRange) -> LengthLaw:
     if not isinstance(length, str):
         return LengthLaw((parse_length(length),), (1.0,))
     text = "".join(length.split())

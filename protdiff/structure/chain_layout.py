@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from protdiff.errors import InputError
 from protdiff.structure.backbone import Backbone
 from protdiff.structure.layout import Layout
 from protdiff.structure.motif import name_chain
-from protdiff.structure.numbering import CHAIN_JUMP
+from protdiff.structure.numbering import CHAIN_JUMP, index_steps
 
 __all__ = ["ChainLayout"]
 
@@ -43,6 +44,21 @@ class ChainLayout:
         """Lay out one unbroken chain, A1 to A ``length``."""
         place = np.arange(length)
         return cls(place, np.full(length, "A"), place + 1, np.full(length, ""))
+
+    @classmethod
+    def of_chains(cls, lengths: Sequence[int]) -> ChainLayout:
+        """Lay out unbroken chains A, B, ... of the lengths given, each numbered from 1.
+
+        Examples
+        --------
+        >>> layout = ChainLayout.of_chains([3, 2])
+        >>> layout.residue_index.tolist(), "".join(layout.chain_id), layout.residue_number.tolist()
+        ([0, 1, 2, 202, 203], 'AAABB', [1, 2, 3, 1, 2])
+        """
+        chains = np.repeat([name_chain(number) for number in range(len(lengths))], lengths)
+        number = np.concatenate([np.arange(1, length + 1) for length in lengths])
+        index = index_steps(np.where(chains[1:] == chains[:-1], 1, CHAIN_JUMP))
+        return cls(index, chains, number, np.full(len(chains), ""))
 
     @classmethod
     def of_backbone(cls, backbone: Backbone) -> ChainLayout:

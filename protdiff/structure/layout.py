@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +49,17 @@ class Layout:
     """One choice of all lengths of a contig."""
 
     segments: tuple[PlacedSegment, ...]
+
+    @classmethod
+    def of_chains(cls, lengths: Sequence[int]) -> Layout:
+        """Lay out chains of which nothing is given."""
+        starts = [0, *accumulate(lengths)]
+        return cls(
+            tuple(
+                PlacedSegment(start, length, chain, None)
+                for chain, (start, length) in enumerate(zip(starts, lengths, strict=False))
+            )
+        )
 
     @property
     def length(self) -> int:

@@ -136,7 +136,7 @@ def test_what_cannot_be_a_start_is_refused(designer, start, tmp_path):
 
 def test_a_symmetric_start_says_how_long_its_chains_are(ring):
     conditions = (Symmetry("C2"), PartialDiffusion(ring, 0.3))
-    assert Generation(None, 0, SamplingSettings(), conditions).chain_length_range == (20, 20)
+    assert Generation(None, 0, SamplingSettings(), conditions).chain_lengths.span == (20, 20)
     with pytest.raises(InputError, match="has 40 residues, which do not make 3 equal chains"):
         Generation(None, 0, SamplingSettings(), (Symmetry("C3"), PartialDiffusion(ring)))
 

@@ -3,11 +3,14 @@ import json
 import numpy as np
 import pytest
 
-from protdiff.conditioning import Conditioner
+from protdiff.conditioning import Conditioner, Contacts, Partner, Symmetry
 from protdiff.design import Generation, SamplingSettings, run_designs
+from protdiff.design.binding import Binding
+from protdiff.design.engine import choose_task_weights
 from protdiff.design.lengths import parse_lengths
 from protdiff.design.secondary_structure import load_native_compositions
 from protdiff.errors import InputError
+from protdiff.structure import Backbone, read_backbone
 
 
 def draw(length, num=4000):
@@ -59,6 +62,40 @@ def test_a_run_writes_down_its_law_and_the_lengths_it_drew(designer, tmp_path):
     assert {r["length"] for r in result.records} == {40, 42}
 
 
+def test_chains_of_a_complex_have_lengths_of_their_own(designer, tmp_path):
+    task = Generation("30-32+40:2,44", 5, SamplingSettings(steps=2, step_scale=1.0))
+    assert task.chains == 2
+    assert choose_task_weights(task) == "protdiff-complex"
+    assert task.length_range == (70, 76)
+    assert list(task.lengths) == [70, 71, 72, 74, 75, 76]
+    drawn = [np.bincount(task.plan(index).chains.chain_index).tolist() for index in range(60)]
+    assert {tuple(pair) for pair in drawn} == {(n, m) for n in (30, 31, 32) for m in (40, 44)}
+    result = run_designs(designer, task, tmp_path, 3)
+    assert json.loads((tmp_path / "run.json").read_text())["length"] == "30-32+40:2,44"
+    for index, record in enumerate(result.records):
+        backbone = read_backbone(tmp_path / record["file"])
+        assert backbone.chains == ("A", "B")
+        lengths = [len(backbone.select_chain(chain)) for chain in backbone.chains]
+        assert lengths == drawn[index]
+        numbers = [np.arange(1, length + 1) for length in lengths]
+        assert np.array_equal(backbone.residue_number, np.concatenate(numbers))
+
+
+def test_what_goes_with_several_chains_and_what_does_not(designer, four_helices):
+    settings = SamplingSettings(steps=2, step_scale=1.0)
+    contact = Generation("30+40", 0, settings, [Contacts("A3-B38")])
+    assert next(designer.make(contact, [0])).backbone.chains == ("A", "B")
+    with pytest.raises(InputError, match="chain B has 40"):
+        next(designer.make(Generation("30+40", 0, settings, [Contacts("A3-B41")]), [0]))
+    with pytest.raises(InputError, match="has 2 chains already"):
+        Generation("30+40", 0, settings, [Symmetry("C2")])
+    target = Partner(Backbone.from_coordinates(four_helices[:40], name="target"), "A3,A14")
+    binding = Binding("30+40", 0, settings, [target])
+    assert binding.chains == 3
+    design = next(designer.make(binding, [0])).backbone
+    assert [len(design.select_chain(chain)) for chain in design.chains] == [30, 40]
+
+
 class EvenOnly(Conditioner):
     def describe(self):
         return {"kind": "even"}
@@ -82,12 +119,16 @@ def test_a_range_is_written_down_as_before():
     assert described == [80, 80, [60, 80], [60, 80]]
     assert parse_lengths(" 64 :2,100").describe() == "64:2,100"
     assert parse_lengths("natural").describe() == "natural/40-128"
+    assert parse_lengths("60-80 + 100").describe() == "60-80+100"
+    assert parse_lengths("64:2,100+natural").describe() == "64:2,100+natural/40-128"
 
 
 @pytest.mark.parametrize(
     ("length", "message"),
     [
         ("64,", "a number or a range"),
+        ("64+", "a number or a range"),
+        ("60+0", "at least 1"),
         ("64:0", "above 0"),
         ("64:-1", "above 0"),
         ("64:nan", "above 0"),
