@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from protdiff.evaluation.novelty import Reference
 from protdiff.model import BackboneModel
 from protdiff.structure import Backbone, build_backbone, superimpose, write_backbone
 from protdiff.training.dataset import BackboneDataset
-from protdiff.training.held_out import HeldOutLoss
+from protdiff.training.held_out import NOISE_EDGES, HeldOutLoss
 from protdiff.training.sampling import NoiseLevels
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
@@ -762,3 +763,25 @@ def test_binders_and_assemblies_are_measured(tiny_weights, tmp_path, capsys, loa
     assert binders.main(["--motif", file, "10/B10-20/10", "31", f"{file}:A", *few]) == 0
     rows = capsys.readouterr().out.splitlines()[2:4]
     assert [row.split(" | ")[1] for row in rows] == ["held", "seen"]
+
+
+def test_losses_on_cut_chains_are_told_by_noise(monkeypatch, tiny_weights, capsys, load_script):
+    script = load_script("held_out_cuts")
+    seen = []
+
+    class Counted:
+        def __init__(self, chains, levels, scale, *, cut, revealed):
+            seen.append((chains, levels.mean, cut, revealed))
+
+        def measure(self, network):
+            bands = {f"held_out_{low:g}-{high:g}": low for low, high in pairwise(NOISE_EDGES)}
+            return {**bands, "held_out": 0.125}
+
+    monkeypatch.setattr(script, "load_dataset", lambda path, lengths: (None, (path, lengths)))
+    monkeypatch.setattr(script, "HeldOutLoss", Counted)
+    assert script.main(["chains", "--weights", str(tiny_weights), "--lengths", "50", "90"]) == 0
+    rows = capsys.readouterr().out.splitlines()[2:]
+    values = " | ".join(f"{edge:.4f}" for edge in NOISE_EDGES[:-1])
+    assert rows[0] == f"| both made | tiny | {values} | 0.1250 |"
+    assert rows[1].startswith("| one revealed | tiny |")
+    assert seen == [(("chains", (50, 90)), 0.1, True, revealed) for revealed in (False, True)]

@@ -56,7 +56,7 @@ class Cuts:
     gap: Tensor
     swapped: Tensor
 
-    def __getitem__(self, rows: slice) -> Cuts:
+    def __getitem__(self, rows: slice | Tensor) -> Cuts:
         return Cuts(self.place[rows], self.gap[rows], self.swapped[rows])
 
     def get_first_piece(self, lengths: Tensor) -> Tensor:

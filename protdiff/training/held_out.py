@@ -10,7 +10,9 @@ from itertools import pairwise
 
 import torch
 
+from protdiff.errors import InputError
 from protdiff.network import ScoreNetwork
+from protdiff.training.cuts import draw_cuts
 from protdiff.training.dataset import BackboneDataset
 from protdiff.training.objective import NoisyBatch
 from protdiff.training.sampling import NoiseLevels
@@ -35,22 +37,53 @@ class HeldOutLoss:
         part; the small uniform part is left out.
     scale
         Å per model unit.
+    cut
+        Cut the chains in two (:mod:`protdiff.training.cuts`), and leave out those that cannot be.
+    revealed
+        Of each cut chain, reveal the piece that comes first, as a target.
+
+    Raises
+    ------
+    InputError
+        No chain can be cut.
     """
 
-    def __init__(self, dataset: BackboneDataset, levels: NoiseLevels, scale: float) -> None:
+    def __init__(
+        self,
+        dataset: BackboneDataset,
+        levels: NoiseLevels,
+        scale: float,
+        *,
+        cut: bool = False,
+        revealed: bool = False,
+    ) -> None:
         generator = torch.Generator().manual_seed(20_01)
         by_length = dataset.lengths.argsort(stable=True)
-        picked = by_length[torch.linspace(0, len(dataset) - 1, min(CHAINS, len(dataset))).long()]
+        if cut:
+            chains = [(dataset.get(chain), dataset.get_states(chain)) for chain in by_length]
+            cuts = draw_cuts(chains, 1.0, torch.Generator().manual_seed(20_02))
+            found = cuts.gap > 0
+            if not found.any():
+                raise InputError("none of the held-out chains can be cut in two; give longer ones")
+            by_length, cuts = by_length[found], cuts[found]
+        count = len(by_length)
+        picked = torch.linspace(0, count - 1, min(CHAINS, count)).long()
         low, high = (math.log(edge / scale) for edge in (NOISE_EDGES[0], NOISE_EDGES[-1]))
         self.batches: list[NoisyBatch] = []
         for some in picked.split(BATCH_SIZE):
-            batch = dataset.collate(some)
+            batch = dataset.collate(by_length[some], cuts=cuts[some] if cut else None)
             size = len(batch.residue_mask)
+            group = None
+            if revealed:
+                first = cuts[some].get_first_piece(dataset.lengths[by_length[some]])
+                group = (torch.arange(batch.residue_mask.shape[1]) < first[:, None]).long()
             # Evenly spread in ln s over the whole range, the same share of it in every batch.
             place = (torch.randperm(size, generator=generator) + 0.5) / size
             noise = torch.randn(batch.positions.shape, generator=generator)
             noise_ratio = (low + (high - low) * place).exp()
-            self.batches.append(NoisyBatch.add_noise(batch, noise, noise_ratio, scale))
+            self.batches.append(
+                NoisyBatch.add_noise(batch, noise, noise_ratio, scale, motif_group=group)
+            )
         self.levels = levels
         self.scale = scale
 

@@ -7,11 +7,14 @@ import pytest
 import torch
 
 from protdiff.chains import CHAIN_JUMP
+from protdiff.errors import InputError
 from protdiff.network import SECONDARY_STATES
 from protdiff.structure import build_backbone
 from protdiff.training.cuts import SHORTEST, Cuts, draw_cuts, draw_partners
-from protdiff.training.dataset import load_dataset
+from protdiff.training.dataset import BackboneDataset, load_dataset
 from protdiff.training.draws import draw_step
+from protdiff.training.held_out import HeldOutLoss
+from protdiff.training.sampling import NoiseLevels
 from protdiff.training.trainer import make_batches
 
 SIDE = 45  # residues of each half of a dumbbell
@@ -27,14 +30,18 @@ def make_globule(count, seed):
     return centre + rng.normal(scale=0.8, size=(count, 3, 3)), radius
 
 
-@pytest.fixture(scope="module")
-def dumbbell():
+def make_dumbbell(seed=0):
     """Two globules that touch, joined by eight residues: two domains of one chain."""
-    (first, radius), (second, _) = (make_globule(SIDE, seed) for seed in (0, 1))
+    (first, radius), (second, _) = (make_globule(SIDE, seed + k) for k in (0, 1))
     away = np.array([2 * radius + 1.0, 0.0, 0.0])
     bridge = np.linspace([0.0, radius + 6.0, 0.0], away + np.array([0.0, radius + 6.0, 0.0]), 8)
     bridge = bridge[:, None] + np.zeros((8, 3, 3))
     return torch.tensor(np.concatenate([first, bridge, second + away]), dtype=torch.float32)
+
+
+@pytest.fixture(scope="module")
+def dumbbell():
+    return make_dumbbell()
 
 
 def cut(chains, share=1.0, seed=0, strand=()):
@@ -147,3 +154,39 @@ def test_steps_draw_the_same_whether_chains_can_be_cut_or_not(config, prepared):
         rows = cutting.get_rows(0, 1)
         batch = cutting.make_batch(dataset, rows, config)
         assert batch.coordinates.sum() == cutting.coordinates
+
+
+@pytest.fixture(scope="module")
+def dumbbells():
+    chains = [make_dumbbell(seed) for seed in range(0, 60, 2)]
+    length = len(chains[0])
+    return BackboneDataset(
+        torch.cat([chain - chain.mean(dim=(0, 1)) for chain in chains]),
+        torch.arange(length, dtype=torch.int32).repeat(len(chains)),
+        torch.ones(length * len(chains), dtype=torch.uint8),
+        torch.arange(len(chains) + 1) * length,
+        torch.arange(len(chains)),
+        tuple(f"dumbbell{k}" for k in range(len(chains))),
+    )
+
+
+@pytest.mark.parametrize("revealed", [False, True])
+def test_the_held_out_loss_can_be_that_of_chains_cut_in_two(dumbbells, tiny_model, revealed):
+    loss = HeldOutLoss(dumbbells, NoiseLevels(), 8.0, cut=True, revealed=revealed)
+    for batch in loss.batches:
+        steps = batch.residue_index.diff(dim=1)
+        assert ((steps >= CHAIN_JUMP).sum(dim=1) == 1).all()
+        first = (steps >= CHAIN_JUMP).int().argmax(dim=1) + 1
+        if revealed:
+            assert torch.equal(batch.motif_group.sum(dim=1), first)
+            assert (batch.motif_group[:, 0] == 1).all()
+        else:
+            assert batch.motif_group is None
+    again = HeldOutLoss(dumbbells, NoiseLevels(), 8.0, cut=True, revealed=revealed)
+    network = tiny_model.network
+    assert loss.measure(network) == pytest.approx(again.measure(network), nan_ok=True)
+
+
+def test_held_out_chains_that_cannot_be_cut_are_refused(prepared):
+    with pytest.raises(InputError, match="none of the held-out chains can be cut"):
+        HeldOutLoss(load_dataset(prepared)[1], NoiseLevels(), 8.0, cut=True)
