@@ -422,12 +422,14 @@ def make_batches(config: TrainingConfig, dataset: BackboneDataset, processes: in
 def make_network(config: TrainingConfig) -> ScoreNetwork:
     """Return the network that the run begins with, random or from a checkpoint.
 
+    A run that goes on takes its weights from its state, and needs no checkpoint any more.
+
     Raises
     ------
     InputError
         The checkpoint's network is of another size than the configuration's.
     """
-    if not config.initial_weights:
+    if not config.initial_weights or (Path(config.out) / STATE).exists():
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers are not ours
             torch.default_generator.manual_seed(config.seed)
             return ScoreNetwork(config.network)

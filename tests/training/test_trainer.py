@@ -183,6 +183,18 @@ def test_a_run_begins_with_given_weights(config, tmp_path):
         plan_training(dataclasses.replace(begun, network=wider))
 
 
+def test_a_run_goes_on_without_the_weights_that_it_began_with(config, tmp_path):
+    weights = train(dataclasses.replace(config, steps=2, out=str(tmp_path / "first")))
+    begun = dataclasses.replace(config, initial_weights=str(weights))
+    train(dataclasses.replace(begun, steps=2))
+    weights.unlink()
+    longer = dataclasses.replace(begun, steps=4)
+    assert plan_training(longer)["done_steps"] == 2
+    assert load_checkpoint(train(longer)).metadata["steps"] == 4
+    with pytest.raises(InputError, match=r"first/weights.safetensors"):
+        Trainer(dataclasses.replace(begun, out=str(tmp_path / "anew")))
+
+
 def test_a_plan_is_refused_where_the_run_would_be(config):
     torch.manual_seed(3)
     assert plan_training(config)["done_steps"] == 0
