@@ -81,7 +81,7 @@ class TrainingConfig:
     motif
         Share of the steps in which motifs are revealed.
     cut
-        Share of the chains that are cut in two and shown as two proteins side by side.
+        Share of the chains drawn that can be cut in two, and are shown as two proteins.
     secondary_structure
         Share of the chains whose secondary structure is told.
     initial_weights

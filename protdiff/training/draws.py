@@ -107,7 +107,7 @@ def draw_step(config: TrainingConfig, sampler: BatchSampler, step: int) -> Draws
     if config.cut:
         dataset = sampler.dataset
         whole = [(dataset.get(chain), dataset.get_states(chain)) for chain in chains.tolist()]
-        cuts = draw_cuts(whole, config.cut, generator)
+        cuts = draw_cuts(whole, generator)
         first_piece, lengths = cuts.get_first_piece(lengths), lengths - cuts.gap
     if has_motif < config.motif:
         groups = draw_motif_groups(lengths, padded_length, generator)

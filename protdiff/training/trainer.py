@@ -31,6 +31,7 @@ from protdiff.network import ScoreNetwork
 from protdiff.training.average import WeightAverage
 from protdiff.training.clock import Clock
 from protdiff.training.config import TrainingConfig
+from protdiff.training.cuts import weigh_for_cuts
 from protdiff.training.dataset import BackboneDataset, load_dataset
 from protdiff.training.draws import draw_step
 from protdiff.training.folder import hold_folder
@@ -406,9 +407,12 @@ def make_batches(config: TrainingConfig, dataset: BackboneDataset, processes: in
     Raises
     ------
     InputError
-        A batch of the longest chains cannot be divided into as many parts as there are.
+        A batch of the longest chains cannot be divided into as many parts as there are; or chains
+        are to be cut, and none can be.
     """
     weights = get_chain_weights(dataset, config.sheet_preference)
+    if config.cut:
+        weights = weigh_for_cuts(dataset, weights, config.cut)
     batches = BatchSampler(dataset, config.residues_per_batch, weights)
     parts = processes * config.accumulate
     if batches.fewest < parts:

@@ -10,7 +10,7 @@ from protdiff.chains import CHAIN_JUMP
 from protdiff.errors import InputError
 from protdiff.network import SECONDARY_STATES
 from protdiff.structure import build_backbone
-from protdiff.training.cuts import SHORTEST, Cuts, draw_cuts, draw_partners
+from protdiff.training.cuts import SHORTEST, Cuts, draw_cuts, draw_partners, weigh_for_cuts
 from protdiff.training.dataset import BackboneDataset, load_dataset
 from protdiff.training.draws import draw_step
 from protdiff.training.held_out import HeldOutLoss
@@ -44,12 +44,12 @@ def dumbbell():
     return make_dumbbell()
 
 
-def cut(chains, share=1.0, seed=0, strand=()):
+def cut(chains, seed=0, strand=()):
     states = [torch.full((len(chain),), SECONDARY_STATES.index("-")) for chain in chains]
     for of_chain in states:
         of_chain[list(strand)] = SECONDARY_STATES.index("E")
     pairs = list(zip(chains, states, strict=True))
-    return draw_cuts(pairs, share, torch.Generator().manual_seed(seed))
+    return draw_cuts(pairs, torch.Generator().manual_seed(seed))
 
 
 def test_two_domains_are_cut_between_them(dumbbell):
@@ -83,10 +83,16 @@ def test_no_sheet_is_cut_in_two(dumbbell):
     assert (in_one_half.gap > 0).float().mean() > 0.7
 
 
-def test_the_share_that_is_asked_for_is_cut(dumbbell):
-    all_, half, none = (cut([dumbbell] * 200, share).gap > 0 for share in (1.0, 0.5, 0.0))
-    assert 0.35 < half.sum() / all_.sum() < 0.65
-    assert not none.any()
+def test_pieces_that_are_packed_too_loosely_are_no_proteins(dumbbell):
+    """Half of the residues of one globule are moved apart within its size: few of them touch."""
+    loose = dumbbell.clone()
+    middle = loose[:SIDE].mean(dim=(0, 1))
+    away = loose[:SIDE, 1] - middle
+    radius = away.norm(dim=1, keepdim=True)
+    shell = middle + away / radius * radius.max()
+    loose[:SIDE] = shell[:, None] + (loose[:SIDE] - loose[:SIDE, 1:2])
+    assert (cut([dumbbell] * 40).gap > 0).float().mean() > 0.7
+    assert not (cut([loose] * 40).gap > 0).any()
 
 
 @pytest.mark.parametrize("swapped", [False, True])
@@ -168,6 +174,32 @@ def dumbbells():
         torch.arange(len(chains)),
         tuple(f"dumbbell{k}" for k in range(len(chains))),
     )
+
+
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_chains_that_can_be_cut_have_a_share(dumbbells, share):
+    """One in three is two globules; the others are the same residues in a row, which are none."""
+    whole = torch.arange(len(dumbbells)) % 3 > 0
+    coordinates = dumbbells.coordinates.clone()
+    for chain in whole.nonzero()[:, 0].tolist():
+        place = slice(int(dumbbells.offsets[chain]), int(dumbbells.offsets[chain + 1]))
+        coordinates[place, :, 0] = torch.arange(place.stop - place.start)[:, None] * 3.5
+    chains = replace(dumbbells, coordinates=coordinates)
+    given = torch.rand(len(chains), generator=torch.Generator().manual_seed(0)) + 0.1
+    found = weigh_for_cuts(chains, given, share)
+    assert float(found[~whole].sum() / found.sum()) == pytest.approx(share)
+    for kind in (whole, ~whole):
+        if found[kind].any():
+            torch.testing.assert_close(
+                found[kind] / found[kind].sum(), given[kind] / given[kind].sum()
+            )
+    assert torch.equal(weigh_for_cuts(dumbbells, given, share), given)  # where all can be cut
+
+
+def test_a_run_that_has_nothing_to_cut_is_refused(prepared, config):
+    dataset = load_dataset(prepared, config.lengths)[0]
+    with pytest.raises(InputError, match=r"none of .* chains makes two proteins"):
+        make_batches(replace(config, cut=0.5), dataset, 1)
 
 
 @pytest.mark.parametrize("revealed", [False, True])
