@@ -342,6 +342,36 @@ def test_a_sample_of_zero_weight_is_never_drawn(monkeypatch):
     assert result.draw().tolist() == [[1.0]]
 
 
+class OnlyAbove(LinearObservation):
+    """All that is wanted of the first coordinate is that it be above a bound."""
+
+    bound = -0.5
+
+    def __call__(self, estimate):
+        allowed = estimate.denoised[:, 0] > self.bound
+        return torch.where(allowed, 0.0, -torch.inf)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.5])
+def test_what_is_impossible_has_no_weight(threshold):
+    """One impossible particle leaves its run as it is; a run of such has no evidence."""
+    denoiser = GaussianDenoiser(SDE, torch.zeros(2), COVARIANCE)
+    term = OnlyAbove(MATRIX, OBSERVED, NOISE_STD)
+    result = run(Guided(denoiser, term), particles=16, runs=40, steps=20, threshold=threshold)
+    assert torch.isfinite(result.samples).all()
+    assert not result.log_weights.isnan().any()
+    torch.testing.assert_close(result.weights.sum(dim=1), torch.ones(40))
+    below = result.samples.reshape(40, 16, 2)[:, :, 0] <= term.bound
+    alive = result.log_evidence > -torch.inf
+    assert alive.all() if threshold else alive.any()
+    assert (result.weights[alive][below[alive]] == 0).all()
+    term.bound = 1e6
+    result = run(Guided(denoiser, term), particles=4, runs=2, steps=5, threshold=threshold)
+    assert (result.log_evidence == -torch.inf).all()
+    assert (result.effective_sample_sizes == 0).all()
+    torch.testing.assert_close(result.weights, torch.full((2, 4), 0.25))
+
+
 def test_drawing_one_sample_of_a_run():
     log_weights = torch.tensor([[0.0, -math.inf, -math.inf], [-math.inf, -math.inf, 0.0]])
     empty = torch.zeros(0)

@@ -326,16 +326,25 @@ class _Population:
         return self.batch // self.particles
 
     def weigh(self, increment: Tensor) -> None:
-        """Multiply the weights, by increments ``(batch,)`` of their logarithm."""
+        """Multiply the weights, by increments ``(batch,)`` of their logarithm.
+
+        A run whose particles are all impossible has no evidence, and goes on with even weights: of
+        particles that come to be possible (the logarithm rises by inf), or else all. What is no
+        number, as of a particle that blew up or stays impossible, is taken for impossible.
+        """
         increment = increment.reshape(self.runs, self.particles)
+        increment = increment.nan_to_num(nan=-torch.inf, posinf=0.0, neginf=-torch.inf)
         if self.log_weights is None:
             self.log_weights = torch.full_like(increment, -math.log(self.particles))
             self.log_evidence = self.log_evidence.to(increment)
         joint = self.log_weights + increment
         total = torch.logsumexp(joint, dim=1)
         self.log_evidence = self.log_evidence + total
-        self.log_weights = joint - total[:, None]
-        self.sizes.append(effective_sample_size(self.log_weights))
+        possible = total > -torch.inf
+        even = torch.full_like(joint, -math.log(self.particles))
+        self.log_weights = torch.where(possible[:, None], joint - total[:, None], even)
+        sizes = effective_sample_size(self.log_weights)
+        self.sizes.append(torch.where(possible, sizes, 0.0))
         self.resampled.append(torch.zeros_like(total, dtype=torch.bool))
 
     def resample(self) -> Tensor | None:
