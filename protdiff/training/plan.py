@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from protdiff.files import check_writable
+from protdiff.training.begin import make_batches, make_network
 from protdiff.training.config import TrainingConfig
 from protdiff.training.dataset import load_dataset
 from protdiff.training.processes import find_place
-from protdiff.training.state import read_progress
-from protdiff.training.trainer import STATE, check_continues, make_batches, make_network
+from protdiff.training.state import STATE, read_progress
+from protdiff.training.trainer import check_continues
 
 __all__ = ["plan_training"]
 

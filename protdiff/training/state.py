@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from protdiff.errors import CheckpointError
 from protdiff.files import write_atomically
 
-__all__ = ["Progress", "load_state", "read_progress", "save_state"]
+__all__ = ["STATE", "Progress", "load_state", "read_progress", "save_state"]
 
+STATE = "state.safetensors"
+"""The file of it in a run's folder."""
 _FORMAT, _VERSION = "protdiff-training-state", 1
 
 

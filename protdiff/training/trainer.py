@@ -22,17 +22,16 @@ from typing import Any, Protocol
 
 import torch
 
-from protdiff.checkpoint import load_checkpoint, save_checkpoint
+from protdiff.checkpoint import save_checkpoint
 from protdiff.device import find_device
 from protdiff.errors import InputError, ProtdiffError
 from protdiff.files import write_atomically
 from protdiff.model import BackboneModel
-from protdiff.network import ScoreNetwork
 from protdiff.training.average import WeightAverage
+from protdiff.training.begin import make_batches, make_network
 from protdiff.training.clock import Clock
 from protdiff.training.config import TrainingConfig
-from protdiff.training.cuts import weigh_for_cuts
-from protdiff.training.dataset import BackboneDataset, load_dataset
+from protdiff.training.dataset import load_dataset
 from protdiff.training.draws import draw_step
 from protdiff.training.folder import hold_folder
 from protdiff.training.held_out import NOISE_EDGES, HeldOutLoss
@@ -43,22 +42,16 @@ from protdiff.training.objective import get_denoising_losses
 from protdiff.training.optimizer import MuonWithAdamW
 from protdiff.training.panel import PANEL_COLUMNS, measure_panel
 from protdiff.training.processes import Processes, start_processes
-from protdiff.training.sampling import BatchSampler, get_chain_weights
 from protdiff.training.schedule import get_learning_rate, set_end, warn_of_schedule
-from protdiff.training.state import Progress, load_state, save_state
-from protdiff.weights import find_weights
+from protdiff.training.state import STATE, Progress, load_state, save_state
 
 __all__ = [
-    "STATE",
     "ProgressBar",
     "Trainer",
     "check_continues",
-    "make_batches",
-    "make_network",
     "train",
 ]
 
-STATE = "state.safetensors"
 LOG_COLUMNS = (
     "step",
     "samples",
@@ -399,54 +392,3 @@ def train(
         if processes.is_first:
             raise
         raise SystemExit(1) from None  # what is wrong, the first one says
-
-
-def make_batches(config: TrainingConfig, dataset: BackboneDataset, processes: int) -> BatchSampler:
-    """Return what draws the batches of a run that so many processes share.
-
-    Raises
-    ------
-    InputError
-        A batch of the longest chains cannot be divided into as many parts as there are; or chains
-        are to be cut, and none can be.
-    """
-    weights = get_chain_weights(dataset, config.sheet_preference)
-    if config.cut:
-        weights = weigh_for_cuts(dataset, weights, config.cut)
-    batches = BatchSampler(dataset, config.residues_per_batch, weights)
-    parts = processes * config.accumulate
-    if batches.fewest < parts:
-        raise InputError(
-            f"batches of {config.residues_per_batch} residues have {batches.fewest} of "
-            f"the longest chains, too few for {parts} parts; raise residues_per_batch"
-        )
-    return batches
-
-
-def make_network(config: TrainingConfig) -> ScoreNetwork:
-    """Return the network that the run begins with, random or from a checkpoint.
-
-    A run that goes on takes its weights from its state, and needs no checkpoint any more.
-
-    Raises
-    ------
-    InputError
-        The checkpoint's network is of another size than the configuration's.
-    """
-    if not config.initial_weights or (Path(config.out) / STATE).exists():
-        with torch.random.fork_rng(devices=[]):  # the caller's random numbers are not ours
-            torch.default_generator.manual_seed(config.seed)
-            return ScoreNetwork(config.network)
-    network = load_checkpoint(find_weights(config.initial_weights)).network
-    if network.config != config.network:
-        given, wanted = network.config.to_dict(), config.network.to_dict()
-        differing = ", ".join(
-            f"{name} {given[name]}, not {wanted[name]}"
-            for name in wanted
-            if given[name] != wanted[name]
-        )
-        raise InputError(
-            f"the network of {config.initial_weights} is of another size ({differing}); give its "
-            "sizes under [network], or begin without initial_weights"
-        )
-    return network.requires_grad_(True).train()

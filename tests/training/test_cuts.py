@@ -10,12 +10,12 @@ from protdiff.chains import CHAIN_JUMP
 from protdiff.errors import InputError
 from protdiff.network import SECONDARY_STATES
 from protdiff.structure import build_backbone
+from protdiff.training.begin import make_batches
 from protdiff.training.cuts import SHORTEST, Cuts, draw_cuts, draw_partners, weigh_for_cuts
 from protdiff.training.dataset import BackboneDataset, load_dataset
 from protdiff.training.draws import draw_step
 from protdiff.training.held_out import HeldOutLoss
 from protdiff.training.sampling import NoiseLevels
-from protdiff.training.trainer import make_batches
 
 SIDE = 45  # residues of each half of a dumbbell
 
