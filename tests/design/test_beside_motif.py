@@ -112,6 +112,13 @@ def test_of_several_bodies_the_first_stands_to_the_target(designer, source, part
     assert np.abs(design.backbone.coordinates[8:13, :3] - given).max() < 0.02
 
 
+def test_frames_are_those_of_the_design_and_end_in_it(designer, source, partner):
+    (design,) = designer.make(scaffold(source, partner, hold="soft"), [0], frames=True)
+    last, found = design.frames.denoised[-1], design.backbone.coordinates[:, :3]
+    assert last.shape == found.shape == (40, 3, 3)
+    np.testing.assert_allclose(last, found, atol=2e-3)
+
+
 def test_hot_spots_that_the_motif_touches_are_not_asked_for(source):
     target = source.select_chain("A")
     gaps = np.linalg.norm(
