@@ -196,7 +196,7 @@ def explain_campaign(campaign: Campaign) -> dict[str, Any]:
     jobs = []
     for job, state in zip(campaign.jobs, get_status(schedule).jobs, strict=True):
         lengths = [
-            tasks[job.name].plan(index).length
+            tasks[job.name].plan(index).size
             for chunk in schedule.iterate_asked(job)
             for index in chunk.indices
         ]

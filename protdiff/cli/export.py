@@ -77,7 +77,9 @@ def export(
     runs = [run for folder in runs for run in find_runs(folder)]
     for option, value in (("--name", name), ("--target", target)):
         if len(runs) > 1 and value is not None:
-            raise InputError(f"{option} goes with one run, and there are {len(runs)}")
+            raise InputError(
+                f"{option} goes with one run, and there are {len(runs)}; export them one by one"
+            )
     cases: dict[str, DesignSet] = {}
     for run in runs:
         case = name or run.resolve().name
@@ -86,7 +88,10 @@ def export(
         designs = read_designs(run)
         cases[case] = designs.filter(passing=True) if passing else designs
     # A job of a campaign may have none yet.
-    cases = {case: designs for case, designs in cases.items() if len(designs)} or cases
+    cases = {case: designs for case, designs in cases.items() if len(designs)}
+    if not cases:
+        which = "passes the quick checks" if passing else "is there"
+        raise InputError(f"no design of {', '.join(map(str, runs))} {which}; make more")
     written: dict[str, Any] = {case: len(designs) for case, designs in cases.items()}
     mirrored = 0
     # Both or none: what is left of a command that fails must not be in the corrected one's way.
@@ -96,7 +101,7 @@ def export(
 
             write_motif_bench(stack.enter_context(make_folder_atomically(motifbench)), cases)
         if protein_mpnn is not None:
-            if len(cases) == 1:
+            if len(runs) == 1:
                 (designs,) = cases.values()
                 designs.write_protein_mpnn(protein_mpnn, target=target)
             else:

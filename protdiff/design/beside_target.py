@@ -40,6 +40,8 @@ __all__ = [
 MOST_SHOWN = 128
 """Residues of the target that the network is shown, at most: they cost as much as designed ones."""
 FEWEST_SHOWN = 24
+_TRAINED = 384
+"""The most residues that the weights for several chains know; a target stays within it."""
 _ALONGSIDE = (SecondaryStructureConditioner, Contacts)
 """Conditioners that can be asked of a part of what is sampled."""
 
@@ -65,7 +67,8 @@ def is_to_see(settings: SamplingSettings, conditioners: Sequence[Conditioner]) -
 
 def count_room(longest: int) -> int:
     """Return how many residues of a target can stand beside designs of ``longest`` residues."""
-    return max(0, min(MOST_SHOWN, LENGTH_RANGE[1] - longest))
+    room = max(_TRAINED - longest, min(FEWEST_SHOWN, LENGTH_RANGE[1] - longest))
+    return max(0, min(MOST_SHOWN, room))
 
 
 def show_target(

@@ -110,7 +110,7 @@ class Binding(Generation):
     @property
     def chains(self) -> int:
         """How many chains the network sees: those of the design and those of the target."""
-        return len(self.chain_lengths) + self.target.chains
+        return super().chains + self.target.chains
 
     def _draw(self, lengths: Sequence[int], rng: np.random.Generator, index: int = 0) -> Plan:
         plan = super()._draw(lengths, rng, index)

@@ -70,12 +70,15 @@ def read_designs(folder: str | Path) -> DesignSet:
 
 
 def find_runs(folder: str | Path) -> list[Path]:
-    """List the folders of the runs in a folder: of a campaign those of its jobs, or itself."""
+    """List the folders of the runs in a folder: of a campaign those of its jobs, or itself.
+
+    A run beside the jobs is one of them.
+    """
     folder = Path(folder)
-    if any(folder.glob(MANIFEST)) or any(folder.glob(f"*/{MANIFEST}")):
-        return [folder]
     jobs = {path.parent.parent for path in folder.glob(f"*/*/{MANIFEST}")}
-    return sorted(jobs) or [folder]
+    if not jobs:
+        return [folder]
+    return sorted(jobs | {path.parent for path in folder.glob(f"*/{MANIFEST}")})
 
 
 def _find_parts(folder: Path) -> list[Path]:

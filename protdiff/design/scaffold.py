@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -56,6 +57,7 @@ from protdiff.design.symmetric_scaffold import (
 )
 from protdiff.diffusion import Denoiser, StepInfo
 from protdiff.errors import InputError
+from protdiff.model import LENGTH_RANGE
 from protdiff.names import check_name
 from protdiff.plain import take_integer
 from protdiff.structure import Backbone, Contig, Motif, group_segments
@@ -71,7 +73,7 @@ if TYPE_CHECKING:
 __all__ = ["Scaffolding"]
 
 SOFT_BELOW = 1.0  # Å of noise under which a soft hold lets go
-# Methods that show the network a target beside the motif, and what both are then: where so much of
+# Methods that show the network a target beside the motif, and what either is then: where so much of
 # a design is known, guidance through the network changes nothing and takes half of the time.
 _TOLD = ("amortized-guidance", "amortized")
 _BESIDE = "amortized"
@@ -112,7 +114,8 @@ class Scaffolding:
         Residues of the whole design, a number or a range; with a symmetry of one chain, which is
         what the contig then describes.
     method
-        How the motif is imposed, one of :data:`METHODS`.
+        How the motif is imposed, one of :data:`METHODS`; beside a target that the network sees,
+        ``amortized`` where guidance comes with it too.
     redesignable
         Residues whose amino acid is free.
     groups
@@ -159,11 +162,23 @@ class Scaffolding:
         # What is wrong with the length or the motif shows here, before any sampling.
         first = self.plan(0).motif
         check_beside_motif(self.conditioners, self.contig, first, self.total_length)
-        room = count_room(self.contig.limit_lengths(self.total_length)[1])
-        told = self.method in _TOLD and is_to_see(self.settings, self.conditioners)
-        if told and room >= FEWEST_SHOWN:
-            shown = show_target(self.conditioners, room, first)
-            object.__setattr__(self, "conditioners", tuple(shown))
+        if self.method in _TOLD and is_to_see(self.settings, self.conditioners):
+            self._show_target(first)
+
+    def _show_target(self, motif: Motif) -> None:
+        """Have the network see the target, if there is room for it."""
+        longest = self.lengths[-1]
+        room = count_room(longest)
+        if room < FEWEST_SHOWN:
+            warnings.warn(
+                f"the network sees {LENGTH_RANGE[1]} residues, and designs of {longest} leave "
+                f"{room} for the target: it is not shown, and held where the motif has it",
+                stacklevel=4,
+            )
+            return
+        shown = show_target(self.conditioners, room, motif)
+        object.__setattr__(self, "conditioners", tuple(shown))
+        object.__setattr__(self, "method", _BESIDE)
 
     @property
     def symmetry(self) -> PointGroup | None:
@@ -245,7 +260,7 @@ class Scaffolding:
             conditions.scene.model,
             conditions.scene.residue_mask,
             motifs=[plan.given for plan in plans if isinstance(plan, ScaffoldPlan)],
-            method=self.method if self.target is None else _BESIDE,
+            method=self.method,
             settings=self.settings,
             wanted=[ask_beside(plan, self.target) for plan in plans],
             conditions=conditions,
@@ -290,7 +305,7 @@ class Scaffolding:
         """Set the input's motif on the sampled one, as strictly as is asked for."""
         assert isinstance(plan, ScaffoldPlan)
         group = self.symmetry
-        return finish_scaffold(
+        backbone, notes = finish_scaffold(
             plan,
             plan.motif,
             coordinates[: plan.size],
@@ -298,6 +313,7 @@ class Scaffolding:
             hold=self.hold,
             place=None if group is None else group.rebuild,
         )
+        return backbone, {**notes, "steps": self.settings.get_steps(plan.length)}
 
     def describe(self) -> dict[str, Any]:
         """Return what the designs depend on."""

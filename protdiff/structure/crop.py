@@ -24,9 +24,9 @@ def crop_around(backbone: Backbone, places: ArrayLike, most: int) -> list[MotifS
     backbone
         The structure.
     places
-        (residue,) int, those to crop around; they are always kept.
+        (residue,) int, those to crop around, which are kept before all others.
     most
-        How many residues, at most, apart from those.
+        How many residues, at most.
 
     Returns
     -------
@@ -43,8 +43,8 @@ def crop_around(backbone: Backbone, places: ArrayLike, most: int) -> list[MotifS
         smooth = np.convolve(distance, window, "same") / np.convolve(
             np.ones(len(alpha)), window, "same"
         )
+        smooth[hot] = -1.0
         chosen[np.argsort(smooth, kind="stable")[most:]] = False
-        chosen[hot] = True
     kept: list[MotifSegment] = []
     for run in np.split(np.arange(len(backbone)), backbone.segment_starts[1:]):
         inside = np.flatnonzero(np.diff(chosen[run], prepend=False, append=False))

@@ -81,7 +81,8 @@ class TrainingConfig:
     motif
         Share of the steps in which motifs are revealed.
     cut
-        Share of the chains drawn that can be cut in two, and are shown as two proteins.
+        About the share of the residues drawn that are of chains which can be cut in two, and are
+        shown as two proteins.
     secondary_structure
         Share of the chains whose secondary structure is told.
     initial_weights

@@ -112,6 +112,8 @@ class Cuts:
 def weigh_for_cuts(dataset: BackboneDataset, weights: Tensor, share: float) -> Tensor:
     """Return weights of which chains that can be cut have a share, ``(chains,)``.
 
+    Where all can be, all are.
+
     Parameters
     ----------
     dataset
@@ -149,8 +151,6 @@ def draw_cuts(chains: Sequence[tuple[Tensor, Tensor]], generator: torch.Generato
     chains
         Of each chain N, CA, C, ``(residue, 3, 3)`` Å, and the states of its secondary structure,
         ``(residue,)``, places in :data:`protdiff.network.SECONDARY_STATES`; on the CPU.
-    share
-        Share of the chains that are cut, of those that can be.
     generator
         Source of randomness.
     """

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -129,6 +130,17 @@ def test_of_a_campaign_each_job_has_a_folder(run, tiny_weights, tmp_path):
         lines = (tmp_path / "mpnn" / job / "backbones.jsonl").read_text().splitlines()
         assert len(lines) == num
     assert {path.name for path in (tmp_path / "mpnn").iterdir()} == {"one", "two"}
+    shutil.copytree(tmp_path / "campaign/one/chunk-0000", tmp_path / "campaign" / "best")
+    shutil.rmtree(tmp_path / "campaign" / "two")
+    result = run("export", tmp_path / "campaign", "--protein-mpnn", tmp_path / "more", "--json")
+    assert json.loads(result.stdout)["designs"] == {"best": 2, "one": 2}
+    shutil.rmtree(tmp_path / "campaign" / "best")
+    result = run("export", tmp_path / "campaign", "--protein-mpnn", tmp_path / "some")
+    assert {path.name for path in (tmp_path / "some").iterdir()} == {"one"}
+    result = run("export", tmp_path / "campaign" / "three", "--protein-mpnn", tmp_path / "none")
+    assert result.exit_code == 2
+    assert "no design of" in result.stderr
+    assert not (tmp_path / "none").exists()
 
 
 def test_what_cannot_be_exported_is_said(run, scaffolds, tmp_path):

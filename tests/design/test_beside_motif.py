@@ -112,6 +112,30 @@ def test_of_several_bodies_the_first_stands_to_the_target(designer, source, part
     assert np.abs(design.backbone.coordinates[8:13, :3] - given).max() < 0.02
 
 
+def test_the_manifest_tells_of_the_steps_that_were_taken(designer, source, partner):
+    """A design of 120 residues beside a target of 20 takes those of 140."""
+    settings = SamplingSettings(step_scale=1.0)
+    task = Scaffolding(source, parse_contig("50/B3-12/60"), 0, settings, conditioners=[partner])
+    plan = task.plan(0)
+    assert settings.get_steps(plan.length) > settings.get_steps(plan.size)
+    told = task.finish(plan, np.zeros((plan.length, 3, 3), np.float32) * np.nan)[1]
+    assert told["steps"] == settings.get_steps(plan.length)
+    assert task.describe()["method"] == "amortized"
+
+
+@pytest.mark.parametrize(("length", "room"), [(300, 84), (380, 24), (480, 24)])
+def test_a_target_stays_within_its_room(source, length, room):
+    near = source.select_chain("A").coordinates
+    crowd = Backbone.from_coordinates(
+        np.concatenate([near + np.array([0.0, 25.0 * k, 0.0]) for k in range(8)]),
+        chain_id=np.repeat(list("ABCDEFGH"), 20),
+        residue_number=np.tile(np.arange(1, 21), 8),
+        name="crowd",
+    )
+    task = scaffold(source, Partner(crowd), contig=f"{length - 30}/B3-12/20")
+    assert room - 5 < len(task.target.shown) <= room
+
+
 def test_frames_are_those_of_the_design_and_end_in_it(designer, source, partner):
     (design,) = designer.make(scaffold(source, partner, hold="soft"), [0], frames=True)
     last, found = design.frames.denoised[-1], design.backbone.coordinates[:, :3]
@@ -144,6 +168,7 @@ def test_of_a_large_target_what_the_motif_touches_is_shown(source):
     assert task.plan(0).length == 40 + len(task.target.shown)
 
 
+@pytest.mark.filterwarnings("ignore:the network sees")
 @pytest.mark.parametrize(
     "options",
     [{"method": "guidance"}, {"method": "repaint"}, {"contig": "12/B3-12/470"}, {"docked": True}],
@@ -156,6 +181,11 @@ def test_where_it_cannot_be_shown_the_motif_holds_the_target(source, options):
     assert task.plan(0).made is None
     beside = scaffold(source, Partner(target.structure), UserPotential(lambda x: x[:, 0, 0, 0]))
     assert beside.target is None
+
+
+def test_that_there_is_no_room_for_a_target_is_said(source, partner):
+    with pytest.warns(UserWarning, match="designs of 492 leave 20 for the target"):
+        scaffold(source, partner, contig="12/B3-12/470")
 
 
 def test_the_target_matters_and_its_pose_alone_does_not(designer, source):

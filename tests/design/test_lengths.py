@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from protdiff.conditioning import Conditioner, Contacts, Partner, Symmetry
+from protdiff.conditioning import Conditioner, Contacts, PartialDiffusion, Partner, Symmetry
 from protdiff.design import Generation, SamplingSettings, run_designs
 from protdiff.design.binding import Binding
 from protdiff.design.engine import choose_task_weights
@@ -94,6 +94,17 @@ def test_what_goes_with_several_chains_and_what_does_not(designer, four_helices)
     assert binding.chains == 3
     design = next(designer.make(binding, [0])).backbone
     assert [len(design.select_chain(chain)) for chain in design.chains] == [30, 40]
+
+
+def test_a_start_of_several_chains_has_lengths_of_its_own(four_helices):
+    start = Backbone.from_coordinates(four_helices[:70], chain_id=np.repeat(["A", "B"], [30, 40]))
+    begin = PartialDiffusion(start)
+    for length in (None, 70, "30+40"):
+        task = Generation(length, conditioners=[begin])
+        assert task.chains == 2
+        assert choose_task_weights(task) == "protdiff-complex"
+    with pytest.raises(InputError, match=r"chains of 40 and 30 .* has 30 and 40"):
+        Generation("40+30", conditioners=[begin])
 
 
 class EvenOnly(Conditioner):
