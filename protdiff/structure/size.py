@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from protdiff.errors import InputError
 
-__all__ = ["RadiusRequest", "expect_contacts", "expect_radius", "parse_radius"]
+__all__ = ["RadiusRequest", "expect_radius", "parse_radius"]
 
 # Å³ that a residue fills: no chain is packed tighter than protein.
 _RESIDUE_VOLUME = 134.0
@@ -34,21 +34,6 @@ def expect_radius(length: float) -> float:
     12.66
     """
     return float(2.2 * length**0.38)
-
-
-def expect_contacts(length: float) -> float:
-    """Return how many contacts a residue of a globular protein has.
-
-    Contacts are alpha carbons within 8 Å, six residues or more along the chain. The residues of a
-    surface have fewer, and the surface's share falls with the cube root of the length; the numbers
-    are fitted to 5,558 experimental chains of 40 to 384 residues.
-
-    Examples
-    --------
-    >>> round(expect_contacts(60), 2), round(expect_contacts(200), 2)
-    (2.72, 3.7)
-    """
-    return float(5.7 - 11.6 * length ** (-1 / 3))
 
 
 @dataclass(frozen=True)

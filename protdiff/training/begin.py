@@ -10,7 +10,6 @@ from protdiff.checkpoint import load_checkpoint
 from protdiff.errors import InputError
 from protdiff.network import ScoreNetwork
 from protdiff.training.config import TrainingConfig
-from protdiff.training.cuts import weigh_for_cuts
 from protdiff.training.dataset import BackboneDataset
 from protdiff.training.sampling import BatchSampler, get_chain_weights
 from protdiff.training.state import STATE
@@ -25,12 +24,9 @@ def make_batches(config: TrainingConfig, dataset: BackboneDataset, processes: in
     Raises
     ------
     InputError
-        A batch of the longest chains cannot be divided into as many parts as there are; or chains
-        are to be cut, and none can be.
+        A batch of the longest chains cannot be divided into as many parts as there are.
     """
     weights = get_chain_weights(dataset, config.sheet_preference)
-    if config.cut:
-        weights = weigh_for_cuts(dataset, weights, config.cut)
     batches = BatchSampler(dataset, config.residues_per_batch, weights)
     parts = processes * config.accumulate
     if batches.fewest < parts:

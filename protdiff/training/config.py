@@ -64,8 +64,7 @@ class TrainingConfig:
         Residues of the batch of a step, padding included: of all processes and parts together.
     sheet_preference
         1: chains with strands are drawn 1.4 times as often as their clusters say, and chains of
-        helices alone half as often; 0: as often as in nature. Others, up to 3: a power of both
-        factors.
+        helices alone half as often; 0: as often as in nature. In between, a power of both factors.
     steps
         Length of the whole run.
     warmup_steps, decay_steps
@@ -81,8 +80,7 @@ class TrainingConfig:
     motif
         Share of the steps in which motifs are revealed.
     cut
-        About the share of the residues drawn that are of chains which can be cut in two, and are
-        shown as two proteins.
+        Share of the chains that are cut in two and shown as two proteins side by side.
     secondary_structure
         Share of the chains whose secondary structure is told.
     initial_weights
@@ -171,9 +169,9 @@ class TrainingConfig:
             if getattr(self, name) < 1:
                 raise InputError(f"{name} = {getattr(self, name)}; expected at least 1")
         shares = ("self_condition", "motif", "cut", "secondary_structure")
-        for name, most in (*((share, 1) for share in shares), ("sheet_preference", 3)):
-            if not 0 <= getattr(self, name) <= most:
-                raise InputError(f"{name} = {getattr(self, name)}; expected 0 to {most}")
+        for name in (*shares, "sheet_preference"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} = {getattr(self, name)}; expected 0 to 1")
         if self.precision not in ("float32", "bfloat16"):
             raise InputError(f"precision = {self.precision!r}; expected float32 or bfloat16")
         shortest, longest = self.lengths

@@ -1,53 +1,35 @@
 r"""Chains cut in two, to be learned from as two proteins side by side.
 
 Structures of complexes need not be at hand: the two sides of a domain, with what joins them taken
-out, meet as two proteins do, if either is compact and packed as a protein is, they are not
-entwined, and no sheet runs through both: as a rule, sheets end where proteins meet. From halves of
-proteins a network would learn that what is beside a target is half a protein. Of several places to
-cut, the one is taken whose interface is nearest in size to those of natural complexes; where there
-is none, the chain stays whole. The pieces are shown in either order, because the order of chains
-means nothing.
+out, meet as two proteins do, if either is compact by itself and they are not entwined. Of several
+places to cut that make such pieces, the one is taken whose interface is nearest in size to those of
+natural complexes; where there is none, the chain stays whole. The pieces are shown in either order,
+because the order of chains means nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from protdiff.chains import CHAIN_JUMP
-from protdiff.errors import InputError
-from protdiff.network import SECONDARY_STATES
-from protdiff.structure.size import expect_contacts, expect_radius
+from protdiff.structure.size import expect_radius
 
-if TYPE_CHECKING:
-    from protdiff.training.dataset import BackboneDataset
+__all__ = ["Cuts", "draw_cuts", "draw_partners"]
 
-__all__ = ["Cuts", "draw_cuts", "draw_partners", "weigh_for_cuts"]
-
-_STRAND = SECONDARY_STATES.index("E")
-SHORTEST = 30
+SHORTEST = 20
 """Residues of a piece, at least."""
 _GAP = (3, 12)
 """Residues that are taken out, at least and at most: ends of two chains are not side by side."""
-_TRIES = 8  # places of which the best is taken
+_TRIES = 16
 _APART = (1 << 16) + CHAIN_JUMP  # more than the residue index of any chain
 _CONTACT = 8.0  # Å, between alpha carbons
 _INTERFACE, _LEAST, _MOST = 0.35, 0.1, 1.0
 """Contacts of two chains for each residue of the smaller: .2 to .55 in most natural complexes."""
-_PAIRED = 5.8  # Å, between alpha carbons of neighbours in a sheet
-_MOST_PAIRED = 2
-"""Pairs of neighbours in a sheet, one in either piece, at most: sheets end at an interface."""
 _LARGEST = 1.25
 """Radius of gyration of a piece, at most, as a multiple of that of globular proteins."""
-_SEPARATION = 6  # residues along the chain; nearer ones touch in any fold
-_PACKED = 0.8
-"""Contacts within a piece, at least, as a share of those of globular proteins."""
-_LOOKS = 3  # how often a cut is looked for, to tell whether a chain can be cut
 
 
 @dataclass(frozen=True)
@@ -109,53 +91,20 @@ class Cuts:
         return source, jump
 
 
-def weigh_for_cuts(dataset: BackboneDataset, weights: Tensor, share: float) -> Tensor:
-    """Return weights of which chains that can be cut have a share, ``(chains,)``.
-
-    Where all can be, all are.
-
-    Parameters
-    ----------
-    dataset
-        The chains, on the CPU.
-    weights
-        Weights among the chains that can be cut, and among those that cannot, ``(chains,)``.
-    share
-        Of all draws those of chains that can be cut, 0 to 1.
-
-    Raises
-    ------
-    InputError
-        There is no such chain.
-    """
-    generator = torch.Generator().manual_seed(0)
-    chains = [(dataset.get(chain), dataset.get_states(chain)) for chain in range(len(dataset))]
-    looks = [draw_cuts(chains, generator).gap > 0 for _ in range(_LOOKS)]
-    can = torch.stack(looks).any(dim=0)
-    if not can.any():
-        raise InputError(
-            f"cut = {share}, and none of {len(dataset)} chains makes two proteins; prepare longer "
-            "ones, of 130 residues and more, or leave cut at 0"
-        )
-    of_cut, of_whole = (torch.where(kind, weights, 0.0) for kind in (can, ~can))
-    if can.all():
-        return weights
-    return share * of_cut / of_cut.sum() + (1 - share) * of_whole / of_whole.sum()
-
-
-def draw_cuts(chains: Sequence[tuple[Tensor, Tensor]], generator: torch.Generator) -> Cuts:
-    """Choose where chains are cut.
+def draw_cuts(chains: list[Tensor], share: float, generator: torch.Generator) -> Cuts:
+    """Choose which chains are cut, and where.
 
     Parameters
     ----------
     chains
-        Of each chain N, CA, C, ``(residue, 3, 3)`` Å, and the states of its secondary structure,
-        ``(residue,)``, places in :data:`protdiff.network.SECONDARY_STATES`; on the CPU.
+        N, CA, C of each chain, ``(residue, 3, 3)`` Å, on the CPU.
+    share
+        Share of the chains that are cut, of those that can be.
     generator
         Source of randomness.
     """
-    uniform = torch.rand(len(chains), 2 + _TRIES, generator=generator)
-    rows = [_draw_cut(*chain, drawn) for chain, drawn in zip(chains, uniform, strict=True)]
+    uniform = torch.rand(len(chains), 3 + _TRIES, generator=generator)
+    rows = [_draw_cut(*pair, share) for pair in zip(chains, uniform, strict=True)]
     place, gap, swapped = (torch.tensor(column) for column in zip(*rows, strict=True))
     return Cuts(place, gap, swapped)
 
@@ -164,9 +113,6 @@ def draw_partners(
     groups: Tensor, first_piece: Tensor, lengths: Tensor, generator: torch.Generator
 ) -> Tensor:
     """Reveal one whole piece of three in four chains that are cut, as a target to bind.
-
-    Of one in three of these the motif that was drawn is revealed too, as one body with the piece:
-    what binds the target and is known.
 
     Parameters
     ----------
@@ -180,63 +126,37 @@ def draw_partners(
     generator
         Source of randomness.
     """
-    chosen, side, motif = torch.rand(3, len(groups), generator=generator)
+    chosen, side = torch.rand(2, len(groups), generator=generator)
     is_partner = (chosen < 0.75) & (first_piece < lengths)
     place = torch.arange(groups.shape[1])
     in_first = place < first_piece[:, None]
     revealed = in_first == (side < 0.5)[:, None]
     revealed &= place < lengths[:, None]
-    revealed |= (groups > 0) & (motif < 1 / 3)[:, None]
     return torch.where(is_partner[:, None], revealed.long(), groups)
 
 
-def _draw_cut(chain: Tensor, states: Tensor, uniform: Tensor) -> tuple[int, int, bool]:
-    width, order = uniform[:2].tolist()
+def _draw_cut(chain: Tensor, uniform: Tensor, share: float) -> tuple[int, int, bool]:
+    chosen, width, order = uniform[:3].tolist()
     length, (least, most) = len(chain), _GAP
     gap = least + int((most - least + 1) * width)
-    places = torch.arange(SHORTEST, max(SHORTEST, length - gap - SHORTEST + 1))
-    if not len(places):
+    room = length - gap - 2 * SHORTEST
+    if chosen >= share or room < 0:
         return length, 0, False
+    places = SHORTEST + (uniform[3:] * (room + 1)).long()
     alpha = chain[:, 1]
-    distance = torch.cdist(alpha, alpha)
-    touch, strand = distance < _CONTACT, states == _STRAND
-    paired = (distance < _PAIRED) & strand[:, None] & strand
-    interfaces = _count_across(touch, places, gap)
-    interfaces = interfaces / torch.minimum(places, length - gap - places)
+    contacts = torch.cdist(alpha, alpha) < _CONTACT
+    # How many residues before the cut each residue touches, and of these sums those after the gap.
+    touched = contacts.cumsum(dim=0)
+    sizes = torch.stack([touched[place - 1, place + gap :].sum() for place in places.tolist()])
+    smaller = torch.minimum(places, length - gap - places)
+    interfaces = sizes / smaller
     fits = (interfaces >= _LEAST) & (interfaces <= _MOST)
-    fits &= _count_across(paired, places, gap) <= _MOST_PAIRED
-    contacts = touch.triu(_SEPARATION)
-    for start, stop in ((0 * places, places), (places + gap, 0 * places + length)):
-        fits &= _are_compact(alpha, start, stop) & _are_packed(contacts, start, stop)
-    found = fits.nonzero()[:, 0]
-    if not len(found):
+    fits &= _are_compact(alpha, torch.zeros_like(places), places)
+    fits &= _are_compact(alpha, places + gap, torch.full_like(places, length))
+    if not fits.any():
         return length, 0, False
-    some = found[(uniform[2:] * len(found)).long()]
-    best = some[(interfaces[some] - _INTERFACE).abs().argmin()]
+    best = int(torch.where(fits, (interfaces - _INTERFACE).abs(), torch.inf).argmin())
     return int(places[best]), gap, order < 0.5
-
-
-def _count_across(pairs: Tensor, places: Tensor, gap: int) -> Tensor:
-    """Count the pairs of residues of which one is before each cut and one after it."""
-    up_to = pairs.cumsum(dim=0).cumsum(dim=1)
-    return up_to[places - 1, -1] - up_to[places - 1, places + gap - 1]
-
-
-def _are_packed(contacts: Tensor, start: Tensor, stop: Tensor) -> Tensor:
-    """Tell which pieces of a chain have about the contacts of a protein, ``(piece,)``.
-
-    Parameters
-    ----------
-    contacts
-        ``(residue, residue)``, each contact once.
-    start, stop
-        Where the pieces begin and end, ``(piece,)``.
-    """
-    sums = pad(contacts.cumsum(dim=0).cumsum(dim=1), (1, 0, 1, 0))
-    within = sums[stop, stop] - sums[start, stop] - sums[stop, start] + sums[start, start]
-    count = stop - start
-    expected = torch.tensor([expect_contacts(residues) for residues in count.tolist()])
-    return 2 * within / count >= _PACKED * expected
 
 
 def _are_compact(alpha: Tensor, start: Tensor, stop: Tensor) -> Tensor:

@@ -105,14 +105,7 @@ class BackboneDataset:
 
     def get(self, index: int) -> Tensor:
         """Return one backbone, ``(residue, 3, 3)`` Å, centred."""
-        return self.coordinates[self._find(index)]
-
-    def get_states(self, index: int) -> Tensor:
-        """Return the secondary structure of one backbone, ``(residue,)``."""
-        return self.secondary[self._find(index)]
-
-    def _find(self, index: int) -> slice:
-        return slice(int(self.offsets[index]), int(self.offsets[index + 1]))
+        return self.coordinates[int(self.offsets[index]) : int(self.offsets[index + 1])]
 
     def collate(
         self,

@@ -105,9 +105,8 @@ def draw_step(config: TrainingConfig, sampler: BatchSampler, step: int) -> Draws
     hints = torch.rand(5, size, generator=generator)
     cuts, groups, first_piece = None, None, lengths
     if config.cut:
-        dataset = sampler.dataset
-        whole = [(dataset.get(chain), dataset.get_states(chain)) for chain in chains.tolist()]
-        cuts = draw_cuts(whole, generator)
+        whole = [sampler.dataset.get(chain) for chain in chains.tolist()]
+        cuts = draw_cuts(whole, config.cut, generator)
         first_piece, lengths = cuts.get_first_piece(lengths), lengths - cuts.gap
     if has_motif < config.motif:
         groups = draw_motif_groups(lengths, padded_length, generator)

@@ -60,8 +60,8 @@ class HeldOutLoss:
         generator = torch.Generator().manual_seed(20_01)
         by_length = dataset.lengths.argsort(stable=True)
         if cut:
-            chains = [(dataset.get(chain), dataset.get_states(chain)) for chain in by_length]
-            cuts = draw_cuts(chains, torch.Generator().manual_seed(20_02))
+            chains = [dataset.get(chain) for chain in by_length.tolist()]
+            cuts = draw_cuts(chains, 1.0, torch.Generator().manual_seed(20_02))
             found = cuts.gap > 0
             if not found.any():
                 raise InputError("none of the held-out chains can be cut in two; give longer ones")
