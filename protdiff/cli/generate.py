@@ -121,16 +121,20 @@ def generate(
     if weights is not None:
         find_weights(weights)
 
+    from protdiff.design.beside_target import keep_target
     from protdiff.design.binding import make_generation
     from protdiff.design.engine import choose_task_weights
     from protdiff.design.loading import load
     from protdiff.design.run import OutputSettings
 
-    task = make_generation(length, seed, settings, conditions.make())
+    designer = None if weights is None else load(weights, device, compile=compile)
+    conditioners = list(conditions.make())
+    if designer is not None:
+        conditioners = keep_target(designer.model, settings, conditioners)
+    task = make_generation(length, seed, settings, conditioners)
     output = OutputSettings(format.value, trajectory, cbeta, residue_name)
-    chosen = weights or choose_task_weights(task)
     run_and_report(
-        load(chosen, device, compile=compile),
+        designer or load(choose_task_weights(task), device, compile=compile),
         task,
         out,
         num,

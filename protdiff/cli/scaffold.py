@@ -194,11 +194,16 @@ def scaffold(
     if weights is not None:
         find_weights(weights)
 
+    from protdiff.design.beside_target import keep_target
     from protdiff.design.engine import choose_task_weights
     from protdiff.design.loading import load
     from protdiff.design.motif_task import make_motif_task
     from protdiff.design.run import OutputSettings
 
+    designer = None if weights is None else load(weights, device, compile=compile)
+    conditioners = list(conditions.make())
+    if designer is not None:
+        conditioners = keep_target(designer.model, settings, conditioners)
     task = make_motif_task(
         source,
         parsed,
@@ -211,12 +216,11 @@ def scaffold(
         redesignable=redesignable,
         groups=groups,
         particles=particles,
-        conditioners=conditions.make(),
+        conditioners=conditioners,
     )
     output = OutputSettings(format.value, trajectory, cbeta, residue_name)
-    chosen = weights or choose_task_weights(task)
     run_and_report(
-        load(chosen, device, compile=compile),
+        designer or load(choose_task_weights(task), device, compile=compile),
         task,
         out,
         num,

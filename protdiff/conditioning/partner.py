@@ -28,6 +28,7 @@ Watson et al. 2023, "De novo design of protein structure and function with RFdif
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,12 @@ class Partner(Conditioner):
         self.tolerance = tolerance
         self.docked = docked
         self._refuse_buried()
+
+    def keep_unseen(self) -> Partner:
+        """Return the same, docked: the network is not shown it."""
+        unseen = copy(self)
+        unseen.docked = True
+        return unseen
 
     def describe(self) -> dict[str, Any]:
         """Return the request, with the digest of the partner."""

@@ -7,9 +7,11 @@ of the first rigid body, since motif and target stand to each other as the compl
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +25,10 @@ from protdiff.evaluation.secondary_structure import assign_secondary_structure
 from protdiff.model import LENGTH_RANGE
 from protdiff.structure import Backbone, Motif
 from protdiff.structure.layout import Layout, PlacedSegment
+from protdiff.weights import list_weights
+
+if TYPE_CHECKING:
+    from protdiff.model import BackboneModel
 
 __all__ = [
     "FEWEST_SHOWN",
@@ -34,6 +40,7 @@ __all__ = [
     "find_problem",
     "find_target",
     "is_to_see",
+    "keep_target",
     "show_target",
 ]
 
@@ -63,6 +70,29 @@ def is_to_see(settings: SamplingSettings, conditioners: Sequence[Conditioner]) -
     """Tell whether the network is shown a target: there is one, it can be, and is not docked."""
     docked = any(isinstance(one, Partner) and one.docked for one in conditioners)
     return not docked and find_problem(settings, conditioners) is None
+
+
+def keep_target(
+    model: BackboneModel, settings: SamplingSettings, conditioners: Sequence[Conditioner]
+) -> list[Conditioner]:
+    """Return conditioners with a target that the network is not shown, if it would entwine it.
+
+    That is what bundled weights do that know single chains.
+
+    Warns
+    -----
+    UserWarning
+        There is such a target.
+    """
+    knows = model.knows_chains or model.name not in list_weights()
+    if knows or not is_to_see(settings, conditioners):
+        return list(conditioners)
+    warnings.warn(
+        f"{model.name} was trained on single chains, so the target is not shown to it; take "
+        "protdiff-complex to have designs made beside the target",
+        stacklevel=3,
+    )
+    return [one.keep_unseen() if isinstance(one, Partner) else one for one in conditioners]
 
 
 def count_room(longest: int) -> int:

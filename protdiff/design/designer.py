@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Unpack
 import torch
 
 from protdiff.conditioning.conditioner import Conditioner, list_conditioners
+from protdiff.design.beside_target import keep_target
 from protdiff.design.binding import make_generation
 from protdiff.design.collect import collect_designs
 from protdiff.design.design_set import DesignSet
@@ -149,11 +150,9 @@ class Designer:
             The user interrupted it. The designs of the batches that were done are in the
             exception; it is a ``KeyboardInterrupt``.
         """
+        asked = make_settings(SamplingSettings, options, settings)
         task = make_generation(
-            length,
-            seed,
-            make_settings(SamplingSettings, options, settings),
-            conditioners,
+            length, seed, asked, keep_target(self.model, asked, list_conditioners(conditioners))
         )
         return collect_designs(
             self,
@@ -238,11 +237,12 @@ class Designer:
             raise InputError("give either a contig, as 10-40/A163-181/10-40, or unindexed residues")
         segments = contig if unindexed is None else unindexed
         assert segments is not None
+        asked = make_settings(SamplingSettings, options, settings)
         task = make_motif_task(
             _join(motif),
             _parse(segments),
             seed,
-            make_settings(SamplingSettings, options, settings),
+            asked,
             unindexed=unindexed is not None,
             total_length=total_length,
             method=method,
@@ -250,7 +250,7 @@ class Designer:
             redesignable=redesignable,
             groups=groups,
             particles=particles,
-            conditioners=list_conditioners(conditioners),
+            conditioners=keep_target(self.model, asked, list_conditioners(conditioners)),
         )
         return collect_designs(
             self,

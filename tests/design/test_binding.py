@@ -1,6 +1,8 @@
 """Binders made beside a target that the network sees."""
 
 import json
+from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +10,13 @@ import pytest
 from protdiff.chains import CHAIN_JUMP
 from protdiff.conditioning import Contacts, Partner, RadiusOfGyration, SecondaryStructure, Symmetry
 from protdiff.design import SamplingSettings
-from protdiff.design.beside_target import FEWEST_SHOWN, MOST_SHOWN, ask_beside
+from protdiff.design.beside_target import (
+    FEWEST_SHOWN,
+    MOST_SHOWN,
+    ask_beside,
+    is_to_see,
+    keep_target,
+)
 from protdiff.design.binding import Binding, make_generation
 from protdiff.design.generate import Generation
 from protdiff.design.plan import plan_designs
@@ -199,3 +207,18 @@ def test_the_python_interface_and_runs_make_the_same_binders(designer, partner, 
     assert asked["conditioners"][0]["shown"] == "A1-20,A27-46,B1-20,B27-46"
     plan = plan_designs(designer, task, tmp_path / "run", 3)
     assert plan.lengths == {2: 24}
+
+
+@pytest.mark.parametrize(("name", "seen"), [("protdiff-base", False), ("protdiff-complex", True)])
+def test_weights_for_single_chains_see_no_target(designer, partner, name, seen):
+    """Those of the package; what others know is for their owners to say."""
+    model = replace(designer.model, name=name, metadata={"cut": float(seen)})
+    settings = SamplingSettings(**FAST)
+    for asked in ((partner,), (SecondaryStructure("any"), partner)):
+        with nullcontext() if seen else pytest.warns(UserWarning, match="take protdiff-complex"):
+            kept = keep_target(model, settings, asked)
+        assert is_to_see(settings, kept) == seen
+        assert not partner.docked
+    assert is_to_see(settings, keep_target(designer.model, settings, (partner,)))
+    docked = (partner, RadiusOfGyration("x1.1"))
+    assert keep_target(model, settings, docked) == list(docked)
