@@ -127,12 +127,12 @@ def generate(
     from protdiff.design.loading import load
     from protdiff.design.run import OutputSettings
 
+    output = OutputSettings(format.value, trajectory, cbeta, residue_name)
     designer = None if weights is None else load(weights, device, compile=compile)
     conditioners = list(conditions.make())
     if designer is not None:
         conditioners = keep_target(designer.model, settings, conditioners)
     task = make_generation(length, seed, settings, conditioners)
-    output = OutputSettings(format.value, trajectory, cbeta, residue_name)
     run_and_report(
         designer or load(choose_task_weights(task), device, compile=compile),
         task,

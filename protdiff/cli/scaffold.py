@@ -200,6 +200,7 @@ def scaffold(
     from protdiff.design.motif_task import make_motif_task
     from protdiff.design.run import OutputSettings
 
+    output = OutputSettings(format.value, trajectory, cbeta, residue_name)
     designer = None if weights is None else load(weights, device, compile=compile)
     conditioners = list(conditions.make())
     if designer is not None:
@@ -218,7 +219,6 @@ def scaffold(
         particles=particles,
         conditioners=conditioners,
     )
-    output = OutputSettings(format.value, trajectory, cbeta, residue_name)
     run_and_report(
         designer or load(choose_task_weights(task), device, compile=compile),
         task,
