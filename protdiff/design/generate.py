@@ -74,13 +74,14 @@ class Generation:
             one.check_motif(None)
         for lengths in {*self.chain_lengths.extremes}:  # states that do not fit show here
             self._draw(lengths, make_layout_generator(self.seed, 0))
-            self._check_chains(lengths)
+            if len(lengths) > 1:
+                self._check_chains(lengths)
 
     def _check_chains(self, lengths: Sequence[int]) -> None:
         """Refuse lengths of several chains where a conditioner has chains of its own."""
         chains = lay_out_chains(lengths, self.conditioners)
         own = np.bincount(chains.chain_index).tolist()
-        if len(lengths) > 1 and own != list(lengths):
+        if own != list(lengths):
             raise InputError(
                 f"chains of {' and '.join(map(str, lengths))} residues are asked for, and the "
                 f"structure where designs start has {' and '.join(map(str, own))}; leave the "

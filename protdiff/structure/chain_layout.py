@@ -42,8 +42,7 @@ class ChainLayout:
     @classmethod
     def of_one_chain(cls, length: int) -> ChainLayout:
         """Lay out one unbroken chain, A1 to A ``length``."""
-        place = np.arange(length)
-        return cls(place, np.full(length, "A"), place + 1, np.full(length, ""))
+        return cls.of_chains([length])
 
     @classmethod
     def of_chains(cls, lengths: Sequence[int]) -> ChainLayout:
