@@ -10,42 +10,73 @@ import stat
 import sys
 
 PROTEIN_MPNN = """
-import argparse, json, os, random, shutil, sys
-parser = argparse.ArgumentParser()
-for name in ("pdb_path", "pdb_path_chains", "out_folder", "sampling_temp", "fixed_positions_jsonl"):
-    parser.add_argument("--" + name, type=str, default="")
+import argparse, json, os, random, sys
+SPELLING = "_"
+parser = argparse.ArgumentParser(allow_abbrev=False)
+def add(name, **kind):
+    parser.add_argument("--" + name.replace("_", SPELLING), dest=name, **kind)
+add("out_folder", type=str, required=True)
+for name in ("jsonl_path", "sampling_temp", "chain_id_jsonl", "fixed_positions_jsonl",
+             "tied_positions_jsonl"):
+    add(name, type=str, default="")
 for name in ("num_seq_per_target", "seed", "batch_size"):
-    parser.add_argument("--" + name, type=int, default=1)
+    add(name, type=int, default=1)
 a = parser.parse_args()
-assert a.seed != 0 and a.pdb_path_chains == "A"
-three = {"GLY": "G", "ALA": "A", "LEU": "L", "GLU": "E", "TRP": "W", "CYS": "C", "MET": "M",
-         "SER": "S"}
-atoms = [line for line in open(a.pdb_path) if line.startswith("ATOM")]
-alpha = [line for line in atoms if line[12:16].strip() == "CA"]
-assert [int(line[22:26]) for line in alpha] == list(range(1, len(alpha) + 1))
-native = "".join(three[line[17:20]] for line in alpha)
-name = os.path.basename(a.pdb_path)[:-4]
-fixed = []
-if os.path.isfile(a.fixed_positions_jsonl):
-    (line,) = open(a.fixed_positions_jsonl)
-    fixed = json.loads(line)[name]["A"]
+assert a.seed != 0
+three = {"G": "GLY", "A": "ALA", "L": "LEU", "E": "GLU", "W": "TRP", "C": "CYS", "M": "MET",
+         "S": "SER"}
+def load(path):
+    return json.loads(open(path).read()) if os.path.isfile(path) else {}
+chains_of, fixed_of, tied_of = map(
+    load, (a.chain_id_jsonl, a.fixed_positions_jsonl, a.tied_positions_jsonl)
+)
 os.makedirs(a.out_folder + "/seqs", exist_ok=True)
-rng = random.Random(native + str(a.seed))
-with open(a.out_folder + "/seqs/" + name + ".fa", "w") as out:
-    out.write(f">{name}, score=2.1021, global_score=2.1021, fixed_chains=[], "
-              f"designed_chains=['A'], model_name=v_48_020, git_hash=unknown, seed={a.seed}\\n"
-              f"{native}\\n")
-    for k in range(1, a.num_seq_per_target + 1):
-        sequence = "".join(
-            letter if place + 1 in fixed else rng.choice("AEKLV")
-            for place, letter in enumerate(native)
-        )
-        out.write(f">T={float(a.sampling_temp)}, sample={k}, score={1 + k / 10:.4f}, "
-                  f"global_score={1 + k / 10:.4f}, seq_recovery=0.1000\\n{sequence}\\n")
-        if "FAKE_STORE" in os.environ:
-            shutil.copy(a.pdb_path, os.environ["FAKE_STORE"] + "/" + sequence[:100] + ".pdb")
-print(f"{a.num_seq_per_target} sequences of length {len(alpha)} generated in 0.1 seconds")
+for number, line in enumerate(open(a.jsonl_path)):
+    if str(number) == os.environ.get("FAKE_MPNN_STOP", ""):
+        sys.exit("CUDA out of memory")
+    entry = json.loads(line)
+    name = entry["name"]
+    chains = sorted(key[-1] for key in entry if key.startswith("seq_chain_"))
+    native = {chain: entry["seq_chain_" + chain] for chain in chains}
+    designed, kept = chains_of.get(name, (chains, []))
+    assert sorted([*designed, *kept]) == chains
+    rng = random.Random("/".join(native.values()) + str(a.seed))
+    with open(a.out_folder + "/seqs/" + name + ".fa", "w") as out:
+        out.write(f">{name}, score=2.1021, global_score=2.1021, fixed_chains={kept}, "
+                  f"designed_chains={designed}, model_name=v_48_020, git_hash=unknown, "
+                  f"seed={a.seed}\\n" + "/".join(native[chain] for chain in designed) + "\\n")
+        for k in range(1, a.num_seq_per_target + 1):
+            made = {
+                chain: [
+                    letter if place + 1 in fixed_of.get(name, {}).get(chain, ())
+                    else rng.choice("AEKLV") for place, letter in enumerate(native[chain])
+                ]
+                for chain in designed
+            }
+            for tie in tied_of.get(name, ()):
+                letter = rng.choice("AEKLV")
+                for chain, (position,) in tie.items():
+                    made[chain][position - 1] = letter
+            sequence = "/".join("".join(made[chain]) for chain in designed)
+            out.write(f">T={float(a.sampling_temp)}, sample={k}, score={1 + k / 10:.4f}, "
+                      f"global_score={1 + k / 10:.4f}, seq_recovery=0.1000\\n{sequence}\\n")
+            if "FAKE_STORE" in os.environ and len(chains) == 1:
+                (chain,) = chains
+                with open(os.environ["FAKE_STORE"] + "/" + sequence[:100] + ".pdb", "w") as pdb:
+                    serial = 0
+                    for place, letter in enumerate(native[chain]):
+                        for atom in ("N", "CA", "C", "O"):
+                            serial += 1
+                            x, y, z = entry["coords_chain_" + chain][f"{atom}_chain_{chain}"][place]
+                            pdb.write(
+                                f"ATOM  {serial:5d}  {atom:<3} {three[letter]} A{place + 1:4d}    "
+                                f"{x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00           {atom[0]}\\n"
+                            )
+                    pdb.write("END\\n")
+    print(f"{a.num_seq_per_target} sequences generated in 0.1 seconds")
 """
+
+PYPI_MPNN = PROTEIN_MPNN.replace('SPELLING = "_"', 'SPELLING = "-"')
 
 LIGAND_MPNN = """
 import argparse, os
@@ -119,3 +150,4 @@ def write_program(folder, name, code):
 def put_on_path(monkeypatch, folder):
     """Let nothing be on PATH but what is in a folder, and what scripts need."""
     monkeypatch.setenv("PATH", os.pathsep.join([str(folder), "/bin"]))
+    monkeypatch.setattr("protdiff.evaluation.external.command.OWN_FOLDER", str(folder))

@@ -126,6 +126,7 @@ _MORE_COLUMNS = (
     ("known TM", _get("novelty", "tm")),
     ("Foldseek TM", _get("foldseek", "tm")),
     ("nats/res.", _get("likelihood", "nats_per_residue")),
+    ("seq. score", _get("self_consistency", "sequence_score")),
     ("scRMSD", _get("self_consistency", "sc_rmsd")),
     ("scTM", _get("self_consistency", "sc_tm")),
     ("its motif", _get("self_consistency", "sc_motif_rmsd")),

@@ -27,7 +27,7 @@ ON_REQUEST = {
     "--novelty": ("nearest_known_tm", "largest_known_tm"),
     "--likelihood": ("nats_per_residue",),
     "--refold, with programs that are there": (
-        *("sc_rmsd", "sc_tm", "designable"),
+        *("sequence_score", "sc_rmsd", "sc_tm", "designable"),
         *("sc_motif_rmsd", "scaffold_success"),  # of scaffolds
     ),
     "--foldseek, with Foldseek there": ("foldseek_tm", "largest_foldseek_tm"),

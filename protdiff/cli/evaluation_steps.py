@@ -324,6 +324,7 @@ def add_self_consistency(
         MOTIF_BELOW,
         measure_self_consistency,
         summarise_self_consistency,
+        summarise_sequences,
     )
 
     chosen = found.choose_comparable()
@@ -349,6 +350,7 @@ def add_self_consistency(
         one.extra["self_consistency"] = result.to_dict()
         if result.problem:
             found.notes.append(f"{one.source.path.name}: {result.problem}")
+    found.summary |= summarise_sequences(results)
     if folder is not None:
         found.summary |= summarise_self_consistency(results)
     found.facts["self_consistency"] = {

@@ -21,6 +21,7 @@ from protdiff.cli.prepare import prepare
 from protdiff.cli.registration import register
 from protdiff.cli.report import report
 from protdiff.cli.scaffold import scaffold
+from protdiff.cli.sequence import sequence
 from protdiff.cli.train import train
 from protdiff.memory import reuse_memory
 
@@ -44,6 +45,7 @@ for command, panel in (
     (scaffold, "Design"),
     (campaign, "Design"),
     (contig, "Design"),
+    (sequence, "Design"),
     (export, "Design"),
     (evaluate, "Judge"),
     (likelihood, "Judge"),

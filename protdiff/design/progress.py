@@ -12,13 +12,15 @@ BAR_FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total} [{elapsed}<{rema
 
 
 @contextmanager
-def show_progress(total: int) -> Iterator[Callable[[float], None]]:
+def show_progress(total: int, description: str = "sampling") -> Iterator[Callable[[float], None]]:
     """Show a bar on stderr, or in the notebook, while the block runs.
 
     Parameters
     ----------
     total
         How many designs there will be.
+    description
+        What is going on.
 
     Yields
     ------
@@ -28,7 +30,7 @@ def show_progress(total: int) -> Iterator[Callable[[float], None]]:
     # In a notebook without ipywidgets tqdm.auto warns and draws the bar as text.
     from tqdm.auto import tqdm
 
-    with tqdm(total=total, desc="sampling", bar_format=BAR_FORMAT) as bar:
+    with tqdm(total=total, desc=description, bar_format=BAR_FORMAT) as bar:
 
         def advance(amount: float) -> None:
             # A sum of shares may end a rounding error above the total, which tqdm mistrusts.

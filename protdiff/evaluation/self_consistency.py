@@ -10,6 +10,10 @@ and C of all its residues, the redesignable ones too, after superposition of the
 that of the sequence with the smallest scRMSD. A scaffold succeeds if one prediction has an scRMSD
 under 2 Å and a motif RMSD under 1 Å (Watson et al. 2023; Zheng et al. 2025).
 
+The score of a sequence, its mean −log p by the program that designed it, needs no prediction: how
+sure that program is of it. It tells good backbones from worse ones of the same kind; it does not
+know a mirror image or a tangle for what it is.
+
 The numbers are those of the programs as much as of the design: name them with the result.
 
 References
@@ -30,7 +34,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from protdiff.errors import InputError
 from protdiff.evaluation.external.command import ExternalError
 from protdiff.evaluation.external.folding import Folder
 from protdiff.evaluation.external.inverse_folding import SequenceDesigner
@@ -45,6 +48,7 @@ __all__ = [
     "compare_motif",
     "measure_self_consistency",
     "summarise_self_consistency",
+    "summarise_sequences",
 ]
 
 DESIGNABLE_BELOW = 2.0
@@ -110,6 +114,11 @@ class SelfConsistency:
         )
 
     @property
+    def sequence_score(self) -> float:
+        """Mean score of all sequences, in nats a residue; NaN without one."""
+        return _average([one.score for one in self.sequences])
+
+    @property
     def best_sequence(self) -> str:
         """The sequence whose prediction is nearest, else the one with the best score, else ''."""
         if not self.sequences:
@@ -121,6 +130,7 @@ class SelfConsistency:
     def to_dict(self) -> dict[str, Any]:
         """Return what was found as JSON knows it."""
         return {
+            "sequence_score": _round(self.sequence_score),
             "sc_rmsd": _round(self.sc_rmsd),
             "sc_tm": _round(self.sc_tm),
             "sc_motif_rmsd": _round(self.sc_motif_rmsd),
@@ -176,17 +186,14 @@ def measure_self_consistency(
     ExternalError
         It failed for every design, or nothing could be folded.
     """
-    masks = [None] * len(backbones) if fixed is None else fixed
-    found: list[SelfConsistency] = []
-    for backbone, mask in zip(backbones, masks, strict=True):
-        has_motif = bool(backbone.motif_mask.any())
-        try:
-            designed = tuple(designer.design(backbone, mask))
-            found.append(SelfConsistency(designed, has_motif=has_motif))
-        except (ExternalError, InputError) as error:
-            found.append(SelfConsistency(has_motif=has_motif, problem=str(error)))
-        if on_progress is not None:
-            on_progress(1)
+    found = [
+        SelfConsistency(
+            one.sequences, has_motif=bool(backbone.motif_mask.any()), problem=one.problem
+        )
+        for backbone, one in zip(
+            backbones, designer.design_all(backbones, fixed, on_progress=on_progress), strict=True
+        )
+    ]
     if found and all(one.problem for one in found):
         raise ExternalError(found[0].problem)
     if folder is None or not found:
@@ -243,6 +250,11 @@ def compare_motif(design: Backbone, fold: Backbone | None) -> float:
     if fold is None or len(fold) != len(design) or not (given.any() and fold.is_finite):
         return math.nan
     return superimpose(fold.coordinates[given, :3], design.coordinates[given, :3]).rmsd
+
+
+def summarise_sequences(found: Sequence[SelfConsistency]) -> dict[str, float]:
+    """Return the row of the sequences: the mean over designs of the mean score of each."""
+    return {"sequence_score": _average([one.sequence_score for one in found])}
 
 
 def summarise_self_consistency(found: Sequence[SelfConsistency]) -> dict[str, float]:

@@ -13,13 +13,21 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from protdiff.errors import InputError
+from protdiff.files import write_atomically
 from protdiff.structure.foreign import import_biotite
 
-__all__ = ["DesignedSequence", "read_entries", "read_number", "read_protein_mpnn"]
+__all__ = [
+    "DesignedSequence",
+    "read_entries",
+    "read_number",
+    "read_protein_mpnn",
+    "write_sequences",
+]
 
 _SEQUENCE = re.compile(r"[A-Z/]+")
 
@@ -81,6 +89,41 @@ def read_protein_mpnn(path: str | Path) -> dict[str, list[DesignedSequence]]:
     if not found:
         raise InputError(f"{path} holds no sequence of ProteinMPNN; give its output folder")
     return {name: sorted(group, key=lambda s: s.score) for name, group in found.items()}
+
+
+def write_sequences(
+    path: str | Path,
+    sequences: Mapping[str, Iterable[DesignedSequence]],
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Write designed sequences as FASTA for a structure predictor.
+
+    An entry a sequence, called ``name_sample``, such as ``design_0003_2``; the chains of a complex
+    are divided by ``:``, as ColabFold and ESMFold take them.
+
+    Parameters
+    ----------
+    path
+        The file.
+    sequences
+        As :func:`read_protein_mpnn` gives them.
+    overwrite
+        Replace an existing file.
+
+    Raises
+    ------
+    InputError
+        The file exists, or there is nothing to write.
+    """
+    file = import_biotite("sequence.io.fasta").FastaFile()
+    for name, group in sorted(sequences.items()):
+        for one in group:
+            file[f"{name}_{one.sample}"] = one.sequence.replace("/", ":")
+    if not len(file):
+        raise InputError(f"there is no sequence to write to {path}; give one or more")
+    with write_atomically(path, overwrite=overwrite) as temporary:
+        file.write(str(temporary))
 
 
 def read_entries(path: str | Path) -> list[tuple[str, str]]:

@@ -38,6 +38,11 @@ from protdiff.structure.residues import StructureWarning
 from protdiff.structure.standard import find_letters
 
 __all__ = [
+    "BACKBONES",
+    "CHAIN_IDS",
+    "FIXED_POSITIONS",
+    "OPTIONS",
+    "TIED_POSITIONS",
     "add_target",
     "find_fixed",
     "thread_sequence",
@@ -46,6 +51,22 @@ __all__ = [
     "write_parsed_backbones",
     "write_tied_positions",
 ]
+
+BACKBONES, CHAIN_IDS, FIXED_POSITIONS, TIED_POSITIONS = (
+    "backbones.jsonl",
+    "chain_ids.jsonl",
+    "fixed_positions.jsonl",
+    "tied_positions.jsonl",
+)
+"""What its files are called in a folder that is made for it."""
+
+OPTIONS = {
+    BACKBONES: "--jsonl_path",
+    CHAIN_IDS: "--chain_id_jsonl",
+    FIXED_POSITIONS: "--fixed_positions_jsonl",
+    TIED_POSITIONS: "--tied_positions_jsonl",
+}
+"""The option of ``protein_mpnn_run.py`` for each of these files."""
 
 _CHAINS = string.ascii_uppercase + string.ascii_lowercase
 

