@@ -10,6 +10,7 @@ from typing import Any
 
 from protdiff.campaign.config import Campaign, Job
 from protdiff.conditioning import Conditioner
+from protdiff.design.beside_target import keep_target
 from protdiff.design.binding import make_generation
 from protdiff.design.designer import Designer
 from protdiff.design.engine import choose_task_weights
@@ -58,7 +59,7 @@ def make_task(campaign: Campaign, job: Job) -> RunTask:
     """
     seed = derive_job_seed(campaign.seed, job.name)
     try:
-        conditioners = job.conditions.make()
+        conditioners = keep_target(campaign.weights, job.sampling, job.conditions.make())
         if job.motif is None:
             return make_generation(job.length, seed, job.sampling, conditioners)
         return _make_scaffolding(job, seed, conditioners)

@@ -104,6 +104,7 @@ def evaluate(
         str | None,
         typer.Option(
             help='ProteinMPNN, as "python ProteinMPNN/protein_mpnn_run.py". Implies --refold.',
+            show_default="what is installed",
             rich_help_panel=OTHERS,
         ),
     ] = None,
@@ -136,7 +137,11 @@ def evaluate(
     ] = None,
     timeout: Annotated[
         float,
-        typer.Option(min=1.0, help="Seconds for one call of a program.", rich_help_panel=OTHERS),
+        typer.Option(
+            min=1.0,
+            help="Most seconds for a call of a program, of ProteinMPNN for each design.",
+            rich_help_panel=OTHERS,
+        ),
     ] = 3600.0,
     csv: Annotated[
         Path | None,

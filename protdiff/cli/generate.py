@@ -131,7 +131,7 @@ def generate(
     designer = None if weights is None else load(weights, device, compile=compile)
     conditioners = list(conditions.make())
     if designer is not None:
-        conditioners = keep_target(designer.model, settings, conditioners)
+        conditioners = keep_target(designer.model.name, settings, conditioners)
     task = make_generation(length, seed, settings, conditioners)
     run_and_report(
         designer or load(choose_task_weights(task), device, compile=compile),

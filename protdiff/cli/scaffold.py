@@ -204,7 +204,7 @@ def scaffold(
     designer = None if weights is None else load(weights, device, compile=compile)
     conditioners = list(conditions.make())
     if designer is not None:
-        conditioners = keep_target(designer.model, settings, conditioners)
+        conditioners = keep_target(designer.model.name, settings, conditioners)
     task = make_motif_task(
         source,
         parsed,

@@ -25,10 +25,10 @@ from protdiff.evaluation.secondary_structure import assign_secondary_structure
 from protdiff.model import LENGTH_RANGE
 from protdiff.structure import Backbone, Motif
 from protdiff.structure.layout import Layout, PlacedSegment
-from protdiff.weights import list_weights
+from protdiff.weights import is_for_single_chains
 
 if TYPE_CHECKING:
-    from protdiff.model import BackboneModel
+    pass
 
 __all__ = [
     "FEWEST_SHOWN",
@@ -73,22 +73,29 @@ def is_to_see(settings: SamplingSettings, conditioners: Sequence[Conditioner]) -
 
 
 def keep_target(
-    model: BackboneModel, settings: SamplingSettings, conditioners: Sequence[Conditioner]
+    weights: str | None, settings: SamplingSettings, conditioners: Sequence[Conditioner]
 ) -> list[Conditioner]:
     """Return conditioners with a target that the network is not shown, if it would entwine it.
 
     That is what bundled weights do that know single chains.
+
+    Parameters
+    ----------
+    weights
+        What the weights are called; None if they are yet to be chosen, as what is asked for needs.
+    settings, conditioners
+        What is asked for.
 
     Warns
     -----
     UserWarning
         There is such a target.
     """
-    knows = model.knows_chains or model.name not in list_weights()
-    if knows or not is_to_see(settings, conditioners):
+    is_seen = is_to_see(settings, conditioners)
+    if weights is None or not (is_seen and is_for_single_chains(weights)):
         return list(conditioners)
     warnings.warn(
-        f"{model.name} was trained on single chains, so the target is not shown to it; take "
+        f"{weights} was trained on single chains, so the target is not shown to it; take "
         "protdiff-complex to have designs made beside the target",
         stacklevel=3,
     )

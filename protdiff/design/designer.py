@@ -152,7 +152,10 @@ class Designer:
         """
         asked = make_settings(SamplingSettings, options, settings)
         task = make_generation(
-            length, seed, asked, keep_target(self.model, asked, list_conditioners(conditioners))
+            length,
+            seed,
+            asked,
+            keep_target(self.model.name, asked, list_conditioners(conditioners)),
         )
         return collect_designs(
             self,
@@ -250,7 +253,7 @@ class Designer:
             redesignable=redesignable,
             groups=groups,
             particles=particles,
-            conditioners=keep_target(self.model, asked, list_conditioners(conditioners)),
+            conditioners=keep_target(self.model.name, asked, list_conditioners(conditioners)),
         )
         return collect_designs(
             self,

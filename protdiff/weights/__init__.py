@@ -8,7 +8,13 @@ from typing import Any
 from protdiff.errors import CheckpointError
 from protdiff.names import suggest_name
 
-__all__ = ["DEFAULT_WEIGHTS", "choose_weights", "find_weights", "list_weights"]
+__all__ = [
+    "DEFAULT_WEIGHTS",
+    "choose_weights",
+    "find_weights",
+    "is_for_single_chains",
+    "list_weights",
+]
 
 DEFAULT_WEIGHTS = "protdiff-base"
 _FOLDER = Path(__file__).parent
@@ -71,6 +77,12 @@ def choose_weights(longest: int, *, chains: int = 1) -> str:
         return DEFAULT_WEIGHTS
     enough = [name for name in reach if longest <= reach[name]]
     return min(enough, key=reach.__getitem__) if enough else max(reach, key=reach.__getitem__)
+
+
+def is_for_single_chains(name: str) -> bool:
+    """Whether weights come with the package and were trained on single chains only."""
+    bundled = list_weights()
+    return name in bundled and not _knows_chains(_read_card(bundled[name]))
 
 
 def _read_card(path: Path) -> dict[str, Any]:

@@ -191,3 +191,13 @@ def test_a_start_may_stand_alone_or_beside_a_motif(tmp_path):
     tasks = [make_task(Campaign((job,)), job) for job in (alone, beside)]
     assert [task.describe()["task"] for task in tasks] == ["generate", "scaffold"]
     assert [task.plan(0).length for task in tasks] == [40, 40]
+
+
+def test_weights_for_single_chains_do_not_see_the_target_of_a_job(helix_file):
+    asked = {"name": "binders", "num": 1, "length": 40, "target": str(helix_file), "hotspots": "A5"}
+    (job,) = Campaign.from_dict({"job": [asked]}).jobs
+    seen = [make_task(Campaign((job,), weights=name), job).chains for name in (None, "mine")]
+    assert seen == [2, 2]
+    with pytest.warns(UserWarning, match="take protdiff-complex"):
+        kept = make_task(Campaign((job,), weights="protdiff-long"), job)
+    assert kept.chains == 1

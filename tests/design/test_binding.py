@@ -2,7 +2,6 @@
 
 import json
 from contextlib import nullcontext
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -209,16 +208,17 @@ def test_the_python_interface_and_runs_make_the_same_binders(designer, partner, 
     assert plan.lengths == {2: 24}
 
 
-@pytest.mark.parametrize(("name", "seen"), [("protdiff-base", False), ("protdiff-complex", True)])
-def test_weights_for_single_chains_see_no_target(designer, partner, name, seen):
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [("protdiff-base", False), ("protdiff-complex", True), ("mine", True), (None, True)],
+)
+def test_weights_for_single_chains_see_no_target(partner, name, seen):
     """Those of the package; what others know is for their owners to say."""
-    model = replace(designer.model, name=name, metadata={"cut": float(seen)})
     settings = SamplingSettings(**FAST)
     for asked in ((partner,), (SecondaryStructure("any"), partner)):
         with nullcontext() if seen else pytest.warns(UserWarning, match="take protdiff-complex"):
-            kept = keep_target(model, settings, asked)
+            kept = keep_target(name, settings, asked)
         assert is_to_see(settings, kept) == seen
         assert not partner.docked
-    assert is_to_see(settings, keep_target(designer.model, settings, (partner,)))
     docked = (partner, RadiusOfGyration("x1.1"))
-    assert keep_target(model, settings, docked) == list(docked)
+    assert keep_target(name, settings, docked) == list(docked)
