@@ -121,6 +121,14 @@ def evaluate(
             help='What folds, as "myfold {fasta} {out}". Implies --refold.', rich_help_panel=OTHERS
         ),
     ] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            help="Compare with structures that were predicted elsewhere for the sequences of "
+            "`protdiff sequence`: a folder of files such as design_0000_1.pdb.",
+            rich_help_panel=OTHERS,
+        ),
+    ] = None,
     num_sequences: Annotated[
         int, typer.Option(min=1, help="Sequences a design.", rich_help_panel=OTHERS)
     ] = 8,
@@ -195,7 +203,14 @@ def evaluate(
         find_weights(weights)
     skipped: list[str] = []
     designer = folding = None
-    if refold or any((mpnn_command, ligandmpnn_command, fold_command)):
+    refold = refold or any((mpnn_command, ligandmpnn_command, fold_command))
+    if predictions is not None and refold:
+        raise InputError(
+            "--predictions has been folded already; leave --refold and the commands of programs out"
+        )
+    if novelty_designs is not None and novelty is None:
+        raise InputError("--novelty-designs goes with --novelty REFERENCE")
+    if refold:
         designer = find_designer(mpnn_command, ligandmpnn_command, num_sequences, timeout, skipped)
         folding = find_folding(fold_command, timeout, skipped)
     search = find_foldseek(foldseek, foldseek_command, timeout, skipped)
@@ -205,7 +220,9 @@ def evaluate(
             "--diversity": diversity is not False,
             "--novelty": novelty is not None,
             "--likelihood": likelihood,
-            "--refold, with programs that are there": designer is not None and folding is not None,
+            "--refold, with a program for sequences there": designer is not None,
+            "--predictions, or --refold with programs that are there": predictions is not None
+            or (designer is not None and folding is not None),
             "--foldseek, with Foldseek there": search is not None,
         },
     )
@@ -244,6 +261,8 @@ def evaluate(
         steps.add_likelihood(found, model, quiet=quiet)
     if search is not None:
         steps.add_foldseek(found, search)
+    if predictions is not None:
+        steps.add_predictions(found, predictions, chosen_aligner)
     if designer is not None:
         steps.add_self_consistency(found, designer, folding, chosen_aligner, quiet=quiet)
 

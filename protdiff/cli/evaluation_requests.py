@@ -26,8 +26,9 @@ ON_REQUEST = {
     "--diversity": ("clusters_per_design", "mean_pairwise_tm", "largest_pairwise_tm"),
     "--novelty": ("nearest_known_tm", "largest_known_tm"),
     "--likelihood": ("nats_per_residue",),
-    "--refold, with programs that are there": (
-        *("sequence_score", "sc_rmsd", "sc_tm", "designable"),
+    "--refold, with a program for sequences there": ("sequence_score",),
+    "--predictions, or --refold with programs that are there": (
+        *("sc_rmsd", "sc_tm", "designable"),
         *("sc_motif_rmsd", "scaffold_success"),  # of scaffolds
     ),
     "--foldseek, with Foldseek there": ("foldseek_tm", "largest_foldseek_tm"),

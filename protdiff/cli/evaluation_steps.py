@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from protdiff.evaluation.external.inverse_folding import SequenceDesigner
     from protdiff.evaluation.novelty import Reference
     from protdiff.evaluation.quality import Quality
+    from protdiff.evaluation.self_consistency import SelfConsistency
     from protdiff.evaluation.tm_score import Aligner
     from protdiff.model import BackboneModel
     from protdiff.structure import Backbone
@@ -34,6 +35,7 @@ __all__ = [
     "add_foldseek",
     "add_likelihood",
     "add_novelty",
+    "add_predictions",
     "add_self_consistency",
     "load_references",
     "measure_all",
@@ -316,12 +318,8 @@ def add_self_consistency(
     quiet: bool,
 ) -> None:
     """Design sequences, fold them, and compare the predictions with the designs."""
-    import dataclasses
-
     from protdiff.evaluation.external import ExternalError
     from protdiff.evaluation.self_consistency import (
-        DESIGNABLE_BELOW,
-        MOTIF_BELOW,
         measure_self_consistency,
         summarise_self_consistency,
         summarise_sequences,
@@ -329,14 +327,12 @@ def add_self_consistency(
 
     chosen = found.choose_comparable()
     motifs = [_find_motif(one, found.notes) for one in chosen]
+    backbones = _give_motifs(chosen, motifs)
     with show_bar(f"sequences by {designer.name}", quiet=quiet) as bar:
         bar.set_total(max(len(chosen), 1))
         try:
             results = measure_self_consistency(
-                [
-                    dataclasses.replace(one.natural, motif_mask=motif.motif_mask)
-                    for one, motif in zip(chosen, motifs, strict=True)
-                ],
+                backbones,
                 designer,
                 folder,
                 fixed=[motif.given_mask for motif in motifs],
@@ -346,17 +342,56 @@ def add_self_consistency(
         except ExternalError as error:
             found.failures.append(str(error))
             return
+    _add_results(found, chosen, results, aligner)
+    found.summary |= summarise_sequences(results)
+    if folder is not None:
+        found.summary |= summarise_self_consistency(results)
+    found.facts["self_consistency"] |= {
+        "sequences_by": designer.name,
+        "structures_by": None if folder is None else folder.name,
+        "sequences_per_design": designer.sequences,
+    }
+
+
+def add_predictions(found: Evaluation, folder: Path, aligner: Aligner) -> None:
+    """Compare the designs with structures that were predicted elsewhere."""
+    from protdiff.evaluation.external import read_predictions
+    from protdiff.evaluation.self_consistency import compare_predictions, summarise_self_consistency
+
+    chosen = found.choose_comparable()
+    motifs = [_find_motif(one, found.notes) for one in chosen]
+    backbones = _give_motifs(chosen, motifs)
+    predictions = read_predictions(folder, [backbone.name for backbone in backbones])
+    results = compare_predictions(backbones, predictions, aligner=aligner, source=str(folder))
+    _add_results(found, chosen, results, aligner)
+    found.summary |= summarise_self_consistency(results)
+    found.facts["self_consistency"] |= {"sequences_by": None, "structures_by": str(folder)}
+
+
+def _give_motifs(chosen: Sequence[Evaluated], motifs: Sequence[RecordedMotif]) -> list[Backbone]:
+    """Return the designs as L-proteins, with the motifs of their run."""
+    import dataclasses
+
+    return [
+        dataclasses.replace(one.natural, motif_mask=motif.motif_mask)
+        for one, motif in zip(chosen, motifs, strict=True)
+    ]
+
+
+def _add_results(
+    found: Evaluation,
+    chosen: Sequence[Evaluated],
+    results: Sequence[SelfConsistency],
+    aligner: Aligner,
+) -> None:
+    """Put what was found with each design, and say how."""
+    from protdiff.evaluation.self_consistency import DESIGNABLE_BELOW, MOTIF_BELOW
+
     for one, result in zip(chosen, results, strict=True):
         one.extra["self_consistency"] = result.to_dict()
         if result.problem:
             found.notes.append(f"{one.source.path.name}: {result.problem}")
-    found.summary |= summarise_sequences(results)
-    if folder is not None:
-        found.summary |= summarise_self_consistency(results)
     found.facts["self_consistency"] = {
-        "sequences_by": designer.name,
-        "structures_by": None if folder is None else folder.name,
-        "sequences_per_design": designer.sequences,
         "designable_below": DESIGNABLE_BELOW,
         "motif_below": MOTIF_BELOW,
         "tm_normalised_by": "the design's length",

@@ -26,8 +26,9 @@ motif-scaffolding problems, 2025.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,6 +47,7 @@ __all__ = [
     "SelfConsistency",
     "compare_fold",
     "compare_motif",
+    "compare_predictions",
     "measure_self_consistency",
     "summarise_self_consistency",
     "summarise_sequences",
@@ -56,6 +58,8 @@ DESIGNABLE_BELOW = 2.0
 
 MOTIF_BELOW = 1.0
 """Motif RMSD in Å of a prediction in which a scaffold succeeds."""
+
+_MOST_PERMUTED = 6
 
 
 @dataclass(frozen=True)
@@ -206,20 +210,67 @@ def measure_self_consistency(
     folds = folder.fold(sequences)
     aligner = get_aligner() if aligner is None else aligner
     return [
-        _compare_all(backbone, one, number, folds, aligner, folder.name)
+        _compare_all(
+            backbone,
+            one,
+            [folds.get(f"d{number}_s{place}") for place in range(len(one.sequences))],
+            aligner,
+            folder.name,
+        )
         for number, (backbone, one) in enumerate(zip(backbones, found, strict=True))
     ]
+
+
+def compare_predictions(
+    backbones: Sequence[Backbone],
+    predictions: Mapping[str, Mapping[int, Backbone]],
+    *,
+    aligner: Aligner | None = None,
+    source: str = "the folder",
+) -> list[SelfConsistency]:
+    """Compare designs with structures that were predicted elsewhere for sequences of theirs.
+
+    Parameters
+    ----------
+    backbones
+        The designs, with their motifs, as L-proteins.
+    predictions
+        By the design's name and the number of the sequence, as
+        :func:`~protdiff.evaluation.external.read_predictions` gives them.
+    aligner
+        For the TM-score.
+    source
+        What to call where they are from.
+
+    Returns
+    -------
+    list of SelfConsistency
+        One for each design. Its sequences are those of the predictions, without a score.
+    """
+    aligner = get_aligner() if aligner is None else aligner
+    found = []
+    for backbone in backbones:
+        numbered = predictions.get(backbone.name, {})
+        one = SelfConsistency(
+            tuple(
+                DesignedSequence(backbone.name, fold.sequence, math.nan, math.nan, number)
+                for number, fold in numbered.items()
+            ),
+            has_motif=bool(backbone.motif_mask.any()),
+            problem="" if numbered else f"{source} has no prediction for it",
+        )
+        found.append(_compare_all(backbone, one, list(numbered.values()), aligner, source))
+    return found
 
 
 def _compare_all(
     backbone: Backbone,
     one: SelfConsistency,
-    number: int,
-    folds: dict[str, Backbone],
+    predictions: Sequence[Backbone | None],
     aligner: Aligner,
     name: str,
 ) -> SelfConsistency:
-    predictions = [folds.get(f"d{number}_s{place}") for place in range(len(one.sequences))]
+    predictions = [fold and _match_chains(backbone, fold) for fold in predictions]
     scores = [compare_fold(backbone, fold, aligner) for fold in predictions]
     lost = sum(not math.isfinite(rmsd) for rmsd, _ in scores)
     problem = one.problem
@@ -230,16 +281,39 @@ def _compare_all(
     return replace(one, rmsd=rmsd, tm=tm, motif_rmsd=motif, problem=problem)
 
 
+def _match_chains(design: Backbone, fold: Backbone) -> Backbone:
+    """Put the chains of a predicted complex in the order in which it is nearest to the design.
+
+    Chains of one length stand for each other: a ring may be predicted the other way round. Of more
+    than six the order is taken as it is.
+    """
+    own = [design.select_chain(chain) for chain in design.chains]
+    theirs = [fold.select_chain(chain) for chain in fold.chains]
+    if not 1 < len(own) == len(theirs) <= _MOST_PERMUTED:
+        return fold
+    orders = [
+        order
+        for order in itertools.permutations(theirs)
+        if all(len(a) == len(b) for a, b in zip(own, order, strict=True))
+    ]
+    if not orders:
+        return fold
+    trace = np.concatenate([chain.coordinates[:, 1] for chain in own])
+    placed = [np.concatenate([chain.coordinates for chain in order]) for order in orders]
+    nearest = min(placed, key=lambda x: superimpose(x[:, 1], trace).rmsd)
+    return fold.with_coordinates(nearest)
+
+
 def compare_fold(design: Backbone, fold: Backbone | None, aligner: Aligner) -> tuple[float, float]:
     """Return the CA RMSD (Å) and the TM-score of a prediction; NaN if it does not fit the design.
 
     Residues correspond one to one for the RMSD; the TM-score is by alignment, normalised by the
-    design's length.
+    design's length, and of single chains only.
     """
     if fold is None or len(fold) != len(design) or not can_align(fold.coordinates):
         return math.nan, math.nan
     rmsd = superimpose(fold.coordinates[:, 1], design.coordinates[:, 1]).rmsd
-    if not can_align(design.coordinates):
+    if len(design.chains) > 1 or not can_align(design.coordinates):
         return rmsd, math.nan
     return rmsd, aligner.score(design.coordinates, fold.coordinates).by_first
 

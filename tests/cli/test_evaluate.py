@@ -351,6 +351,35 @@ def test_designs_are_refolded_with_what_is_on_path(run, folder, programs):
     assert found["self_consistency"]["structures_by"] == "myfold"
 
 
+def test_designs_are_compared_with_predictions_that_were_made_elsewhere(run, folder, tmp_path):
+    helix = build_backbone(np.full(40, -57.0), -47.0)
+    names = sorted(path.stem for path in folder.glob("*.pdb"))
+    there = tmp_path / "there"
+    there.mkdir()
+    for name in names[:2]:
+        fold = Backbone.from_coordinates(helix[..., [2, 0, 1]])
+        write_backbone(there / f"{name}_3_model_0.pdb", fold)
+    found = evaluate(
+        run, folder, "--predictions", there, "--fail-on", "sc_rmsd>2", "--no-diversity"
+    )
+    known = [one for one in found["designs"] if one["self_consistency"]["sc_rmsd"] is not None]
+    assert len(known) == 2
+    assert found["summary"]["designable"] == pytest.approx(2 / len(names), abs=1e-4)
+    assert found["self_consistency"]["structures_by"] == str(there)
+    result = run("evaluate", folder, "--predictions", there, "--no-diversity")
+    assert "has no prediction for it" in result.stderr
+    assert "sequences by others" in result.stdout
+    for options, message in (
+        (("--predictions", there, "--refold"), "--predictions has been folded already"),
+        (("--predictions", folder.parent / "none"), "there is no file or folder"),
+        (("--novelty-designs", 1), "--novelty-designs goes with --novelty REFERENCE"),
+        (("--fail-on", "sc_rmsd>2"), "--predictions, or --refold"),
+    ):
+        result = run("evaluate", folder, *options)
+        assert result.exit_code == 2
+        assert message in result.stderr
+
+
 def test_a_mirrored_design_goes_out_as_its_mirror_image(run, programs, tmp_path):
     # Programs know L-proteins only; and the fake folder gives back what the designer was shown.
     programs("protein_mpnn_run.py", "PROTEIN_MPNN")

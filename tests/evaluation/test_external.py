@@ -21,12 +21,14 @@ from protdiff.evaluation.external import (
     LigandMPNN,
     ProteinMPNN,
     find_folder,
+    read_predictions,
 )
 from protdiff.evaluation.external.command import run_program, split_command
 from protdiff.evaluation.self_consistency import (
     SelfConsistency,
     compare_fold,
     compare_motif,
+    compare_predictions,
     measure_self_consistency,
     summarise_self_consistency,
 )
@@ -494,3 +496,69 @@ def test_a_score_that_is_not_given_is_nan():
     assert math.isnan(LigandMPNN(("x",)).read_score("overall_confidence=0.0"))
     with pytest.raises(InputError, match="at least 1"):
         ProteinMPNN(("x",), seed=0)
+
+
+def turn(x):
+    """Rotate coordinates, and move them."""
+    return np.asarray(x)[..., [1, 2, 0]] + 7.0
+
+
+def test_predictions_made_elsewhere_are_told_by_their_names(design, tmp_path):
+    design = replace(design, name="design_0001", motif_mask=np.arange(30) < 5)
+    other = replace(design.select(slice(0, 25)), name="design_0010")
+    missing = replace(design, name="design_0002")
+    near = design.with_coordinates(turn(design.coordinates))
+    noise = np.random.default_rng(0).normal(0.0, 3.0, (30, 4, 3))
+    far = near.with_coordinates(near.coordinates + noise)
+    for name, fold in (
+        ("design_0001_2_unrelaxed_rank_001_model_3.pdb", near),
+        ("design_0001_2_unrelaxed_rank_002_model_1.pdb", far),
+        ("design_0001_10.cif", far),
+        ("deeper/design_0010_1_model_0.pdb", other),
+        ("design_0010_3.pdb", near),  # of another length
+        ("design_00011.pdb", near),
+        ("elsewhere_1.pdb", near),
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_backbone(tmp_path / name, fold)
+    (tmp_path / "design_0001_1.pdb").write_text("ATOM garbage\n")
+    names = [backbone.name for backbone in (design, other, missing)]
+    found = read_predictions(tmp_path, names)
+    assert {name: list(numbered) for name, numbered in found.items()} == {
+        "design_0001": [2, 10],
+        "design_0010": [1, 3],
+    }
+    first, second, third = compare_predictions(
+        [design, other, missing], found, aligner=Same(), source="there"
+    )
+    assert first.rmsd[0] < 0.01 < 1.0 < first.rmsd[1]
+    assert (first.sc_motif_rmsd < 0.01, first.succeeds) == (True, True)
+    assert [one.sample for one in first.sequences] == [2, 10]
+    assert first.best_sequence == near.sequence
+    assert second.sc_rmsd < 0.01
+    assert second.problem == "there gave no usable structure for 1 of 2 sequences"
+    assert third.problem == "there has no prediction for it"
+    rows = summarise_self_consistency([first, second, third])
+    assert rows["designable"] == pytest.approx(2 / 3)
+    with pytest.raises(InputError, match=r"expected files such as x_1\.pdb"):
+        read_predictions(tmp_path, ["x"])
+    with pytest.raises(InputError, match="two designs are called x"):
+        read_predictions(tmp_path, ["x", "x"])
+
+
+def test_chains_of_a_predicted_complex_may_come_in_any_order(design):
+    rng = np.random.default_rng(1)
+    parts = [design.coordinates + rng.normal(0.0, 15.0, 3) for _ in range(3)]
+    parts.append(design.coordinates[:20] + 30.0)
+    chains = np.array(["A"] * 30 + ["B"] * 30 + ["C"] * 30 + ["D"] * 20)
+    ring = Backbone.from_coordinates(np.concatenate(parts), chain_id=chains, name="ring")
+    order = [3, 2, 0, 1]
+    moved = turn(np.concatenate([parts[k] for k in order]))
+    sizes = [len(parts[k]) for k in order]
+    fold = Backbone.from_coordinates(moved, chain_id=np.repeat(list("ABCD"), sizes))
+    (found,) = compare_predictions([ring], {"ring": {1: fold}}, aligner=Same())
+    assert found.sc_rmsd < 0.01
+    assert math.isnan(found.sc_tm)  # of single chains only
+    mirrored = fold.with_coordinates(-moved)
+    (found,) = compare_predictions([ring], {"ring": {1: mirrored}}, aligner=Same())
+    assert found.sc_rmsd > 2.0

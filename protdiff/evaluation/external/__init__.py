@@ -11,6 +11,7 @@ from protdiff.evaluation.external.folding import Folder, FoldingCommand, find_fo
 from protdiff.evaluation.external.foldseek import Foldseek, Hit
 from protdiff.evaluation.external.inverse_folding import SequenceDesigner
 from protdiff.evaluation.external.ligand_mpnn import LigandMPNN
+from protdiff.evaluation.external.predictions import read_predictions
 from protdiff.evaluation.external.protein_mpnn import ProteinMPNN
 from protdiff.structure import DesignedSequence
 
@@ -26,4 +27,5 @@ __all__ = [
     "ProteinMPNN",
     "SequenceDesigner",
     "find_folder",
+    "read_predictions",
 ]

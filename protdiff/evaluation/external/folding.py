@@ -23,7 +23,8 @@ from protdiff.evaluation.external.command import (
     run_program,
     split_command,
 )
-from protdiff.structure import Backbone, find_structure_files, read_backbone
+from protdiff.evaluation.external.predictions import read_first
+from protdiff.structure import Backbone, find_structure_files
 
 __all__ = ["KNOWN_PROGRAMS", "Folder", "FoldingCommand", "find_folder"]
 
@@ -126,12 +127,7 @@ def _read_prediction(out: Path, name: str) -> Backbone | None:
         files = [path for path in find_structure_files(out) if named.match(path.name)]
     except InputError:  # no structure file at all
         return None
-    for path in sorted(files, key=lambda path: (path.name.split(".")[0] != name, path.name)):
-        try:
-            return read_backbone(path)
-        except InputError:
-            continue
-    return None
+    return read_first(files, name)
 
 
 def find_folder(command: str | None, *, timeout: float = TIMEOUT) -> Folder | None:
