@@ -31,11 +31,11 @@ chains_of, fixed_of, tied_of = map(
     load, (a.chain_id_jsonl, a.fixed_positions_jsonl, a.tied_positions_jsonl)
 )
 os.makedirs(a.out_folder + "/seqs", exist_ok=True)
-for number, line in enumerate(open(a.jsonl_path)):
-    if str(number) == os.environ.get("FAKE_MPNN_STOP", ""):
-        sys.exit("CUDA out of memory")
+for line in open(a.jsonl_path):
     entry = json.loads(line)
     name = entry["name"]
+    if name == os.environ.get("FAKE_MPNN_STOP"):
+        sys.exit("CUDA out of memory")
     chains = sorted(key[-1] for key in entry if key.startswith("seq_chain_"))
     native = {chain: entry["seq_chain_" + chain] for chain in chains}
     designed, kept = chains_of.get(name, (chains, []))

