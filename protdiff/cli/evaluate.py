@@ -193,6 +193,7 @@ def evaluate(
     from protdiff.design.listing import list_structures
     from protdiff.evaluation.thresholds import find_met
     from protdiff.evaluation.tm_score import get_aligner
+    from protdiff.structure import find_structure_files
 
     # Whatever can be wrong with the options shows before anything is measured.
     chosen_aligner = get_aligner(aligner)
@@ -208,6 +209,8 @@ def evaluate(
         raise InputError(
             "--predictions has been folded already; leave --refold and the commands of programs out"
         )
+    if predictions is not None:
+        find_structure_files(predictions)
     if novelty_designs is not None and novelty is None:
         raise InputError("--novelty-designs goes with --novelty REFERENCE")
     if refold:
@@ -237,6 +240,8 @@ def evaluate(
 
     found = steps.measure_all(listed, blown_up=listing.blown_up, quiet=quiet)
     found.notes += listing.explain() + skipped
+    if predictions is not None:
+        steps.add_predictions(found, predictions, chosen_aligner)
     asked = any(threshold.name in ON_REQUEST["--diversity"] for threshold in thresholds)
     if diversity or (diversity is None and (asked or _is_quick(found))):
         steps.add_diversity(
@@ -261,8 +266,6 @@ def evaluate(
         steps.add_likelihood(found, model, quiet=quiet)
     if search is not None:
         steps.add_foldseek(found, search)
-    if predictions is not None:
-        steps.add_predictions(found, predictions, chosen_aligner)
     if designer is not None:
         steps.add_self_consistency(found, designer, folding, chosen_aligner, quiet=quiet)
 

@@ -172,7 +172,7 @@ def _print_facts(found: Evaluation) -> None:
             "diversity": f", clusters at {fact.get('threshold')}",
             "novelty": f", to {fact.get('structures')} structures of {fact.get('reference')}",
             "self_consistency": f", sequences by {fact.get('sequences_by') or 'others'}, "
-            f"structures by {fact.get('structures_by')}",
+            f"structures by {fact.get('structures_by') or 'nobody'}",
         }[key]
         typer.echo(f"{key}: TM-score by {fact['aligner']}, normalised by {normalised}{extra}")
     if "scaffold_success" in found.summary:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from protdiff.evaluation.self_consistency import SelfConsistency
     from protdiff.evaluation.tm_score import Aligner
     from protdiff.model import BackboneModel
-    from protdiff.structure import Backbone
+    from protdiff.structure import Backbone, DesignedSequence
 
 __all__ = [
     "Evaluated",
@@ -356,14 +356,30 @@ def add_self_consistency(
 def add_predictions(found: Evaluation, folder: Path, aligner: Aligner) -> None:
     """Compare the designs with structures that were predicted elsewhere."""
     from protdiff.evaluation.external import read_predictions
-    from protdiff.evaluation.self_consistency import compare_predictions, summarise_self_consistency
+    from protdiff.evaluation.self_consistency import (
+        compare_predictions,
+        summarise_self_consistency,
+        summarise_sequences,
+    )
+    from protdiff.structure.designed_sequence import SEQUENCE_TABLE, read_sequence_table
 
     chosen = found.choose_comparable()
     motifs = [_find_motif(one, found.notes) for one in chosen]
     backbones = _give_motifs(chosen, motifs)
+    if not chosen:
+        found.notes.append("--predictions: no design is finite and long enough to be compared")
+        return
     predictions = read_predictions(folder, [backbone.name for backbone in backbones])
-    results = compare_predictions(backbones, predictions, aligner=aligner, source=str(folder))
+    tables = {one.source.path.parent / SEQUENCE_TABLE for one in chosen}
+    sequences: dict[str, dict[int, DesignedSequence]] = {}
+    for table in filter(Path.is_file, tables):
+        sequences |= read_sequence_table(table)
+    results = compare_predictions(
+        backbones, predictions, sequences=sequences, aligner=aligner, source=str(folder)
+    )
     _add_results(found, chosen, results, aligner)
+    if sequences:
+        found.summary |= summarise_sequences(results)
     found.summary |= summarise_self_consistency(results)
     found.facts["self_consistency"] |= {"sequences_by": None, "structures_by": str(folder)}
 

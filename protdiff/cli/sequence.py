@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -15,9 +13,6 @@ from protdiff.cli.display import print_json, show_bar
 from protdiff.cli.failure import explain_failures
 from protdiff.errors import InputError
 from protdiff.files import make_folder_atomically
-
-if TYPE_CHECKING:
-    from protdiff.structure import DesignedSequence
 
 __all__ = ["sequence"]
 
@@ -77,7 +72,12 @@ def sequence(
     """
     from protdiff.design.inverse_folding import find_protein_mpnn
     from protdiff.design.reading import find_runs, read_designs
-    from protdiff.structure.designed_sequence import write_sequences
+    from protdiff.design.run_folder import SETTINGS, read_settings
+    from protdiff.structure.designed_sequence import (
+        SEQUENCE_TABLE,
+        write_sequence_table,
+        write_sequences,
+    )
 
     program = find_protein_mpnn(
         mpnn_command, sequences=num, temperature=temperature, seed=seed, timeout=timeout
@@ -86,6 +86,7 @@ def sequence(
     if len(runs) > 1:
         raise InputError(f"{run} holds {len(runs)} runs; give one of them, as {runs[0]}")
     designs = read_designs(runs[0])
+    format = (read_settings(runs[0] / SETTINGS) or {}).get("format", "pdb")
     if passing:
         designs = designs.filter(passing=True)
     if not len(designs):
@@ -99,9 +100,9 @@ def sequence(
             found = designs.design_sequences(
                 program, target=target, partial=partial, on_progress=bar.advance
             )
-        designs.thread(found).write(temporary)
+        designs.thread(found).write(temporary, format=format)
         write_sequences(temporary / "sequences.fasta", found)
-        _write_csv(temporary / "sequences.csv", found)
+        write_sequence_table(temporary / SEQUENCE_TABLE, found)
     shutil.rmtree(partial, ignore_errors=True)
     scores = [one.score for group in found.values() for one in group]
     mean = sum(scores) / len(scores)
@@ -120,12 +121,3 @@ def sequence(
             f"{len(scores)} sequences for {len(designs)} design{'' if len(designs) == 1 else 's'} "
             f"in {out}; score {mean:.3f} in the mean, {min(scores):.3f} the lowest"
         )
-
-
-def _write_csv(path: Path, found: Mapping[str, Sequence[DesignedSequence]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["design", "sample", "score", "temperature", "sequence"])
-        for name, group in sorted(found.items()):
-            for one in group:
-                writer.writerow([name, one.sample, one.score, one.temperature, one.sequence])

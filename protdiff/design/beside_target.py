@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,9 +25,6 @@ from protdiff.model import LENGTH_RANGE
 from protdiff.structure import Backbone, Motif
 from protdiff.structure.layout import Layout, PlacedSegment
 from protdiff.weights import is_for_single_chains
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "FEWEST_SHOWN",

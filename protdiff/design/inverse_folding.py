@@ -100,8 +100,8 @@ def write_protein_mpnn(
     elif _list_partners(run) and not mirrored:
         warnings.warn(
             f"these designs bind {_name_target(run)}, and without it ProteinMPNN designs their "
-            "interface blind; give the target of the run too, target= in Python and --target for "
-            "protdiff export",
+            "interface blind; give the target of the run too, target= in Python and --target in a "
+            "command",
             stacklevel=3,
         )
     designed = {backbone.name: backbone.chains for backbone in backbones}

@@ -26,7 +26,6 @@ motif-scaffolding problems, 2025.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -58,8 +57,6 @@ DESIGNABLE_BELOW = 2.0
 
 MOTIF_BELOW = 1.0
 """Motif RMSD in Å of a prediction in which a scaffold succeeds."""
-
-_MOST_PERMUTED = 6
 
 
 @dataclass(frozen=True)
@@ -142,6 +139,7 @@ class SelfConsistency:
             "best_sequence": self.best_sequence or None,
             "sequences": [
                 {
+                    "sample": one.sample,
                     "sequence": one.sequence,
                     "score": _round(one.score),
                     "rmsd": _round(self.rmsd[place]) if self.rmsd else None,
@@ -225,10 +223,14 @@ def compare_predictions(
     backbones: Sequence[Backbone],
     predictions: Mapping[str, Mapping[int, Backbone]],
     *,
+    sequences: Mapping[str, Mapping[int, DesignedSequence]] | None = None,
     aligner: Aligner | None = None,
     source: str = "the folder",
 ) -> list[SelfConsistency]:
     """Compare designs with structures that were predicted elsewhere for sequences of theirs.
+
+    A prediction that has more chains than the design, as of a binder with its target, begins with
+    those of the design.
 
     Parameters
     ----------
@@ -237,29 +239,45 @@ def compare_predictions(
     predictions
         By the design's name and the number of the sequence, as
         :func:`~protdiff.evaluation.external.read_predictions` gives them.
+    sequences
+        What was designed, as
+        :func:`~protdiff.structure.designed_sequence.read_sequence_table` gives it: predictions of
+        other sequences are left out, and the scores are taken over.
     aligner
         For the TM-score.
     source
-        What to call where they are from.
+        What to call where predictions are from.
 
     Returns
     -------
     list of SelfConsistency
-        One for each design. Its sequences are those of the predictions, without a score.
+        One for each design. Its sequences are those of the predictions.
     """
     aligner = get_aligner() if aligner is None else aligner
     found = []
     for backbone in backbones:
-        numbered = predictions.get(backbone.name, {})
+        designed = (sequences or {}).get(backbone.name, {})
+        folds, made, others = [], [], []
+        for number, whole in predictions.get(backbone.name, {}).items():
+            fold = _match_chains(backbone, whole)
+            text = "/".join(fold.select_chain(chain).sequence for chain in fold.chains)
+            known = designed.get(number)
+            if known is not None and known.sequence != text:
+                others.append(str(number))
+                continue
+            folds.append(fold)
+            made.append(known or DesignedSequence(backbone.name, text, math.nan, math.nan, number))
+        problem = ""
+        if others:
+            problem = (
+                f"{source} has other sequences than were designed, in number {', '.join(others)}"
+            )
+        elif not folds:
+            problem = f"{source} has no prediction for it"
         one = SelfConsistency(
-            tuple(
-                DesignedSequence(backbone.name, fold.sequence, math.nan, math.nan, number)
-                for number, fold in numbered.items()
-            ),
-            has_motif=bool(backbone.motif_mask.any()),
-            problem="" if numbered else f"{source} has no prediction for it",
+            tuple(made), has_motif=bool(backbone.motif_mask.any()), problem=problem
         )
-        found.append(_compare_all(backbone, one, list(numbered.values()), aligner, source))
+        found.append(_compare_all(backbone, one, folds, aligner, source))
     return found
 
 
@@ -270,38 +288,46 @@ def _compare_all(
     aligner: Aligner,
     name: str,
 ) -> SelfConsistency:
-    predictions = [fold and _match_chains(backbone, fold) for fold in predictions]
     scores = [compare_fold(backbone, fold, aligner) for fold in predictions]
     lost = sum(not math.isfinite(rmsd) for rmsd, _ in scores)
     problem = one.problem
     if lost and not problem:
         problem = f"{name} gave no usable structure for {lost} of {len(scores)} sequences"
+        lengths = {len(fold) for fold in predictions if fold is not None} - {len(backbone)}
+        if lengths:
+            words = " and ".join(map(str, sorted(lengths)))
+            problem += f": of {words} residues instead of {len(backbone)}"
     rmsd, tm = (tuple(column) for column in zip(*scores, strict=True)) if scores else ((), ())
     motif = tuple(compare_motif(backbone, fold) for fold in predictions)
     return replace(one, rmsd=rmsd, tm=tm, motif_rmsd=motif, problem=problem)
 
 
 def _match_chains(design: Backbone, fold: Backbone) -> Backbone:
-    """Put the chains of a predicted complex in the order in which it is nearest to the design.
+    """Take of a prediction the chains of the design, equal ones in the order that is nearest to it.
 
-    Chains of one length stand for each other: a ring may be predicted the other way round. Of more
-    than six the order is taken as it is.
+    Chains of one sequence stand for each other: a ring may be predicted the other way round.
     """
     own = [design.select_chain(chain) for chain in design.chains]
-    theirs = [fold.select_chain(chain) for chain in fold.chains]
-    if not 1 < len(own) == len(theirs) <= _MOST_PERMUTED:
+    theirs = [fold.select_chain(chain) for chain in fold.chains[: len(own)]]
+    if list(map(len, own)) != list(map(len, theirs)):
         return fold
-    orders = [
-        order
-        for order in itertools.permutations(theirs)
-        if all(len(a) == len(b) for a, b in zip(own, order, strict=True))
-    ]
-    if not orders:
+    fold = fold.select(slice(0, len(design)))
+    sequences = [chain.sequence for chain in theirs]
+    if len(set(sequences)) == len(sequences):
         return fold
+    centres = [chain.coordinates[:, 1].mean(axis=0) for chain in own]
     trace = np.concatenate([chain.coordinates[:, 1] for chain in own])
-    placed = [np.concatenate([chain.coordinates for chain in order]) for order in orders]
-    nearest = min(placed, key=lambda x: superimpose(x[:, 1], trace).rmsd)
-    return fold.with_coordinates(nearest)
+    # Each chain that may be the first one brings the others along; they take the nearest places.
+    tried = []
+    for first in (k for k, text in enumerate(sequences) if text == sequences[0]):
+        pose = superimpose(theirs[first].coordinates[:, 1], own[0].coordinates[:, 1])
+        placed = [pose.apply(chain.coordinates[:, 1]).mean(axis=0) for chain in theirs]
+        order: list[int] = []
+        for centre, text in zip(centres, sequences, strict=True):
+            free = [k for k, other in enumerate(sequences) if other == text and k not in order]
+            order.append(min(free, key=lambda k: float(np.linalg.norm(placed[k] - centre))))
+        tried.append(np.concatenate([theirs[k].coordinates for k in order]))
+    return fold.with_coordinates(min(tried, key=lambda x: superimpose(x[:, 1], trace).rmsd))
 
 
 def compare_fold(design: Backbone, fold: Backbone | None, aligner: Aligner) -> tuple[float, float]:

@@ -10,6 +10,7 @@ Dauparas et al. 2022, "Robust deep learning-based protein sequence design using 
 
 from __future__ import annotations
 
+import csv
 import itertools
 import math
 import re
@@ -22,13 +23,20 @@ from protdiff.files import write_atomically
 from protdiff.structure.foreign import import_biotite
 
 __all__ = [
+    "SEQUENCE_TABLE",
     "DesignedSequence",
     "read_entries",
     "read_number",
     "read_protein_mpnn",
+    "read_sequence_table",
+    "write_sequence_table",
     "write_sequences",
 ]
 
+SEQUENCE_TABLE = "sequences.csv"
+"""What the table of sequences is called in the folder of designs."""
+
+_COLUMNS = ("design", "sample", "score", "temperature", "sequence")
 _SEQUENCE = re.compile(r"[A-Z/]+")
 
 
@@ -124,6 +132,58 @@ def write_sequences(
         raise InputError(f"there is no sequence to write to {path}; give one or more")
     with write_atomically(path, overwrite=overwrite) as temporary:
         file.write(str(temporary))
+
+
+def write_sequence_table(
+    path: str | Path, sequences: Mapping[str, Iterable[DesignedSequence]]
+) -> None:
+    """Write designed sequences with their scores as a table, for a spreadsheet.
+
+    Parameters
+    ----------
+    path
+        The CSV file; nothing may be there.
+    sequences
+        As :func:`read_protein_mpnn` gives them.
+
+    Raises
+    ------
+    InputError
+        The file exists.
+    """
+    with (
+        write_atomically(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(_COLUMNS)
+        for name, group in sorted(sequences.items()):
+            for one in group:
+                writer.writerow([name, one.sample, one.score, one.temperature, one.sequence])
+
+
+def read_sequence_table(path: str | Path) -> dict[str, dict[int, DesignedSequence]]:
+    """Read what :func:`write_sequence_table` wrote: by the design's name and the sample.
+
+    Raises
+    ------
+    InputError
+        There is no such file, or it is another table.
+    """
+    found: dict[str, dict[int, DesignedSequence]] = {}
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                name, sample, score, temperature, text = (row[key] for key in _COLUMNS)
+                one = DesignedSequence(name, text, float(score), float(temperature), int(sample))
+                found.setdefault(name, {})[one.sample] = one
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path} is no table of designed sequences; expected the columns {', '.join(_COLUMNS)}"
+        ) from error
+    return found
 
 
 def read_entries(path: str | Path) -> list[tuple[str, str]]:

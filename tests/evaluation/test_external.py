@@ -495,7 +495,7 @@ def test_a_score_that_is_not_given_is_nan():
     assert math.isnan(ProteinMPNN(("x",)).read_score("T=0.1, sample=1"))
     assert math.isnan(ProteinMPNN(("x",)).read_score("score=high"))
     assert math.isnan(LigandMPNN(("x",)).read_score("overall_confidence=0.0"))
-    with pytest.raises(InputError, match="at least 1"):
+    with pytest.raises(InputError, match="a seed from 1 to"):
         ProteinMPNN(("x",), seed=0)
 
 
@@ -524,7 +524,8 @@ def test_predictions_made_elsewhere_are_told_by_their_names(design, tmp_path):
         write_backbone(tmp_path / name, fold)
     (tmp_path / "design_0001_1.pdb").write_text("ATOM garbage\n")
     names = [backbone.name for backbone in (design, other, missing)]
-    found = read_predictions(tmp_path, names)
+    with pytest.warns(UserWarning, match=r"design_0001_1\.pdb cannot be read"):
+        found = read_predictions(tmp_path, names)
     assert {name: list(numbered) for name, numbered in found.items()} == {
         "design_0001": [2, 10],
         "design_0010": [1, 3],
@@ -537,7 +538,9 @@ def test_predictions_made_elsewhere_are_told_by_their_names(design, tmp_path):
     assert [one.sample for one in first.sequences] == [2, 10]
     assert first.best_sequence == near.sequence
     assert second.sc_rmsd < 0.01
-    assert second.problem == "there gave no usable structure for 1 of 2 sequences"
+    assert second.problem == (
+        "there gave no usable structure for 1 of 2 sequences: of 30 residues instead of 25"
+    )
     assert third.problem == "there has no prediction for it"
     rows = summarise_self_consistency([first, second, third])
     assert rows["designable"] == pytest.approx(2 / 3)
@@ -547,19 +550,80 @@ def test_predictions_made_elsewhere_are_told_by_their_names(design, tmp_path):
         read_predictions(tmp_path, ["x", "x"])
 
 
-def test_chains_of_a_predicted_complex_may_come_in_any_order(design):
-    rng = np.random.default_rng(1)
-    parts = [design.coordinates + rng.normal(0.0, 15.0, 3) for _ in range(3)]
-    parts.append(design.coordinates[:20] + 30.0)
-    chains = np.array(["A"] * 30 + ["B"] * 30 + ["C"] * 30 + ["D"] * 20)
-    ring = Backbone.from_coordinates(np.concatenate(parts), chain_id=chains, name="ring")
-    order = [3, 2, 0, 1]
-    moved = turn(np.concatenate([parts[k] for k in order]))
-    sizes = [len(parts[k]) for k in order]
-    fold = Backbone.from_coordinates(moved, chain_id=np.repeat(list("ABCD"), sizes))
-    (found,) = compare_predictions([ring], {"ring": {1: fold}}, aligner=Same())
-    assert found.sc_rmsd < 0.01
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("DESIGN_0000_1_model_0.cif", ("design_0000", 1)),
+        ("fold_design_0000_2_model_4.cif", ("design_0000", 2)),
+        ("design_0000_3/pred.model_idx_0.cif", ("design_0000", 3)),
+        ("binder_1_1.pdb", ("binder_1", 1)),
+        ("binder_12.pdb", ("binder", 12)),
+        ("my_design_0000_1.pdb", None),
+        ("design_0000.pdb", None),
+    ],
+)
+def test_predictions_are_called_in_many_ways(design, tmp_path, name, told):
+    path = tmp_path / "there" / name
+    path.parent.mkdir(parents=True)
+    write_backbone(path, design)
+    write_backbone(tmp_path / "there" / "last_7.pdb", design)
+    found = read_predictions(tmp_path, ["design_0000", "binder", "binder_1", "last"])
+    keys = {(design, number) for design, numbered in found.items() for number in numbered}
+    assert keys - {("last", 7)} == ({told} if told else set())
+
+
+def make_complex(parts, sequences, name="complex"):
+    """Return a backbone of chains A, B, ... with their sequences."""
+    letters = np.repeat(list("ABCDEFGH")[: len(parts)], [len(part) for part in parts])
+    whole = Backbone.from_coordinates(np.concatenate(parts), chain_id=letters, name=name)
+    return whole.with_sequence("".join(sequences))
+
+
+@pytest.mark.parametrize("copies", [3, 8])
+def test_equal_chains_of_a_prediction_may_come_in_any_order(design, copies):
+    angles = 2 * np.pi * np.arange(copies) / copies
+    parts = []
+    for angle in angles:
+        turned = np.array(
+            [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
+        )
+        parts.append((design.coordinates + np.array([30.0, 0.0, 0.0])) @ turned.T)
+    ring = make_complex(parts, ["A" * 30] * copies)
+    noise = np.random.default_rng(0).normal(0.0, 0.1, (copies, 30, 4, 3))
+    there = [turn(part + e) for part, e in zip(parts[::-1], noise, strict=True)]
+    fold = make_complex(there, ["A" * 30] * copies)
+    (found,) = compare_predictions([ring], {"complex": {1: fold}}, aligner=Same())
+    assert found.sc_rmsd < 0.3
     assert math.isnan(found.sc_tm)  # of single chains only
-    mirrored = fold.with_coordinates(-moved)
-    (found,) = compare_predictions([ring], {"ring": {1: mirrored}}, aligner=Same())
+    assert found.best_sequence == "/".join(["A" * 30] * copies)
+    mirrored = fold.with_coordinates(-fold.coordinates)
+    (found,) = compare_predictions([ring], {"complex": {1: mirrored}}, aligner=Same())
     assert found.sc_rmsd > 2.0
+
+
+def test_chains_of_other_sequences_keep_their_places(design):
+    parts = [design.coordinates + np.array([x, x**2 / 20, 0.0]) for x in (0.0, 12.0, 30.0)]
+    sequences = ["A" * 30, "L" * 30, "E" * 30]
+    complex_ = make_complex(parts, sequences)
+    target = design.coordinates[:20] - 20.0
+    right = make_complex([turn(part) for part in (*parts, target)], [*sequences, "W" * 20])
+    wrong = make_complex([turn(parts[k]) for k in (0, 2, 1)], sequences)
+    (found,) = compare_predictions([complex_], {"complex": {1: right, 2: wrong}}, aligner=Same())
+    assert found.rmsd[0] < 0.01  # the chain after those of the design is its target's
+    assert found.rmsd[1] > 2.0
+
+
+def test_predictions_of_other_sequences_are_left_out(design):
+    named = design.with_sequence("A" * 30)
+    designed = {
+        "bent": {
+            k: DesignedSequence("bent", text * 30, 0.9, 0.1, k) for k, text in ((1, "A"), (2, "E"))
+        }
+    }
+    (found,) = compare_predictions(
+        [design], {"bent": {1: named, 2: named}}, sequences=designed, aligner=Same(), source="there"
+    )
+    assert [one.sample for one in found.sequences] == [1]
+    assert found.sequence_score == pytest.approx(0.9)
+    assert found.problem == "there has other sequences than were designed, in number 2"
+    assert found.to_dict()["sequences"][0]["sample"] == 1

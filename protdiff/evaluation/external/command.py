@@ -29,7 +29,19 @@ _POLL = 0.5  # seconds between two looks at how far a program is
 
 
 class ExternalError(ProtdiffError):
-    """A program of others failed, took too long or gave what cannot be read."""
+    """A program of others failed, took too long or gave what cannot be read.
+
+    Parameters
+    ----------
+    message
+        What went wrong, in a line.
+    output
+        All that the program printed.
+    """
+
+    def __init__(self, message: str, output: str = "") -> None:
+        super().__init__(message)
+        self.output = output
 
 
 def find_on_path(names: Sequence[str]) -> str | None:
@@ -132,7 +144,8 @@ def run_program(
         said = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
         raise ExternalError(
             f"{name} failed with exit code {code}"
-            + (f": {said[:_SHOWN]}" if said else " and said nothing")
+            + (f": {said[:_SHOWN]}" if said else " and said nothing"),
+            text,
         )
     return text
 

@@ -33,6 +33,8 @@ from protdiff.structure.standard import standardise
 
 __all__ = ["Designed", "SequenceDesigner"]
 
+MOST_SEED = 2**31 - 1
+
 _SEQUENCE = re.compile(r"[ACDEFGHIKLMNPQRSTVWYX]+")
 
 
@@ -65,7 +67,7 @@ class SequenceDesigner(ABC):
     temperature
         Of sampling.
     seed
-        Above 0; the programs take 0 for "any".
+        From 1 to :data:`MOST_SEED`; the programs take 0 for "any".
     timeout
         Seconds for one backbone.
     """
@@ -81,8 +83,11 @@ class SequenceDesigner(ABC):
     option: ClassVar[str]
 
     def __post_init__(self) -> None:
-        if self.sequences < 1 or self.seed < 1:
-            raise InputError("the number of sequences and the seed are at least 1")
+        if self.sequences < 1 or not 1 <= self.seed <= MOST_SEED:
+            raise InputError(
+                f"{self.sequences} sequences with the seed {self.seed} are asked for; give at "
+                f"least one, and a seed from 1 to {MOST_SEED}"
+            )
         if not 0 < self.temperature < np.inf:
             raise InputError(f"the temperature is {self.temperature}; give a number above 0")
 

@@ -1,16 +1,19 @@
 """Structures that were predicted elsewhere, told by the names of their files.
 
 ``protdiff sequence`` calls the sequences of a design ``design_0000_1``, ``design_0000_2``, ... A
-prediction is a structure file whose name begins so, anywhere in a folder, as ColabFold, ESMFold,
-Boltz and AlphaFold 3 write them: ``design_0000_1_unrelaxed_rank_001_....pdb``,
-``design_0000_1_model_0.cif``. Of several for a sequence the first in alphabetical order is taken,
-which is the best one where programs number them by rank.
+prediction is a structure file whose name begins so, or that is in a folder of that name, anywhere
+below a folder: ``design_0000_1_unrelaxed_rank_001_....pdb`` of ColabFold,
+``design_0000_1_model_0.cif`` of Boltz and AlphaFold 3, ``fold_design_0000_1_model_0.cif`` of its
+server, ``design_0000_1/pred.model_idx_0.cif`` of Chai. Capitals do not matter. Of several for a
+sequence the first in alphabetical order is taken, which is the best one where programs number them
+by rank.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from protdiff.errors import InputError
@@ -18,8 +21,10 @@ from protdiff.structure import Backbone, find_structure_files, read_backbone
 
 __all__ = ["read_first", "read_predictions"]
 
-_PARTS = re.compile(r"(?<=[0-9])(?=[_.])")
+_ENDS = re.compile(r"(?<=[0-9])(?=[_.]|$)")
 """Where the name of a sequence may end: it ends in a number."""
+
+_PREFIX = "fold_"
 
 
 def read_predictions(folder: str | Path, names: Iterable[str]) -> dict[str, dict[int, Backbone]]:
@@ -35,37 +40,40 @@ def read_predictions(folder: str | Path, names: Iterable[str]) -> dict[str, dict
     Returns
     -------
     dict of str to dict of int to Backbone
-        For each design with predictions, by the number of the sequence. Files that cannot be read
-        are passed over.
+        For each design with predictions, by the number of the sequence.
 
     Raises
     ------
     InputError
         There is no such folder, a name comes twice, or there is no prediction for any design.
+
+    Warns
+    -----
+    UserWarning
+        A file cannot be read.
     """
     known: dict[str, dict[int, list[Path]]] = {}
+    spelled: dict[str, str] = {}
     for name in names:
-        if name in known:
+        if name.lower() in spelled:
             raise InputError(
                 f"two designs are called {name}, and predictions are told by that name; evaluate "
                 "one run at a time"
             )
-        known[name] = {}
+        spelled[name.lower()], known[name] = name, {}
     for path in find_structure_files(folder):
-        for end in _PARTS.finditer(path.name):
-            name, _, number = path.name[: end.start()].rpartition("_")
-            if name in known and number.isdecimal():
-                known[name].setdefault(int(number), []).append(path)
-                break
-    found = {
-        name: {
-            number: backbone
-            for number, files in sorted(numbered.items())
-            if (backbone := read_first(files, f"{name}_{number}")) is not None
-        }
-        for name, numbered in known.items()
-    }
-    found = {name: numbered for name, numbered in found.items() if numbered}
+        named = _find_sequence(path.name, spelled) or _find_sequence(path.parent.name, spelled)
+        if named is not None:
+            name, number = named
+            known[name].setdefault(number, []).append(path)
+    found: dict[str, dict[int, Backbone]] = {}
+    for name, numbered in known.items():
+        for number, files in sorted(numbered.items()):
+            backbone = read_first(files, f"{name}_{number}")
+            if backbone is None:
+                warnings.warn(f"{files[0]} cannot be read and is passed over", stacklevel=2)
+            else:
+                found.setdefault(name, {})[number] = backbone
     if not found:
         example = next(iter(known), "design_0000")
         raise InputError(
@@ -73,6 +81,18 @@ def read_predictions(folder: str | Path, names: Iterable[str]) -> dict[str, dict
             f"{example}_1.pdb, as `protdiff sequence` calls their sequences"
         )
     return found
+
+
+def _find_sequence(text: str, spelled: Mapping[str, str]) -> tuple[str, int] | None:
+    """Find the design and the number of the sequence that a name begins with."""
+    text = text.lower()
+    for start in (text, text.removeprefix(_PREFIX)):
+        # The longest comes first: a design may itself be called as a sequence of another.
+        for end in reversed(list(_ENDS.finditer(start))):
+            name, _, number = start[: end.start()].rpartition("_")
+            if name in spelled and number.isdecimal():
+                return spelled[name], int(number)
+    return None
 
 
 def read_first(files: Iterable[Path], name: str) -> Backbone | None:

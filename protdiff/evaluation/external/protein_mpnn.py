@@ -188,7 +188,7 @@ class ProteinMPNN(SequenceDesigner):
         try:
             call(arguments)
         except ExternalError as error:
-            if _OTHER_SPELLING not in str(error):
+            if _OTHER_SPELLING not in error.output:
                 raise
             call({option.replace("_", "-"): value for option, value in arguments.items()})
         tell(count)
