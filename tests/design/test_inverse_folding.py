@@ -211,7 +211,7 @@ def test_sequences_need_a_program_that_is_there(designs, programs):
     with pytest.raises(InputError, match="seed and a ProteinMPNN that knows its own"):
         designs.design_sequences(program, seed=2)
     for settings in ({"sequences": 0}, {"seed": 0}, {"seed": 2**31}, {"temperature": 0.0}):
-        with pytest.raises(InputError, match="give at least one|give a number above 0"):
+        with pytest.raises(InputError, match=r"give at least one|give a number above 0"):
             designs.design_sequences("proteinmpnn", **settings)
 
 
