@@ -18,6 +18,7 @@ from protdiff.errors import InputError
 
 __all__ = [
     "check_free",
+    "check_new_folder",
     "check_plain_name",
     "check_writable",
     "hash_file",
@@ -108,8 +109,7 @@ def make_folder_atomically(path: str | Path) -> Iterator[Path]:
     ['a.txt']
     """
     path = Path(path)
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise InputError(f"{path} exists already; choose another folder")
+    check_new_folder(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
@@ -124,6 +124,19 @@ def make_folder_atomically(path: str | Path) -> Iterator[Path]:
             raise InputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_new_folder(path: str | Path) -> None:
+    """Refuse a folder that holds something, before work is done for it.
+
+    Raises
+    ------
+    InputError
+        Something is there, other than an empty folder.
+    """
+    path = Path(path)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise InputError(f"{path} exists already; choose another folder")
 
 
 def check_free(path: str | Path, *, overwrite: bool = False) -> None:

@@ -12,7 +12,7 @@ from protdiff.cli import options
 from protdiff.cli.display import print_json, show_bar
 from protdiff.cli.failure import explain_failures
 from protdiff.errors import InputError
-from protdiff.files import make_folder_atomically
+from protdiff.files import check_new_folder, check_writable, make_folder_atomically
 
 __all__ = ["sequence"]
 
@@ -92,14 +92,15 @@ def sequence(
     if not len(designs):
         which = "passes the quick checks" if passing else "is there"
         raise InputError(f"no design of {run} {which}; make more")
-    partial = out.with_name(f"{out.name}.partial")
-    # What is there is refused before anything is computed.
+    check_new_folder(out)
+    check_writable(out)
+    partial = out.parent / f"{out.name}.partial"
+    with show_bar("sequences by ProteinMPNN", quiet=quiet) as bar:
+        bar.set_total(len(designs))
+        found = designs.design_sequences(
+            program, target=target, partial=partial, on_progress=bar.advance
+        )
     with make_folder_atomically(out) as temporary:
-        with show_bar("sequences by ProteinMPNN", quiet=quiet) as bar:
-            bar.set_total(len(designs))
-            found = designs.design_sequences(
-                program, target=target, partial=partial, on_progress=bar.advance
-            )
         designs.thread(found).write(temporary, format=format)
         write_sequences(temporary / "sequences.fasta", found)
         write_sequence_table(temporary / SEQUENCE_TABLE, found)
