@@ -39,7 +39,8 @@ def sequence(
         str | None,
         typer.Option(
             metavar="FILE[:CHAINS]",
-            help="What the designs bind, as the run had it; it keeps its sequence.",
+            help="What the designs bind, as the run had it; it keeps its sequence, and "
+            "complexes.fasta has both.",
             show_default=False,
         ),
     ] = None,
@@ -78,6 +79,8 @@ def sequence(
         write_sequence_table,
         write_sequences,
     )
+    from protdiff.structure.part import read_chains
+    from protdiff.structure.standard import find_letters
 
     program = find_protein_mpnn(
         mpnn_command, sequences=num, temperature=temperature, seed=seed, timeout=timeout
@@ -104,6 +107,12 @@ def sequence(
         designs.thread(found).write(temporary, format=format)
         write_sequences(temporary / "sequences.fasta", found)
         write_sequence_table(temporary / SEQUENCE_TABLE, found)
+        if target is not None:
+            partner = read_chains(target)
+            beside = [
+                "".join(find_letters(partner.select_chain(chain))) for chain in partner.chains
+            ]
+            write_sequences(temporary / "complexes.fasta", found, beside=beside)
     shutil.rmtree(partial, ignore_errors=True)
     scores = [one.score for group in found.values() for one in group]
     mean = sum(scores) / len(scores)

