@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -325,9 +325,7 @@ def add_self_consistency(
         summarise_sequences,
     )
 
-    chosen = found.choose_comparable()
-    motifs = [_find_motif(one, found.notes) for one in chosen]
-    backbones = _give_motifs(chosen, motifs)
+    chosen, motifs, backbones = _choose_with_motifs(found)
     with show_bar(f"sequences by {designer.name}", quiet=quiet) as bar:
         bar.set_total(max(len(chosen), 1))
         try:
@@ -363,9 +361,7 @@ def add_predictions(found: Evaluation, folder: Path, aligner: Aligner) -> None:
     )
     from protdiff.structure.designed_sequence import SEQUENCE_TABLE, read_sequence_table
 
-    chosen = found.choose_comparable()
-    motifs = [_find_motif(one, found.notes) for one in chosen]
-    backbones = _give_motifs(chosen, motifs)
+    chosen, _, backbones = _choose_with_motifs(found)
     if not chosen:
         found.notes.append("--predictions: no design is finite and long enough to be compared")
         return
@@ -384,14 +380,17 @@ def add_predictions(found: Evaluation, folder: Path, aligner: Aligner) -> None:
     found.facts["self_consistency"] |= {"sequences_by": None, "structures_by": str(folder)}
 
 
-def _give_motifs(chosen: Sequence[Evaluated], motifs: Sequence[RecordedMotif]) -> list[Backbone]:
-    """Return the designs as L-proteins, with the motifs of their run."""
-    import dataclasses
-
-    return [
-        dataclasses.replace(one.natural, motif_mask=motif.motif_mask)
+def _choose_with_motifs(
+    found: Evaluation,
+) -> tuple[list[Evaluated], list[RecordedMotif], list[Backbone]]:
+    """Return the designs that can be compared, their motifs, and both as L-proteins."""
+    chosen = found.choose_comparable()
+    motifs = [_find_motif(one, found.notes) for one in chosen]
+    backbones = [
+        replace(one.natural, motif_mask=motif.motif_mask)
         for one, motif in zip(chosen, motifs, strict=True)
     ]
+    return chosen, motifs, backbones
 
 
 def _add_results(

@@ -113,8 +113,8 @@ class ProteinMPNN(SequenceDesigner):
             else:
                 with tempfile.TemporaryDirectory(prefix="protdiff-") as temporary:
                     # Other files tell by name, and may tell of more than there is.
-                    for file in (folder / file for file in OPTIONS if (folder / file).exists()):
-                        shutil.copy(file, temporary)
+                    for path in _list_files(folder).values():
+                        shutil.copy(path, temporary)
                     (Path(temporary) / BACKBONES).write_text("".join(part), encoding="utf-8")
                     with make_folder_atomically(done) as made:
                         self._run_part(Path(temporary), made, number, len(part), on_progress)
@@ -138,7 +138,7 @@ class ProteinMPNN(SequenceDesigner):
             "temperature": self.temperature,
             "seed": self.seed,
             "part": PART,
-            **{file: hash_file(folder / file) for file in OPTIONS if (folder / file).exists()},
+            **{file: hash_file(path) for file, path in _list_files(folder).items()},
         }
         path = out / "asked.json"
         text = json.dumps(asked, indent=1) + "\n"
@@ -155,11 +155,7 @@ class ProteinMPNN(SequenceDesigner):
         self, folder: Path, out: Path, number: int, count: int, on_progress: OnProgress | None
     ) -> None:
         """Run it once, and tell of its progress."""
-        arguments = {
-            option: str(folder / file)
-            for file, option in OPTIONS.items()
-            if (folder / file).exists()
-        }
+        arguments = {OPTIONS[file]: str(path) for file, path in _list_files(folder).items()}
         arguments |= {
             "--out_folder": str(out.absolute()),  # it does not run here
             "--num_seq_per_target": str(self.sequences),
@@ -196,6 +192,11 @@ class ProteinMPNN(SequenceDesigner):
     def read_score(self, header: str) -> float:
         """Return ``score``, the mean −log p over the designed residues."""
         return read_number(header, "score")
+
+
+def _list_files(folder: Path) -> dict[str, Path]:
+    """Return which of ProteinMPNN's files are in a folder."""
+    return {file: folder / file for file in OPTIONS if (folder / file).exists()}
 
 
 def _split(items: Sequence[_T]) -> list[Sequence[_T]]:
