@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from protdiff.cli import options
+from protdiff.cli.cases import list_runs, read_cases
 from protdiff.cli.display import print_json
 from protdiff.cli.failure import explain_failures
 from protdiff.errors import InputError
 from protdiff.files import make_folder_atomically
-
-if TYPE_CHECKING:
-    from protdiff.design import DesignSet
 
 __all__ = ["export"]
 
@@ -72,26 +70,8 @@ def export(
         raise InputError("--target goes with --protein-mpnn FOLDER")
     if protein_mpnn is not None and motifbench is not None and _overlap(protein_mpnn, motifbench):
         raise InputError("--protein-mpnn and --motifbench need folders apart from each other")
-    from protdiff.design.reading import find_runs, read_designs
-
-    runs = [run for folder in runs for run in find_runs(folder)]
-    for option, value in (("--name", name), ("--target", target)):
-        if len(runs) > 1 and value is not None:
-            raise InputError(
-                f"{option} goes with one run, and there are {len(runs)}; export them one by one"
-            )
-    cases: dict[str, DesignSet] = {}
-    for run in runs:
-        case = name or run.resolve().name
-        if case in cases:
-            raise InputError(f"two runs are called {case}; export them one by one with --name")
-        designs = read_designs(run)
-        cases[case] = designs.filter(passing=True) if passing else designs
-    # A job of a campaign may have none yet.
-    cases = {case: designs for case, designs in cases.items() if len(designs)}
-    if not cases:
-        which = "passes the quick checks" if passing else "is there"
-        raise InputError(f"no design of {', '.join(map(str, runs))} {which}; make more")
+    runs = list_runs(runs, {"--name": name, "--target": target})
+    cases = read_cases(runs, passing=passing, name=name)
     written: dict[str, Any] = {case: len(designs) for case, designs in cases.items()}
     mirrored = 0
     # Both or none: what is left of a command that fails must not be in the corrected one's way.

@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from protdiff.cli import options
+from protdiff.cli.cases import list_runs, read_cases
 from protdiff.cli.display import print_json, show_bar
 from protdiff.cli.failure import explain_failures
-from protdiff.errors import InputError
 from protdiff.files import check_new_folder, check_writable, make_folder_atomically
+
+if TYPE_CHECKING:
+    from protdiff.design import DesignSet
+    from protdiff.structure import DesignedSequence
 
 __all__ = ["sequence"]
 
 
 @explain_failures
 def sequence(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.", metavar="RUN")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="Folders of runs, of campaigns or of their jobs.", metavar="RUN..."),
+    ],
     out: Annotated[
         Path,
         typer.Option(
             "--out",
             "-o",
             help="A new folder for the designs with their best sequences, sequences.fasta and "
-            "sequences.csv.",
+            "sequences.csv; of several runs, each in a folder of its own.",
             show_default=False,
         ),
     ],
@@ -62,7 +70,7 @@ def sequence(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Let ProteinMPNN design sequences for the backbones of a run.
+    """Let ProteinMPNN design sequences for the backbones of runs.
 
     Motif residues keep their amino acids, but for redesignable ones; chains of a symmetric design
     get one sequence; of D-proteins read the sequence in D-amino acids. If it is interrupted, the
@@ -72,62 +80,76 @@ def sequence(
     Example: protdiff sequence picked --out sequenced
     """
     from protdiff.design.inverse_folding import find_protein_mpnn
-    from protdiff.design.reading import find_runs, read_designs
-    from protdiff.design.run_folder import SETTINGS, read_settings
-    from protdiff.structure.designed_sequence import (
-        SEQUENCE_TABLE,
-        write_sequence_table,
-        write_sequences,
-    )
-    from protdiff.structure.part import read_chains
-    from protdiff.structure.standard import find_letters
 
     program = find_protein_mpnn(
         mpnn_command, sequences=num, temperature=temperature, seed=seed, timeout=timeout
     )
-    runs = find_runs(run)
-    if len(runs) > 1:
-        raise InputError(f"{run} holds {len(runs)} runs; give one of them, as {runs[0]}")
-    designs = read_designs(runs[0])
-    format = (read_settings(runs[0] / SETTINGS) or {}).get("format", "pdb")
-    if passing:
-        designs = designs.filter(passing=True)
-    if not len(designs):
-        which = "passes the quick checks" if passing else "is there"
-        raise InputError(f"no design of {run} {which}; make more")
+    runs = list_runs(runs, {"--target": target})
+    cases = read_cases(runs, passing=passing)
     check_new_folder(out)
     check_writable(out)
+    beside = [] if target is None else _read_letters(target)
     partial = out.parent / f"{out.name}.partial"
+    total = sum(map(len, cases.values()))
+    found: dict[str, dict[str, list[DesignedSequence]]] = {}
     with show_bar("sequences by ProteinMPNN", quiet=quiet) as bar:
-        bar.set_total(len(designs))
-        found = designs.design_sequences(
-            program, target=target, partial=partial, on_progress=bar.advance
-        )
+        bar.set_total(total)
+        for name, designs in cases.items():
+            found[name] = designs.design_sequences(
+                program,
+                target=target,
+                partial=partial if len(runs) == 1 else partial / name,
+                on_progress=bar.advance,
+            )
     with make_folder_atomically(out) as temporary:
-        designs.thread(found).write(temporary, format=format)
-        write_sequences(temporary / "sequences.fasta", found)
-        write_sequence_table(temporary / SEQUENCE_TABLE, found)
-        if target is not None:
-            partner = read_chains(target)
-            beside = [
-                "".join(find_letters(partner.select_chain(chain))) for chain in partner.chains
-            ]
-            write_sequences(temporary / "complexes.fasta", found, beside=beside)
+        for name, designs in cases.items():
+            folder = temporary if len(runs) == 1 else temporary / name
+            _write(folder, designs, found[name], beside)
     shutil.rmtree(partial, ignore_errors=True)
-    scores = [one.score for group in found.values() for one in group]
+    scores = [one.score for groups in found.values() for group in groups.values() for one in group]
     mean = sum(scores) / len(scores)
     if json:
         print_json(
             {
                 "folder": str(out),
-                "designs": len(designs),
+                "designs": total,
                 "sequences": len(scores),
                 "score": round(mean, 4),
                 "lowest_score": round(min(scores), 4),
             }
         )
     elif not quiet:
+        of_runs = "" if len(runs) == 1 else f" of {len(cases)} runs"
         typer.echo(
-            f"{len(scores)} sequences for {len(designs)} design{'' if len(designs) == 1 else 's'} "
+            f"{len(scores)} sequences for {total} design{'' if total == 1 else 's'}{of_runs} "
             f"in {out}; score {mean:.3f} in the mean, {min(scores):.3f} the lowest"
         )
+
+
+def _read_letters(target: str) -> list[str]:
+    """Return the sequences of a target's chains."""
+    from protdiff.structure.part import read_chains
+    from protdiff.structure.standard import find_letters
+
+    partner = read_chains(target)
+    return ["".join(find_letters(partner.select_chain(chain))) for chain in partner.chains]
+
+
+def _write(
+    folder: Path,
+    designs: DesignSet,
+    sequences: Mapping[str, Sequence[DesignedSequence]],
+    beside: Sequence[str],
+) -> None:
+    """Write a run's designs and sequences, with those of ``beside`` too if there are any."""
+    from protdiff.structure.designed_sequence import (
+        SEQUENCE_TABLE,
+        write_sequence_table,
+        write_sequences,
+    )
+
+    designs.thread(sequences).write(folder)
+    write_sequences(folder / "sequences.fasta", sequences)
+    write_sequence_table(folder / SEQUENCE_TABLE, sequences)
+    if beside:
+        write_sequences(folder / "complexes.fasta", sequences, beside=beside)

