@@ -30,16 +30,19 @@ from protdiff.diffusion import (
 )
 from protdiff.errors import CheckpointError, InputError
 from protdiff.files import hash_file, write_atomically
-from protdiff.model import LENGTH_RANGE, BackboneModel
+from protdiff.model import LENGTH_RANGE, BackboneModel, ExpertNetwork
 from protdiff.network import NetworkConfig, ScoreNetwork
 
 __all__ = ["CHECKPOINT_VERSION", "load_checkpoint", "read_header", "save_checkpoint"]
 
-CHECKPOINT_VERSION = 3
+CHECKPOINT_VERSION = 4
 _FORMAT = "protdiff-checkpoint"
 _ADDED_IN_VERSION_2 = ("secondary.weight", "noise.composition")
-"""Weights that a checkpoint of version 1 lacks; as they start, at zero, they change nothing."""
+_ADDED_IN_VERSION_4 = ("residue_type.weight", "type_head.weight", "type_head.bias")
+"""Weights that older checkpoints lack; as they start, at zero, they change nothing."""
 _SEPARATION = "pair.separation.weight"
+_EXPERT = "expert."
+"""What the names of an expert's weights begin with."""
 _SDES: dict[str, type[SDE]] = {
     kind.__name__: kind
     for kind in (BrownianSDE, CosineVPSDE, LinearVPSDE, OrnsteinUhlenbeckSDE, SubVPSDE, VESDE)
@@ -77,9 +80,13 @@ def save_checkpoint(path: str | Path, model: BackboneModel, *, overwrite: bool =
         "sde": {"name": type(model.sde).__name__, **sde},
         "metadata": dict(model.metadata),
     }
+    if model.expert is not None:
+        config = model.expert.network.config.to_dict()
+        header["expert"] = {"network": config, "below": model.expert.below}
     weights = {
-        name: tensor.detach().cpu().contiguous()
-        for name, tensor in model.network.state_dict().items()
+        prefix + name: tensor.detach().cpu().contiguous()
+        for prefix, network in zip(("", _EXPERT), model.networks, strict=False)
+        for name, tensor in network.state_dict().items()
     }
     with write_atomically(path, overwrite=overwrite) as temporary:
         save_file(weights, temporary, metadata={"protdiff": json.dumps(header)})
@@ -108,29 +115,48 @@ def load_checkpoint(path: str | Path, *, device: str | torch.device = "cpu") -> 
     path = Path(path)
     header, weights = _read(path)
     try:
-        config = NetworkConfig(**header["network"])
-        _check_sizes(config, weights)
-        # Its random weights are about to be replaced; the caller's random numbers are not ours, nor
-        # is the precision that the caller makes tensors with.
-        with torch.random.fork_rng(devices=[]):
-            network = ScoreNetwork(config).float()
+        of_expert = [name for name in weights if name.startswith(_EXPERT)]
+        expert_weights = {name.removeprefix(_EXPERT): weights.pop(name) for name in of_expert}
+        network = _make_network(header["network"], weights, header["version"])
+        expert = None
+        if "expert" in header:
+            below = header["expert"]["below"]
+            if not (type(below) in (int, float) and 0 < below < math.inf):
+                raise ValueError(f"an expert for noise below {below!r} Å")
+            theirs = _make_network(header["expert"]["network"], expert_weights, header["version"])
+            expert = ExpertNetwork(theirs, below=float(below))
+        elif of_expert:
+            raise ValueError("it has weights of an expert that it does not describe")
         sde_header = dict(header["sde"])
         sde = _SDES[sde_header.pop("name")](**sde_header)
-        if header["version"] == 1:
-            initial = network.state_dict()
-            weights |= {name: initial[name] for name in _ADDED_IN_VERSION_2}
-        if header["version"] <= 2:
-            weights |= {_SEPARATION: _tell_chains_apart(weights[_SEPARATION])}
-        network.load_state_dict(weights)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        model = BackboneModel(
+            network, sde, header["metadata"], path.stem, hash_file(path), expert=expert
+        )
+    except (KeyError, TypeError, ValueError, RuntimeError, InputError) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise CheckpointError(
             f"{path} does not describe a network of this protdiff ({reason}); "
             "fetch the checkpoint again or use the protdiff version that wrote it"
         ) from error
-    network.requires_grad_(False).eval()
-    model = BackboneModel(network, sde, header["metadata"], path.stem, hash_file(path))
-    return replace(model, digest=model.measure_digest(), network=network.to(device))
+    return replace(model, digest=model.measure_digest()).to(device)
+
+
+def _make_network(sizes: dict[str, Any], weights: dict[str, Tensor], version: int) -> ScoreNetwork:
+    """Make a network of a checkpoint of some version, for use."""
+    config = NetworkConfig(**sizes)
+    _check_sizes(config, weights)
+    # Its random weights are about to be replaced; the caller's random numbers are not ours, nor is
+    # the precision that the caller makes tensors with.
+    with torch.random.fork_rng(devices=[]):
+        network = ScoreNetwork(config).float()
+    initial = network.state_dict()
+    for before, added in ((2, _ADDED_IN_VERSION_2), (4, _ADDED_IN_VERSION_4)):
+        if version < before:
+            weights |= {name: initial[name] for name in added}
+    if version < 3:
+        weights |= {_SEPARATION: _tell_chains_apart(weights[_SEPARATION])}
+    network.load_state_dict(weights)
+    return network.requires_grad_(False).eval()
 
 
 def _tell_chains_apart(separation: Tensor) -> Tensor:
@@ -147,7 +173,7 @@ def read_header(path: str | Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``network`` and ``sde``, their settings; ``metadata``, the card.
+        ``network``, ``sde`` and ``expert`` if there is one, their settings; ``metadata``, the card.
 
     Raises
     ------

@@ -144,12 +144,12 @@ class Profile:
 
 
 class Stopwatch:
-    """Times each evaluation of a network, and a reference product right after it.
+    """Times each evaluation of a model's networks, and a reference product right after it.
 
     Parameters
     ----------
     model
-        Whose network is watched.
+        Whose networks are watched.
     """
 
     def __init__(self, model: BackboneModel) -> None:
@@ -163,15 +163,17 @@ class Stopwatch:
     @contextmanager
     def watch(self) -> Iterator[None]:
         """Time the evaluations that are made inside."""
-        compiled = self.model.compiled
-        watched = self.model.network if compiled is None else compiled
-        before = watched.register_forward_pre_hook(self._start)
-        after = watched.register_forward_hook(self._stop)
+        expert = self.model.expert
+        watched: list[torch.nn.Module] = [self.model.compiled or self.model.network]
+        if expert is not None:
+            watched.append(expert.compiled or expert.network)
+        hooks = [one.register_forward_pre_hook(self._start) for one in watched]
+        hooks += [one.register_forward_hook(self._stop) for one in watched]
         try:
             yield
         finally:
-            before.remove()
-            after.remove()
+            for hook in hooks:
+                hook.remove()
 
     def _start(self, *_: Any) -> None:
         self._started = self._now()
@@ -346,6 +348,7 @@ def write_walks(path: Path, length: int, chains: int = 64) -> None:
             "cluster40": torch.arange(chains),
             "held_out": torch.zeros(chains, dtype=torch.uint8),
             "secondary": torch.randint(1, 4, (chains * length,), generator=generator).byte(),
+            "residue_type": torch.randint(1, 21, (chains * length,), generator=generator).byte(),
         },
         [f"walk{k}" for k in range(chains)],
     )

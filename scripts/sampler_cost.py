@@ -230,7 +230,10 @@ def measure_on_backbones(
     task = Generation(length, seed, settings)
     size = 1 if is_adaptive(cell.sampler) else batch_size
     calls: list[None] = []
-    hook = designer.model.network.register_forward_hook(lambda *_: calls.append(None))
+    hooks = [
+        network.register_forward_hook(lambda *_: calls.append(None))
+        for network in designer.model.networks
+    ]
     cpu, designs, evaluations = time.process_time(), [], 0
     try:
         for start in range(0, num, size):
@@ -239,7 +242,8 @@ def measure_on_backbones(
             designs += designer.make(task, batch, batch_size=size)
             evaluations += len(calls) * len(batch)
     finally:
-        hook.remove()
+        for hook in hooks:
+            hook.remove()
     return {
         "steps": steps,
         "evaluations": evaluations / num,

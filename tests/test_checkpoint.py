@@ -130,7 +130,7 @@ def test_bad_checkpoints_give_one_clear_line(tiny_weights, tmp_path):
     with pytest.raises(CheckpointError, match="not a protdiff checkpoint"):
         load_checkpoint(bad)
     rewrite(tiny_weights, bad, lambda header: header.update(version=99))
-    with pytest.raises(CheckpointError, match="version 99, this protdiff reads versions 1 to 3"):
+    with pytest.raises(CheckpointError, match="version 99, this protdiff reads versions 1 to 4"):
         load_checkpoint(bad)
     rewrite(tiny_weights, bad, lambda header: header["network"].update(scalars=99))
     with pytest.raises(CheckpointError, match="does not describe a network"):

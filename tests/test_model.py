@@ -22,7 +22,12 @@ from protdiff.diffusion import (
 from protdiff.diffusion.noise import PerSampleNoise
 from protdiff.diffusion.sampler import draw_prior
 from protdiff.errors import InputError
-from protdiff.model import AUTOGUIDED_ABOVE, MotifInput, SecondaryStructureInput, make_residue_mask
+from protdiff.model import (
+    AUTOGUIDED_ABOVE,
+    MotifInput,
+    SecondaryStructureInput,
+    make_residue_mask,
+)
 
 
 @pytest.fixture
@@ -117,7 +122,7 @@ def test_autoguidance_goes_from_the_halfway_estimate_to_the_last_and_beyond(
     guided = tiny_model.denoiser(mask, autoguidance=weight)
     with torch.no_grad():
         noise_ratio = tiny_model.sde.noise_ratio(t.double()).float().expand(len(mask))
-        halfway, own = tiny_model.network(
+        halfway, own, _ = tiny_model.network(
             x_t / tiny_model.sde.alpha(t.double()).float(),
             noise_ratio,
             torch.arange(mask.shape[1])[None],

@@ -605,6 +605,7 @@ def make_walks(lengths, seed):
         steps.reshape(-1, 3).cumsum(0).reshape(-1, 3, 3),
         torch.cat([torch.arange(n, dtype=torch.int32) for n in lengths]),
         torch.cat([1 + torch.arange(n) // 5 % 3 for n in lengths]).byte(),
+        torch.cat([1 + torch.arange(n) % 20 for n in lengths]).byte(),
         torch.tensor([0, *np.cumsum(lengths)]),
         torch.arange(len(lengths)),
         tuple(f"walk{seed}_{k}" for k in range(len(lengths))),

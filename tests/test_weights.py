@@ -77,8 +77,8 @@ def test_network_computes_what_was_trained(name, told):
             batch, secondary=torch.full((4, 48), 2), composition=composition
         )
     with torch.no_grad():
-        halfway, first = batch.denoise(model.network, None)
-        last = batch.denoise(model.network, first)[-1]
+        halfway, first, _ = batch.denoise(model.network, None)
+        last = batch.denoise(model.network, first).final
     losses = torch.stack(
         [batch.get_losses(estimate) / batch.coordinates for estimate in (halfway, first, last)]
     )

@@ -22,7 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from protdiff.errors import InputError
-from protdiff.network.score_network import ScoreNetwork
+from protdiff.network.embedding import RESIDUE_TYPES
+from protdiff.network.score_network import Estimates, ScoreNetwork
 
 __all__ = ["CompiledNetwork", "check_compiler"]
 
@@ -66,16 +67,19 @@ class CompiledNetwork(nn.Module):
         motif: Tensor | None = None,
         secondary: Tensor | None = None,
         composition: Tensor | None = None,
-    ) -> list[Tensor]:
+        residue_types: Tensor | None = None,
+    ) -> Estimates:
         """Denoise; arguments and result are those of the network."""
         batch, count = residue_mask.shape
         if secondary is None:
             secondary = torch.zeros_like(residue_mask, dtype=torch.long)
         if composition is None:
             composition = noisy.new_full((batch, 2), torch.nan)
+        if residue_types is None:
+            residue_types = noisy.new_zeros(batch, count, len(RESIDUE_TYPES))
         of_protein, of_residue = (0,), (0, 1)  # the axes whose sizes are free: batch, and residue
         with torch.inference_mode(False), torch.no_grad():
-            estimates: list[Tensor] = self._evaluate(
+            estimates: Estimates = self._evaluate(
                 _make_uniform(noisy, of_residue),
                 _make_uniform(noise_ratio.expand(batch), of_protein),
                 _make_uniform(residue_index.expand(batch, count), of_residue),
@@ -86,6 +90,7 @@ class CompiledNetwork(nn.Module):
                 None if motif is None else _make_uniform(motif, of_residue),
                 _make_uniform(secondary, of_residue),
                 _make_uniform(composition, of_protein),
+                _make_uniform(residue_types, of_residue),
             )
         return estimates
 

@@ -5,7 +5,8 @@ The noise level enters as random-free Fourier features of :math:`c_{noise} = \tf
 the distance to either end, and the size of the chain as Fourier features of its log-length.
 
 Secondary structure may be told, of the whole protein as shares of helix and strand, or residue by
-residue. What is not told adds nothing, so that one network serves with and without.
+residue, and so may the types of residues. What is not told adds nothing, so that one network serves
+with and without.
 """
 
 from __future__ import annotations
@@ -17,7 +18,17 @@ from torch import Tensor, nn
 
 from protdiff.network.precise import PreciseLinear
 
-__all__ = ["SECONDARY_STATES", "ChainEmbedding", "NoiseEmbedding", "fourier_features"]
+__all__ = [
+    "RESIDUE_TYPES",
+    "SECONDARY_STATES",
+    "ChainEmbedding",
+    "NoiseEmbedding",
+    "fourier_features",
+]
+
+RESIDUE_TYPES = "ACDEFGHIKLMNPQRSTVWY"
+"""The types of residues as the network takes and gives them, by place: the letters of the twenty
+amino acids."""
 
 SECONDARY_STATES = "?-HE"
 """Secondary structure of a residue as the network takes it, by place: 0 not told, 1 loop, 2 helix,

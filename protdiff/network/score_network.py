@@ -10,6 +10,9 @@ layer to layer, starting at the preconditioned guess :math:`c_{skip}\,y`. A laye
 3. multiplies vectors with vectors and with the handedness (:mod:`~protdiff.network.update`),
 4. moves the three atoms by :math:`c_{out}` times three output vectors.
 
+Of the last scalars it reads which residue type would stand where. Fine detail of a backbone is that
+of its sequence; told of types, the network knows better which detail it is.
+
 The map is equivariant under rotations and reflections, ``f(R x, det(R) h) = R f(x, h)``, and does
 not see translations; padding and the order of the batch do not matter. The handedness h is +1 for
 natural L-proteins and -1 for their mirror images.
@@ -18,6 +21,7 @@ natural L-proteins and -1 for their mirror images.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import torch
 from einops import rearrange
@@ -32,7 +36,12 @@ from protdiff.network.chain import (
     get_chain_vectors,
 )
 from protdiff.network.convolution import ChainConvolution
-from protdiff.network.embedding import SECONDARY_STATES, ChainEmbedding, NoiseEmbedding
+from protdiff.network.embedding import (
+    RESIDUE_TYPES,
+    SECONDARY_STATES,
+    ChainEmbedding,
+    NoiseEmbedding,
+)
 from protdiff.network.hydrogen_bond import BOND_FEATURES, get_bond_strengths
 from protdiff.network.irreps import o3
 from protdiff.network.pair import PAIR_FEATURES, PairBias, PairDescription, PairEmbedding
@@ -41,7 +50,7 @@ from protdiff.network.precise import PreciseLinear, in_single_precision
 from protdiff.network.precondition import get_preconditioning
 from protdiff.network.update import NodeUpdate, VectorNorm
 
-__all__ = ["NetworkConfig", "ScoreNetwork"]
+__all__ = ["Estimates", "NetworkConfig", "ScoreNetwork"]
 
 
 @dataclass(frozen=True)
@@ -94,6 +103,23 @@ class NetworkConfig:
     def to_dict(self) -> dict[str, int | float]:
         """Return the plain values, for a checkpoint's header."""
         return asdict(self)
+
+
+class Estimates(NamedTuple):
+    """What a network says of noisy backbones.
+
+    Attributes
+    ----------
+    halfway, final
+        The half-way and the final estimate of x0, ``(batch, residue, 3, 3)``, mean-free.
+    residue_types
+        Log-probabilities, but for a constant, of the types of residues that were not told, by their
+        places in :data:`~protdiff.network.embedding.RESIDUE_TYPES`: ``(batch, residue, 20)``.
+    """
+
+    halfway: Tensor
+    final: Tensor
+    residue_types: Tensor
 
 
 class _Layer(nn.Module):
@@ -201,6 +227,14 @@ class ScoreNetwork(nn.Module):
         self.secondary = nn.Embedding.from_pretrained(
             torch.zeros(len(SECONDARY_STATES), scalars), freeze=False, padding_idx=0
         )
+        # So are these of networks that have not learned of types.
+        self.residue_type = nn.Embedding.from_pretrained(
+            torch.zeros(len(RESIDUE_TYPES), scalars), freeze=False
+        )
+        self.type_norm = nn.LayerNorm(scalars, elementwise_affine=False)
+        self.type_head = nn.Linear(scalars, len(RESIDUE_TYPES))
+        nn.init.zeros_(self.type_head.weight)
+        nn.init.zeros_(self.type_head.bias)
         features = PAIR_FEATURES + (BOND_FEATURES if config.hydrogen_bonds else 0)
         self.pair = PairEmbedding(config.pair_width, config.noise_width, features)
         self.pair_bias = nn.ModuleList(
@@ -223,7 +257,8 @@ class ScoreNetwork(nn.Module):
         motif: Tensor | None = None,
         secondary: Tensor | None = None,
         composition: Tensor | None = None,
-    ) -> list[Tensor]:
+        residue_types: Tensor | None = None,
+    ) -> Estimates:
         """Denoise.
 
         Parameters
@@ -254,11 +289,15 @@ class ScoreNetwork(nn.Module):
         composition
             ``(batch, 2)``, the shares of helix and strand that are told of each protein, NaN for
             not told.
+        residue_types
+            ``(batch, residue, 20)``, the types that are told, as probabilities of
+            :data:`~protdiff.network.embedding.RESIDUE_TYPES`: a one for a known type; zeros for
+            not told.
 
         Returns
         -------
-        list of Tensor
-            The half-way and the final estimate of x0, each ``(batch, residue, 3, 3)``, mean-free.
+        Estimates
+            The half-way and the final estimate of x0, and the types of residues.
         """
         skip, out, scale_in = (
             rearrange(c, "batch -> batch 1 1 1") for c in get_preconditioning(noise_ratio)
@@ -274,6 +313,9 @@ class ScoreNetwork(nn.Module):
         if secondary is not None:
             # A gain as of embeddings in transformers: weights that start at zero grow in time.
             scalars = scalars + self.config.scalars**0.5 * self.secondary(secondary)
+        if residue_types is not None:
+            told = residue_types @ self.residue_type.weight
+            scalars = scalars + self.config.scalars**0.5 * told
 
         links = get_chain_links(residue_index, residue_mask)
         noisy_vectors = get_chain_vectors(noisy, links)
@@ -338,7 +380,8 @@ class ScoreNetwork(nn.Module):
             positions = positions + moved
             if (index + 1) % half == 0:
                 estimates.append(positions)
-        return estimates
+        halfway, final = estimates
+        return Estimates(halfway, final, self.type_head(self.type_norm(scalars)))
 
     def _describe_pairs(
         self,

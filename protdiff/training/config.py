@@ -83,6 +83,10 @@ class TrainingConfig:
         Share of the chains that are cut in two and shown as two proteins side by side.
     secondary_structure
         Share of the chains whose secondary structure is told.
+    residue_types
+        Share of the chains of which types of residues are told.
+    type_loss
+        Weight of the cross-entropy of the types that are not told; 0: they are not learned.
     initial_weights
         Bundled name or path of the checkpoint to begin from; empty: random weights.
     halfway
@@ -135,6 +139,8 @@ class TrainingConfig:
     motif: float = 0.2
     cut: float = 0.0
     secondary_structure: float = 0.6
+    residue_types: float = 0.0
+    type_loss: float = 0.0
     initial_weights: str = ""
     halfway: float = 0.2
     seed: int = 0
@@ -168,7 +174,7 @@ class TrainingConfig:
         for name in (*at_least_one, "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} = {getattr(self, name)}; expected at least 1")
-        shares = ("self_condition", "motif", "cut", "secondary_structure")
+        shares = ("self_condition", "motif", "cut", "secondary_structure", "residue_types")
         for name in (*shares, "sheet_preference"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} = {getattr(self, name)}; expected 0 to 1")
@@ -184,7 +190,7 @@ class TrainingConfig:
                 "panel_designs = 0 for no panel"
             )
         not_negative = ("warmup_steps", "decay_steps", "minutes", "total_minutes")
-        for name in (*not_negative, "keep_every", "panel_designs", "threads", "seed"):
+        for name in (*not_negative, "keep_every", "panel_designs", "threads", "seed", "type_loss"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} = {getattr(self, name)}; expected at least 0")
         for name, value in self.network.to_dict().items():

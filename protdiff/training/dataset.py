@@ -18,16 +18,17 @@ from protdiff.device import send
 from protdiff.diffusion import CentredSubspace
 from protdiff.errors import InputError
 from protdiff.files import write_atomically
-from protdiff.network import SECONDARY_STATES
+from protdiff.network import RESIDUE_TYPES, SECONDARY_STATES
 from protdiff.training.cuts import Cuts
 
 __all__ = ["BackboneDataset", "Batch", "load_dataset", "write_dataset"]
 
-_FORMAT, _VERSION = "protdiff-dataset", "2"
+_FORMAT, _VERSION = "protdiff-dataset", "3"
 _PER_RESIDUE = {
     "coordinates": torch.float32,
     "residue_index": torch.int32,
     "secondary": torch.uint8,
+    "residue_type": torch.uint8,
 }
 _PER_CHAIN = {"held_out": torch.uint8, "cluster40": torch.int64}
 
@@ -47,12 +48,16 @@ class Batch:
     secondary
         ``(batch, residue)`` integers, places in :data:`protdiff.network.SECONDARY_STATES`; 0 on
         padding.
+    residue_type
+        ``(batch, residue)`` integers, one more than the place in
+        :data:`protdiff.network.RESIDUE_TYPES`; 0 where it is none of these, and on padding.
     """
 
     positions: Tensor
     residue_mask: Tensor
     residue_index: Tensor
     secondary: Tensor
+    residue_type: Tensor
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,9 @@ class BackboneDataset:
     secondary
         Secondary structure by hydrogen bonds, ``(total residues,)`` uint8, places in
         :data:`protdiff.network.SECONDARY_STATES`.
+    residue_type
+        ``(total residues,)`` uint8, one more than the place in
+        :data:`protdiff.network.RESIDUE_TYPES`, or 0.
     offsets
         Where each chain starts, ``(chains + 1,)``.
     cluster
@@ -80,6 +88,7 @@ class BackboneDataset:
     coordinates: Tensor
     residue_index: Tensor
     secondary: Tensor
+    residue_type: Tensor
     offsets: Tensor
     cluster: Tensor
     ids: tuple[str, ...]
@@ -137,6 +146,7 @@ class BackboneDataset:
             residue_mask=mask,
             residue_index=(self.residue_index[source] + jump).masked_fill(~mask, 0),
             secondary=self.secondary[source].long().masked_fill(~mask, 0),
+            residue_type=self.residue_type[source].long().masked_fill(~mask, 0),
         )
 
 
@@ -238,8 +248,9 @@ def _check(path: Path, metadata: dict[str, str], tensors: dict[str, Tensor]) -> 
                 len(tensors[name]) == total and tensors[name].dtype == kind
                 for name, kind in _PER_RESIDUE.items()
             )
-            and tensors["residue_index"].ndim == tensors["secondary"].ndim == 1
+            and all(tensors[name].ndim == 1 for name in _PER_RESIDUE if name != "coordinates")
             and int(tensors["secondary"].max()) < len(SECONDARY_STATES)
+            and int(tensors["residue_type"].max()) <= len(RESIDUE_TYPES)
             and offsets.dtype == torch.int64
             and bool((sizes >= 1).all() & (offsets[0] == 0) & (offsets[-1] == total))
             and all(
@@ -271,6 +282,7 @@ def _take(tensors: dict[str, Tensor], ids: list[str], chosen: Tensor) -> Backbon
         coordinates=join("coordinates", lambda chain: chain - chain.mean(dim=(0, 1))),
         residue_index=join("residue_index", lambda chain: chain - chain[0]),
         secondary=join("secondary"),
+        residue_type=join("residue_type"),
         offsets=torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)]),
         cluster=tensors["cluster40"][chosen],
         ids=tuple(ids[int(k)] for k in chosen),

@@ -17,7 +17,12 @@ from protdiff.training.config import TrainingConfig
 from protdiff.training.cuts import Cuts, draw_cuts, draw_partners
 from protdiff.training.dataset import BackboneDataset
 from protdiff.training.objective import NoisyBatch
-from protdiff.training.sampling import BatchSampler, choose_hints, draw_motif_groups
+from protdiff.training.sampling import (
+    BatchSampler,
+    choose_hints,
+    draw_motif_groups,
+    draw_told_types,
+)
 
 __all__ = ["Draws", "draw_step"]
 
@@ -46,6 +51,9 @@ class Draws:
         Whether the step shows the network its own first estimate.
     cuts
         Where chains are cut in two; None where a run cuts none.
+    told_types
+        ``(batch, residue)``, True where the type of the residue is told; None in a run that tells
+        none.
     """
 
     chains: Tensor
@@ -57,6 +65,7 @@ class Draws:
     motif_group: Tensor | None
     self_condition: bool
     cuts: Cuts | None = None
+    told_types: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.chains)
@@ -81,7 +90,7 @@ class Draws:
         secondary, composition = choose_hints(
             batch, config.secondary_structure, send(self.hints[:, rows], device)
         )
-        groups = self.motif_group
+        groups, told_types = self.motif_group, self.told_types
         return NoisyBatch.add_noise(
             batch,
             send(self.noise[rows], device),
@@ -90,6 +99,8 @@ class Draws:
             motif_group=None if groups is None else send(groups[rows], device),
             secondary=secondary,
             composition=composition,
+            residue_type=batch.residue_type,
+            told_types=None if told_types is None else send(told_types[rows], device),
         )
 
 
@@ -112,6 +123,9 @@ def draw_step(config: TrainingConfig, sampler: BatchSampler, step: int) -> Draws
         groups = draw_motif_groups(lengths, padded_length, generator)
         if cuts is not None:
             groups = draw_partners(groups, first_piece, lengths, generator)
+    told_types = None
+    if config.residue_types:
+        told_types = draw_told_types(config.residue_types, size, padded_length, generator)
     return Draws(
         chains=chains,
         lengths=lengths,
@@ -122,4 +136,5 @@ def draw_step(config: TrainingConfig, sampler: BatchSampler, step: int) -> Draws
         motif_group=groups,
         self_condition=self_condition < config.self_condition,
         cuts=cuts,
+        told_types=told_types,
     )

@@ -82,7 +82,14 @@ class HeldOutLoss:
             noise = torch.randn(batch.positions.shape, generator=generator)
             noise_ratio = (low + (high - low) * place).exp()
             self.batches.append(
-                NoisyBatch.add_noise(batch, noise, noise_ratio, scale, motif_group=group)
+                NoisyBatch.add_noise(
+                    batch,
+                    noise,
+                    noise_ratio,
+                    scale,
+                    motif_group=group,
+                    residue_type=batch.residue_type,
+                )
             )
         self.levels = levels
         self.scale = scale
@@ -95,24 +102,31 @@ class HeldOutLoss:
         -------
         dict
             ``held_out``: mean under the normal part of ``levels``, with self-conditioning;
-            ``held_out_first``: the same without; ``held_out_A-B``: with, for noise of A to B Å.
+            ``held_out_first``: the same without; ``held_out_A-B``: with, for noise of A to B Å;
+            ``held_out_types``: cross-entropy of the residue types per residue, in nats, under the
+            normal part, with.
         """
         device = next(network.parameters()).device
         rows = []
         for batch in self.batches:
             moved = batch.to(device)
-            first = moved.denoise(network, None)[-1]
-            second = moved.denoise(network, first)[-1]
-            losses = torch.stack([moved.get_losses(first), moved.get_losses(second)], dim=1)
-            losses = losses / moved.coordinates[:, None]
-            rows.append(torch.cat([moved.noise_ratio[:, None], losses], dim=1).cpu())
-        ratio, first, second = torch.cat(rows).double().unbind(dim=1)
+            first = moved.denoise(network, None).final
+            estimates = moved.denoise(network, first)
+            columns = [
+                moved.noise_ratio,
+                moved.get_losses(first) / moved.coordinates,
+                moved.get_losses(estimates.final) / moved.coordinates,
+                moved.get_type_losses(estimates.residue_types) / moved.residue_mask.sum(dim=1),
+            ]
+            rows.append(torch.stack(columns, dim=1).cpu())
+        ratio, first, second, types = torch.cat(rows).double().unbind(dim=1)
         z = (ratio.log() - self.levels.mean) / self.levels.deviation
         weight = (-0.5 * z.square()).exp()
         weight = weight / weight.sum()
         result = {
             "held_out": float((second * weight).sum()),
             "held_out_first": float((first * weight).sum()),
+            "held_out_types": float((types * weight).sum()),
         }
         for low, high in pairwise(NOISE_EDGES):
             inside = (ratio * self.scale >= low) & (ratio * self.scale < high)

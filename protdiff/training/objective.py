@@ -7,21 +7,32 @@ With :math:`y = x_0 + s\epsilon` the weighted denoising loss
 has unit size at every noise level before training. Its minimiser is the posterior mean, hence, by
 Tweedie's formula, the score. The estimate of the network's first half is held to the same target
 with a small weight, which brings gradients to the early layers by a short way.
+
+A network may learn along with it which residue types would stand on the noisy backbone, by the
+cross-entropy of those that it is not told: masked diffusion of the sequence beside that of the
+coordinates. What it is told of types then tells it of the coordinates too.
+
+References
+----------
+Karras, Aittala, Aila, Laine 2022, "Elucidating the design space of diffusion-based generative
+models". Campbell, Yim, Barzilay, Rainforth, Jaakkola 2024, "Generative flows on discrete
+state-spaces: enabling multimodal flows with applications to protein co-design".
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from protdiff.diffusion import CentredSubspace
-from protdiff.network import ScoreNetwork, get_preconditioning
+from protdiff.network import RESIDUE_TYPES, Estimates, ScoreNetwork, get_preconditioning
 from protdiff.training.dataset import Batch
 
-__all__ = ["NoisyBatch", "get_denoising_losses"]
+__all__ = ["Losses", "NoisyBatch", "get_denoising_losses"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,11 @@ class NoisyBatch:
         :meth:`protdiff.network.ScoreNetwork.forward`.
     secondary, composition
         What is told of the secondary structure, or None; see there too.
+    residue_type
+        ``(batch, residue)`` integers, one more than the place in
+        :data:`~protdiff.network.RESIDUE_TYPES`, 0 for none of these; or None.
+    told_types
+        ``(batch, residue)``, True where the type is told; or None.
     """
 
     clean: Tensor
@@ -53,6 +69,8 @@ class NoisyBatch:
     motif_group: Tensor | None = None
     secondary: Tensor | None = None
     composition: Tensor | None = None
+    residue_type: Tensor | None = None
+    told_types: Tensor | None = None
 
     @classmethod
     def add_noise(
@@ -71,7 +89,7 @@ class NoisyBatch:
         scale
             Å per model unit.
         told
-            ``motif_group``, ``secondary``, ``composition``.
+            ``motif_group``, ``secondary``, ``composition``, ``residue_type``, ``told_types``.
         """
         return cls(
             clean=batch.positions / scale,
@@ -90,10 +108,14 @@ class NoisyBatch:
         }
         return NoisyBatch(**moved)
 
-    def denoise(self, network: ScoreNetwork, previous: Tensor | None) -> list[Tensor]:
-        """Return the network's half-way and final estimate of x0."""
+    def denoise(self, network: ScoreNetwork, previous: Tensor | None) -> Estimates:
+        """Return the network's estimates."""
         noisy = self.clean + self.noise_ratio[:, None, None, None] * self.noise
-        estimates: list[Tensor] = network(
+        told = None
+        if self.residue_type is not None and self.told_types is not None:
+            places = torch.arange(1, len(RESIDUE_TYPES) + 1, device=noisy.device)
+            told = (self.residue_type * self.told_types)[..., None] == places
+        estimates: Estimates = network(
             noisy,
             self.noise_ratio,
             self.residue_index,
@@ -104,6 +126,7 @@ class NoisyBatch:
             None if self.motif_group is None else self.clean,
             self.secondary,
             self.composition,
+            None if told is None else told.to(noisy),
         )
         return estimates
 
@@ -112,10 +135,44 @@ class NoisyBatch:
         weight = get_preconditioning(self.noise_ratio).out ** -2
         return (estimate - self.clean).square().sum(dim=(1, 2, 3)) * weight
 
+    def get_type_losses(self, residue_types: Tensor) -> Tensor:
+        """Return each sample's cross-entropy of types that are not told, summed, ``(batch,)``.
+
+        Parameters
+        ----------
+        residue_types
+            The network's, ``(batch, residue, 20)``.
+        """
+        if self.residue_type is None:
+            return residue_types.new_zeros(len(residue_types))
+        asked = self.residue_type
+        if self.told_types is not None:
+            asked = asked.masked_fill(self.told_types, 0)
+        losses = cross_entropy(
+            residue_types.mT.float(), asked - 1, ignore_index=-1, reduction="none"
+        )
+        return losses.sum(dim=1)
+
     @property
     def coordinates(self) -> Tensor:
         """Number of coordinates of each sample, ``(batch,)``."""
         return self.residue_mask.sum(dim=1) * (self.clean.shape[2] * self.clean.shape[3])
+
+
+class Losses(NamedTuple):
+    """The terms of the loss: means over a batch; of a part of it, what it adds to them.
+
+    Attributes
+    ----------
+    final, halfway
+        Weighted squared error of the final and of the half-way estimate, per coordinate.
+    residue_types
+        Cross-entropy of the types that are not told, per residue, in nats.
+    """
+
+    final: Tensor
+    halfway: Tensor
+    residue_types: Tensor
 
 
 def get_denoising_losses(
@@ -124,8 +181,8 @@ def get_denoising_losses(
     *,
     self_condition: bool,
     coordinates: int | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Return the loss per coordinate of the final and of the half-way estimate.
+) -> Losses:
+    """Return the terms of the loss.
 
     Parameters
     ----------
@@ -140,13 +197,18 @@ def get_denoising_losses(
 
     Returns
     -------
-    final, halfway : Tensor
-        Scalars: means over the coordinates of the batch; of a part, what it adds to them.
+    Losses
+        Scalars.
     """
     previous = None
     if self_condition:
         with torch.no_grad():
-            previous = batch.denoise(network, None)[-1]
-    halfway, final = batch.denoise(network, previous)
+            previous = batch.denoise(network, None).final
+    estimates = batch.denoise(network, previous)
     total = batch.coordinates.sum() if coordinates is None else torch.tensor(coordinates)
-    return batch.get_losses(final).sum() / total, batch.get_losses(halfway).sum() / total
+    per_residue = batch.clean.shape[2] * batch.clean.shape[3]
+    return Losses(
+        final=batch.get_losses(estimates.final).sum() / total,
+        halfway=batch.get_losses(estimates.halfway).sum() / total,
+        residue_types=batch.get_type_losses(estimates.residue_types).sum() * per_residue / total,
+    )

@@ -128,11 +128,13 @@ def prepare_dataset(
 
     The file is a safetensors file of ``coordinates`` (sum L, 3, 3) float32, N, CA, C in Å;
     ``residue_index`` (sum L,) int32; ``secondary`` (sum L,) uint8, secondary structure by hydrogen
-    bonds as places in ``protdiff.network.SECONDARY_STATES``; ``offsets`` (n + 1,) int64, where
-    each chain begins; ``cluster30`` and ``cluster40`` (n,) int64, the clusters to split and to
-    sample by; ``held_out`` (n,) uint8. Its metadata are ``format``, ``version``, ``ids`` (a JSON
-    list) and ``report`` (a JSON object). An id is the name of the chain's file; where several
-    files have one name, their paths below the folder that is common to all files.
+    bonds as places in ``protdiff.network.SECONDARY_STATES``; ``residue_type`` (sum L,) uint8, one
+    more than the place in ``protdiff.network.RESIDUE_TYPES``, or 0 for others; ``offsets``
+    (n + 1,) int64, where each chain begins; ``cluster30`` and ``cluster40`` (n,) int64, the
+    clusters to split and to sample by; ``held_out`` (n,) uint8. Its metadata are ``format``,
+    ``version``, ``ids`` (a JSON list) and ``report`` (a JSON object). An id is the name of the
+    chain's file; where several files have one name, their paths below the folder that is common to
+    all files.
 
     Parameters
     ----------
@@ -320,6 +322,18 @@ def _get_states(backbone: Backbone) -> NDArray[np.uint8]:
     return np.array([SECONDARY_STATES.index(state) for state in states], np.uint8)
 
 
+def _get_types(backbone: Backbone) -> NDArray[np.uint8]:
+    """Return the types of residues as the network takes them, (residue,); 0 for others."""
+    from protdiff.network import RESIDUE_TYPES
+    from protdiff.structure.standard import find_letters
+
+    letters = find_letters(backbone)
+    # A backbone that names all its residues alike says nothing of them.
+    if len(set(letters)) == 1:
+        return np.zeros(len(letters), np.uint8)
+    return np.array([RESIDUE_TYPES.find(letter) + 1 for letter in letters], np.uint8)
+
+
 def _name_cluster(chain: _Chain, column: str) -> str:
     if chain.row is not None:
         return chain.row[column]
@@ -354,6 +368,7 @@ def _write(
         "cluster40": number_clusters(balance),
         "held_out": held_out,
         "secondary": np.concatenate([_get_states(chain.backbone) for chain in chains]),
+        "residue_type": np.concatenate([_get_types(chain.backbone) for chain in chains]),
     }
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     ids = [chain.id for chain in chains]

@@ -63,6 +63,7 @@ LOG_COLUMNS = (
     "held_out",
     "held_out_first",
     *(f"held_out_{a:g}-{b:g}" for a, b in pairwise(NOISE_EDGES)),
+    "held_out_types",
     *PANEL_COLUMNS,
 )
 
@@ -174,14 +175,17 @@ class Trainer:
                 enabled=config.precision == "bfloat16",
                 cache_enabled=False,
             ):
-                loss, halfway = get_denoising_losses(
+                terms = get_denoising_losses(
                     self._callable,
                     batch,
                     self_condition=draws.self_condition,
                     coordinates=draws.coordinates,
                 )
-            (loss + config.halfway * halfway).backward()
-            losses.append(loss.detach())
+            loss = terms.final + config.halfway * terms.halfway
+            if config.type_loss:
+                loss = loss + config.type_loss * terms.residue_types
+            loss.backward()
+            losses.append(terms.final.detach())
         loss = torch.stack(losses).sum()
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
         processes.add_up([*gradients, loss])

@@ -53,6 +53,7 @@ class Inputs:
     motif: Tensor
     secondary: Tensor
     composition: Tensor
+    residue_types: Tensor
 
     def turned(self, rotation: Tensor) -> Inputs:
         """Rotate or reflect everything; the handedness turns with the determinant."""
@@ -96,4 +97,7 @@ def inputs() -> Inputs:
         motif=draw(),
         secondary=torch.randint(4, (3, 24), generator=generator),
         composition=torch.tensor([[0.3, 0.2], [0.0, 0.5], [torch.nan, torch.nan]]).double(),
+        # Of some residues nothing is told.
+        residue_types=torch.rand(3, 24, 20, generator=generator).double().softmax(dim=-1)
+        * (torch.rand(3, 24, 1, generator=generator) < 0.6),
     )

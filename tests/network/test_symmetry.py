@@ -19,7 +19,7 @@ EXACT = 1e-9  # double precision, with room for the sums of a few thousand terms
 
 
 def run(network, inputs):
-    return network(**vars(inputs))[-1]
+    return network(**vars(inputs)).final
 
 
 def rotation():
@@ -84,6 +84,26 @@ def test_what_is_not_told_of_secondary_structure_adds_nothing(network, inputs):
     with torch.no_grad():
         network.secondary.weight[0] = 0.0  # where training leaves it
     assert torch.equal(run(network, unknown), run(network, nothing))
+
+
+def test_what_is_told_of_residue_types_is_read_and_what_is_not_adds_nothing(network, inputs):
+    reference = network(**vars(inputs))
+    for other in (inputs.residue_types.flip(-1), None):
+        estimates = network(**vars(inputs.with_(residue_types=other)))
+        for one, changed in zip(reference, estimates, strict=True):
+            assert (one - changed)[:2].abs().max() > 1e-4
+    nothing = network(**vars(inputs.with_(residue_types=None)))
+    zeros = inputs.with_(residue_types=torch.zeros_like(inputs.residue_types))
+    for one, other in zip(network(**vars(zeros)), nothing, strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("determinant", [1, -1])
+def test_expected_residue_types_do_not_turn(network, inputs, determinant):
+    found = network(**vars(inputs)).residue_types
+    turned = network(**vars(inputs.turned(determinant * rotation()))).residue_types
+    assert found.std(dim=(1, 2)).min() > 1e-2
+    assert (found - turned).abs().max() < EXACT
 
 
 def test_output_is_mean_free_and_zero_on_padding(network, inputs):

@@ -42,6 +42,8 @@ def prepared(tmp_path_factory):
             "held_out": torch.tensor([k % 4 == 0 for k in range(count)], dtype=torch.uint8),
             # Loop, helix, strand in turns of five residues.
             "secondary": torch.cat([1 + torch.arange(n) // 5 % 3 for n in lengths]).byte(),
+            # All types in turn, and now and then one that is none of the twenty.
+            "residue_type": torch.cat([torch.arange(n) % 21 for n in lengths]).byte(),
         },
         [f"walk{k}" for k in range(count)],
     )

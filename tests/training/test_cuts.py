@@ -93,7 +93,7 @@ def test_pieces_stand_in_either_order_as_two_chains(prepared, swapped):
     assert (steps[steps < CHAIN_JUMP] == 1).all()
     whole = dataset.collate([3], 64)
     assert torch.equal(batch.secondary[0, : length - 4], whole.secondary[0, order])
-    for name in ("positions", "residue_index", "secondary"):
+    for name in ("positions", "residue_index", "secondary", "residue_type"):
         of_whole = getattr(whole, name)[0]
         torch.testing.assert_close(getattr(batch, name)[1], of_whole, atol=1e-4, rtol=0)
 
@@ -140,6 +140,7 @@ def dumbbells():
     return BackboneDataset(
         torch.cat([chain - chain.mean(dim=(0, 1)) for chain in chains]),
         torch.arange(length, dtype=torch.int32).repeat(len(chains)),
+        torch.ones(length * len(chains), dtype=torch.uint8),
         torch.ones(length * len(chains), dtype=torch.uint8),
         torch.arange(len(chains) + 1) * length,
         torch.arange(len(chains)),

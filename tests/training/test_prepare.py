@@ -73,7 +73,7 @@ def test_the_file_is_as_promised(folder, globules, tmp_path):
     report = prepare_dataset(folder, out, held_out_fraction=0.3)
     data, metadata = read(out)
     assert metadata["format"] == "protdiff-dataset"
-    assert metadata["version"] == "2"
+    assert metadata["version"] == "3"
     ids = json.loads(metadata["ids"])
     assert ids == [f"good{i}" for i in range(8)]
     kinds = {name: (array.dtype.str[1:], array.shape) for name, array in data.items()}
@@ -85,6 +85,7 @@ def test_the_file_is_as_promised(folder, globules, tmp_path):
         "cluster40": ("i8", (8,)),
         "held_out": ("u1", (8,)),
         "secondary": ("u1", (384,)),
+        "residue_type": ("u1", (384,)),
     }
     for k, globule in enumerate(globules):
         piece = slice(data["offsets"][k], data["offsets"][k + 1])

@@ -14,7 +14,7 @@ from torch import nn
 from protdiff.diffusion import VESDE, FunctionDenoiser, LinearVPSDE
 from protdiff.diffusion.objective import DenoisingLoss, EDMWeighting, PreconditionedTarget
 from protdiff.errors import InputError
-from protdiff.network import get_preconditioning
+from protdiff.network import Estimates, get_preconditioning
 from protdiff.training.average import WeightAverage
 from protdiff.training.dataset import load_dataset, write_dataset
 from protdiff.training.draws import draw_step
@@ -120,7 +120,9 @@ def test_a_step_is_drawn_from_its_seed(config, dataset):
 
 def test_parts_of_a_batch_are_its_rows(config, dataset):
     """However many parts there are, together they are the batch, and none is empty."""
-    config = dataclasses.replace(config, motif=1.0, residues_per_batch=420)
+    config = dataclasses.replace(
+        config, motif=1.0, residue_types=0.7, type_loss=0.1, residues_per_batch=420
+    )
     draws = draw_step(config, BatchSampler(dataset, config.residues_per_batch), 5)
     whole = vars(draws.make_batch(dataset, draws.get_rows(0, 1), config))
     for parts in (2, 3):
@@ -347,19 +349,35 @@ def test_losses_are_means_over_coordinates_to_which_parts_add_up():
         torch.randn(3, 5, 3, 3, generator=generator) * mask[..., None, None] for _ in range(2)
     )
     ratio = torch.tensor([0.1, 1.0, 4.0])
-    batch = NoisyBatch(clean, noise, mask, torch.arange(5).expand(3, 5), ratio)
+    types = torch.tensor([[1, 2, 3, 0, 5], [20, 1, 1, 0, 0], [4, 4, 4, 4, 0]])
+    told = (torch.arange(5) < 2).expand(3, 5)
+    batch = NoisyBatch(
+        clean,
+        noise,
+        mask,
+        torch.arange(5).expand(3, 5),
+        ratio,
+        residue_type=types,
+        told_types=told,
+    )
+    logits = torch.randn(3, 5, 20, generator=generator)
+    # Asked for are those that are not told and are any of the twenty.
+    asked = [(0, 2, 3), (0, 4, 5), (1, 2, 1), (2, 2, 4), (2, 3, 4)]
+    surprise = -sum(logits[b, i].log_softmax(-1)[kind - 1] for b, i, kind in asked)
     previous = []
 
     def network(noisy, noise_ratio, index, residue_mask, ones, before, *told):
         previous.append(before)
-        return [0.5 * noisy, 0.25 * noisy]
+        return Estimates(0.5 * noisy, 0.25 * noisy, logits)
 
     noisy = clean + ratio[:, None, None, None] * noise
     sums = [batch.get_losses(share * noisy).sum() for share in (0.25, 0.5)]
     found = get_denoising_losses(network, batch, self_condition=False)
-    torch.testing.assert_close(torch.stack(found), torch.stack(sums) / (9 * 12))
+    torch.testing.assert_close(torch.stack(found[:2]), torch.stack(sums) / (9 * 12))
+    torch.testing.assert_close(found.residue_types, surprise / 12)
     part = get_denoising_losses(network, batch, self_condition=True, coordinates=1000)
-    torch.testing.assert_close(torch.stack(part), torch.stack(sums) / 1000)
+    torch.testing.assert_close(torch.stack(part[:2]), torch.stack(sums) / 1000)
+    torch.testing.assert_close(part.residue_types, surprise * 9 / 1000)
     assert previous[:2] == [None, None]
     assert torch.equal(previous[2], 0.25 * noisy)
 
@@ -402,6 +420,8 @@ def test_motifs_follow_their_law():
         ("residue_index", lambda values: values[1:]),
         ("secondary", lambda values: values + 9),
         ("secondary", lambda values: values[:, None]),
+        ("residue_type", lambda values: values + 9),
+        ("residue_type", lambda values: values[1:]),
         ("offsets", lambda values: values + 1),
         ("offsets", lambda values: values.int()),
         ("offsets", lambda values: values.flip(0)),
@@ -463,9 +483,14 @@ def test_the_network_is_shown_the_batch():
     index, ratio = torch.tensor([[0, 1, 9, 10]]).expand(2, 4), torch.tensor([0.5, 2.0])
     group, states, shares = torch.ones(2, 4).long(), torch.full((2, 4), 2), torch.rand(2, 2)
     shown = []
-    batch = NoisyBatch(clean, noise, mask, index, ratio, group, states, shares)
+    types = torch.tensor([[1, 20, 3, 0], [5, 6, 7, 0]])  # 0: none of the twenty, or padding
+    told = torch.tensor([[True, True, False, True], [False, False, True, False]])
+    batch = NoisyBatch(clean, noise, mask, index, ratio, group, states, shares, types, told)
     batch.denoise(lambda *inputs: shown.extend(inputs) or [], noise)
     noisy = clean + ratio[:, None, None, None] * noise
+    shown_types = torch.zeros(2, 4, 20)
+    shown_types[0, 0, 0] = shown_types[0, 1, 19] = shown_types[1, 2, 6] = 1.0
     expected = (noisy, ratio, index, mask, torch.ones(2), noise, group, clean, states, shares)
+    expected = (*expected, shown_types)
     for one, other in zip(shown, expected, strict=True):
         assert torch.equal(one, other)

@@ -21,6 +21,7 @@ from protdiff.training import Trainer, TrainingConfig, train
 from protdiff.training.folder import hold_folder
 from protdiff.training.log import TrainingLog
 from protdiff.training.machine import compile_network, use_cpu
+from protdiff.training.objective import Losses
 from protdiff.training.plan import plan_training
 from protdiff.training.schedule import get_learning_rate, set_end
 from protdiff.training.state import Progress
@@ -57,16 +58,16 @@ def test_each_step_is_as_long_as_the_schedule_says(config):
         assert rates == {get_learning_rate(config, step)}
 
 
-def test_the_loss_half_way_adds_by_its_weight(config, monkeypatch):
-    trainer = Trainer(dataclasses.replace(config, halfway=0.25))
+def test_losses_add_by_their_weights(config, monkeypatch):
+    trainer = Trainer(dataclasses.replace(config, halfway=0.25, type_loss=0.1))
     weight = next(trainer.network.parameters())
 
     def get_losses(*_, **__):
-        return weight.sum(), 3 * weight.sum()
+        return Losses(weight.sum(), 3 * weight.sum(), 4 * weight.sum())
 
     monkeypatch.setattr("protdiff.training.trainer.get_denoising_losses", get_losses)
     _, norm = trainer.step()
-    assert float(norm) == pytest.approx((1 + 0.25 * 3) * weight.numel() ** 0.5)
+    assert float(norm) == pytest.approx((1 + 0.25 * 3 + 0.1 * 4) * weight.numel() ** 0.5)
 
 
 def test_run_folder_holds_everything(config, tmp_path):
