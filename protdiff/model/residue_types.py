@@ -31,7 +31,7 @@ from protdiff.device import send
 
 __all__ = ["RevealedTypes"]
 
-NOISE_RANGE = (1.5, 0.2)
+NOISE_RANGE = (1.5, 0.4)
 """Å of noise at which the first and the last types are told."""
 TEMPERATURE = 0.1
 _GOLDEN_RATIO = (1.0 + math.sqrt(5.0)) / 2.0

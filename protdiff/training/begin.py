@@ -45,13 +45,21 @@ def make_network(config: TrainingConfig) -> ScoreNetwork:
     Raises
     ------
     InputError
-        The checkpoint's network is of another size than the configuration's.
+        The checkpoint's network is of another size than the configuration's, or is to be its
+        expert, and it has none.
     """
     if not config.initial_weights or (Path(config.out) / STATE).exists():
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers are not ours
             torch.default_generator.manual_seed(config.seed)
             return ScoreNetwork(config.network)
-    network = load_checkpoint(find_weights(config.initial_weights)).network
+    model = load_checkpoint(find_weights(config.initial_weights))
+    network = model.network
+    if config.initial_expert:
+        if model.expert is None:
+            raise InputError(
+                f"{config.initial_weights} has no expert to begin from; leave initial_expert out"
+            )
+        network = model.expert.network
     if network.config != config.network:
         given, wanted = network.config.to_dict(), config.network.to_dict()
         differing = ", ".join(

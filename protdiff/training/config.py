@@ -89,6 +89,8 @@ class TrainingConfig:
         Weight of the cross-entropy of the types that are not told; 0: they are not learned.
     initial_weights
         Bundled name or path of the checkpoint to begin from; empty: random weights.
+    initial_expert
+        Begin from the checkpoint's expert for low noise, not from its network.
     halfway
         Weight of the loss of the half-way estimate.
     seed
@@ -142,6 +144,7 @@ class TrainingConfig:
     residue_types: float = 0.0
     type_loss: float = 0.0
     initial_weights: str = ""
+    initial_expert: bool = False
     halfway: float = 0.2
     seed: int = 0
     minutes: float = 0.0

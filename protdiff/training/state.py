@@ -19,7 +19,7 @@ __all__ = ["STATE", "Progress", "load_state", "read_progress", "save_state"]
 
 STATE = "state.safetensors"
 """The file of it in a run's folder."""
-_FORMAT, _VERSION = "protdiff-training-state", 1
+_FORMAT, _VERSION = "protdiff-training-state", 2
 
 
 @dataclass
