@@ -210,7 +210,7 @@ class BackboneDenoiser(Denoiser):
                     self.types.expect(types)
                 if not bool(low.all()):  # times that differ within the batch
                     others = self._ask(self.network, self.compiled, x_t, t)
-                    is_low = expand(send(low, x_t.device), x_t)
+                    is_low = expand(send(low, x_t.device), x_t).bool()
                     halfway = torch.where(is_low, halfway, others.halfway)
                     estimate = torch.where(is_low, estimate, others.final)
         if self.self_condition:

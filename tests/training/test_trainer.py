@@ -15,8 +15,9 @@ import torch
 from safetensors.torch import load_file
 
 import protdiff.training.trainer as loop
-from protdiff.checkpoint import load_checkpoint
+from protdiff.checkpoint import load_checkpoint, save_checkpoint
 from protdiff.errors import CheckpointError, InputError, ProtdiffError
+from protdiff.model import ExpertNetwork
 from protdiff.training import Trainer, TrainingConfig, train
 from protdiff.training.folder import hold_folder
 from protdiff.training.log import TrainingLog
@@ -182,6 +183,37 @@ def test_a_run_begins_with_given_weights(config, tmp_path):
         Trainer(dataclasses.replace(begun, network=wider))
     with pytest.raises(InputError, match=r"another size \(hidden 16, not 24\)"):
         plan_training(dataclasses.replace(begun, network=wider))
+
+
+def test_a_run_begins_with_the_expert_of_weights(config, tmp_path):
+    model = Trainer(config).model
+    path = tmp_path / "weights.safetensors"
+    other = Trainer(dataclasses.replace(config, seed=5)).network
+    save_checkpoint(path, dataclasses.replace(model, expert=ExpertNetwork(other)))
+    begun = dataclasses.replace(config, initial_weights=str(path))
+    for is_expert, network in ((False, model.network), (True, other)):
+        begins = Trainer(dataclasses.replace(begun, initial_expert=is_expert)).network.state_dict()
+        assert all(torch.equal(begins[name], w) for name, w in network.state_dict().items())
+    save_checkpoint(path, model, overwrite=True)
+    with pytest.raises(InputError, match="has no expert to begin from; leave initial_expert out"):
+        Trainer(dataclasses.replace(begun, initial_expert=True))
+
+
+def test_residue_types_are_learned_where_they_are_told_and_asked_for(config):
+    """The types of these chains are those of their places; a run without leaves its weights."""
+    for types in (0.0, 0.7):
+        run = dataclasses.replace(
+            config, residue_types=types, type_loss=float(types > 0), warmup_steps=0
+        )
+        trainer = Trainer(dataclasses.replace(run, panel_designs=0, out=f"{config.out}{types}"))
+        before = trainer.held_out.measure(trainer.network)["held_out_types"]
+        assert before == pytest.approx(math.log(20) * 20 / 21, rel=0.03)  # one in 21 is of no type
+        for _ in range(8):
+            trainer.step()
+        learned = [trainer.network.residue_type.weight, trainer.network.type_head.weight]
+        assert all(bool(weight.any()) is (types > 0) for weight in learned)
+        after = trainer.held_out.measure(trainer.network)["held_out_types"]
+        assert (after < before - 1e-3) is (types > 0)
 
 
 def test_a_run_goes_on_without_the_weights_that_it_began_with(config, tmp_path):
