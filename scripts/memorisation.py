@@ -101,8 +101,9 @@ def measure_deviations(
                 noise[row, :count] = torch.randn(count, 3, 3, generator=generator)
             noise_ratio = torch.full((len(places),), level / model.scale)
             noisy = NoisyBatch.add_noise(batch, noise, noise_ratio, model.scale).to(model.device)
-            first = noisy.denoise(model.network, None).final
-            estimate = noisy.denoise(model.network, first).final
+            network = model.get_network(level)
+            first = noisy.denoise(network, None).final
+            estimate = noisy.denoise(network, first).final
             squared = (estimate - noisy.clean).square().sum(dim=(1, 2, 3))
             atoms = noisy.coordinates / 3
             columns.append((squared / atoms).sqrt().double().cpu() * model.scale)

@@ -132,6 +132,7 @@ def test_the_expert_is_asked_below_its_noise_and_the_network_above(model, tiny_m
     mixed = model.denoiser(mask)(x_t, t)
     assert torch.equal(mixed[0], tiny_model.denoiser(mask)(x_t, t)[0])
     assert torch.equal(mixed[1], alone.denoiser(mask)(x_t, t)[1])
+    assert [model.get_network(noise) for noise in (2.0, 1.9)] == list(model.networks)
     # The two are different networks, or all this says nothing.
     assert (mixed - tiny_model.denoiser(mask)(x_t, t))[1].abs().max() > 1e-3
 

@@ -1,5 +1,6 @@
 """The scripts run; how fast things are is nobody's business here."""
 
+import copy
 import dataclasses
 import importlib.util
 import json
@@ -239,6 +240,34 @@ def test_released_weights_tell_of_all_parts_of_their_training(
     told = json.loads(capsys.readouterr().out)["held_out_loss"]
     expected = HeldOutLoss(chains, NoiseLevels(), model.scale).measure(model.network)
     assert told == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_expert_is_added_to_weights_with_its_card(
+    tmp_path, tiny_model, tiny_weights, capsys, load_script
+):
+    script = load_script("add_expert")
+    run = tmp_path / "run"
+    run.mkdir()
+    card = {"steps": 20, "samples": 160, "training_seconds": 9, "initial_weights": "others"}
+    network = copy.deepcopy(tiny_model.network)
+    next(network.parameters()).data += 0.1
+    trained = replace(tiny_model, network=network, metadata=card)
+    save_checkpoint(run / "weights.safetensors", trained)
+    (run / "config.json").write_text(json.dumps({"secondary_structure": 0.5}))
+    (run / "log.csv").write_text("step,samples,seconds,held_out,held_out_types\n20,160,9,.2,2.4\n")
+    out = tmp_path / "both.safetensors"
+    words = [str(tiny_weights), str(run), "--hardware", "none", "--out", str(out)]
+    assert script.main([*words, "--below", "1.5"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    both = load_checkpoint(out)
+    assert both.metadata["expert"] == printed
+    assert printed["steps"] == 20
+    assert printed["held_out_loss"] == {"held_out": 0.2, "held_out_types": 2.4}
+    assert printed["below"] == both.expert.below == 1.5
+    for found, given in zip(both.networks, (tiny_model.network, network), strict=True):
+        assert torch.equal(next(found.parameters()), next(given.parameters()))
+    assert script.main(words) == 2
+    assert "exists" in capsys.readouterr().err
 
 
 def test_kept_weights_are_averaged(tmp_path, tiny_weights, capsys, load_script):

@@ -63,13 +63,22 @@ def _print_facts(facts: dict[str, Any]) -> None:
         if weights["trained_on"] is None:
             typer.echo("    damaged: it cannot be read")
             continue
-        for key, value in weights["trained_on"].items():
-            typer.echo(f"    {key.replace('_', ' ')}: {format_value(value)}")
+        _print_card(weights["trained_on"], "    ")
     if not facts["weights"]:
         typer.echo("  none in this installation")
     typer.echo("caches   protdiff keeps none; torch keeps what it compiled")
     for name, path in facts["caches"].items():
         typer.echo(f"  {name}: {path or 'none yet'}")
+
+
+def _print_card(card: dict[str, Any], indent: str) -> None:
+    for key, value in card.items():
+        name = indent + key.replace("_", " ")
+        if isinstance(value, dict) and any(isinstance(one, dict) for one in value.values()):
+            typer.echo(f"{name}:")  # the card of an expert
+            _print_card(value, indent + "  ")
+        else:
+            typer.echo(f"{name}: {format_value(value)}")
 
 
 def _gather() -> dict[str, Any]:

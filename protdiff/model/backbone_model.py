@@ -90,6 +90,11 @@ class BackboneModel:
         """The network, and the expert's if there is one."""
         return (self.network,) if self.expert is None else (self.network, self.expert.network)
 
+    def get_network(self, noise: float) -> ScoreNetwork:
+        """Return the network that is asked for estimates at so many Å of noise."""
+        below = 0.0 if self.expert is None else self.expert.below
+        return self.networks[-1] if noise < below else self.network
+
     @property
     def device(self) -> torch.device:
         """Where the weights are."""

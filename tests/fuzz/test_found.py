@@ -356,7 +356,7 @@ def test_a_checkpoint_that_lies_of_itself(tmp_path, tiny_weights, tiny_model):
     [
         *(None, 3, [], {}, {"format": "protdiff-training-state"}),
         *(
-            {"format": "protdiff-training-state", "version": 1, "config": {}, "progress": progress}
+            {"format": "protdiff-training-state", "version": 2, "config": {}, "progress": progress}
             for progress in (None, {}, {"step": 1}, {"step": "1", "samples": 0, "seconds": 0.0})
         ),
     ],
