@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -659,17 +660,20 @@ def test_memorisation_sees_what_a_network_knows_by_heart(load_script, tiny_model
     # The noise of a chain is its own; what is left is rounding.
     assert np.abs(one - three).max() < 1e-3
     # A network that knows nothing leaves the noise, of which three coordinates make an atom's.
-    monkeypatch.setattr(
-        script.NoisyBatch,
-        "denoise",
-        lambda batch, *_: [batch.clean + batch.noise_ratio[:, None, None, None] * batch.noise],
-    )
+
+    def return_noisy(batch, *_):
+        noisy = batch.clean + batch.noise_ratio[:, None, None, None] * batch.noise
+        return SimpleNamespace(final=noisy)
+
+    monkeypatch.setattr(script.NoisyBatch, "denoise", return_noisy)
     left = script.measure_deviations(*arguments, seed=0, batch_size=2)
     atoms = 3 * data.lengths[:, None].numpy()
     sigma = np.array([0.1, 4.0]) * np.sqrt(3)
     # The root of a mean of squares of 3 n standard normal numbers.
     assert (np.abs(left / sigma - 1) < 5 / np.sqrt(6 * atoms)).all()
-    monkeypatch.setattr(script.NoisyBatch, "denoise", lambda batch, *_: [batch.clean])
+    monkeypatch.setattr(
+        script.NoisyBatch, "denoise", lambda batch, *_: SimpleNamespace(final=batch.clean)
+    )
     assert script.measure_deviations(*arguments, seed=0, batch_size=2).max() == 0
 
 
