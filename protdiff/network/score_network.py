@@ -227,12 +227,12 @@ class ScoreNetwork(nn.Module):
         self.secondary = nn.Embedding.from_pretrained(
             torch.zeros(len(SECONDARY_STATES), scalars), freeze=False, padding_idx=0
         )
-        # So are these of networks that have not learned of types.
+        # So are these of networks that have not learned of types; they take no random numbers.
         self.residue_type = nn.Embedding.from_pretrained(
             torch.zeros(len(RESIDUE_TYPES), scalars), freeze=False
         )
         self.type_norm = nn.LayerNorm(scalars, elementwise_affine=False)
-        self.type_head = nn.Linear(scalars, len(RESIDUE_TYPES))
+        self.type_head = nn.utils.skip_init(nn.Linear, scalars, len(RESIDUE_TYPES))
         nn.init.zeros_(self.type_head.weight)
         nn.init.zeros_(self.type_head.bias)
         features = PAIR_FEATURES + (BOND_FEATURES if config.hydrogen_bonds else 0)

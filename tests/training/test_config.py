@@ -156,7 +156,17 @@ LAST_RUNS = {"base-4": "protdiff-base-log-4.csv", "base-5": "protdiff-base-log-5
     ],
 )
 def test_the_presets_of_the_released_weights_are_what_was_run(weights, runs):
-    card = read_header(find_weights(weights))["metadata"]
+    check_card(read_header(find_weights(weights))["metadata"], runs)
+
+
+def test_the_preset_of_the_released_expert_is_what_was_run():
+    header = read_header(find_weights("protdiff-base"))
+    card = header["metadata"]["expert"]
+    check_card(card, {"base-expert": "protdiff-base-expert-log.csv"})
+    assert card["below"] == header["expert"]["below"]
+
+
+def check_card(card, runs):
     steps = samples = 0
     for preset, log in runs.items():
         config = load_config(preset=preset, data="prepared.safetensors")
