@@ -1,5 +1,7 @@
 """What the tests of several parts share."""
 
+import copy
+import dataclasses
 import runpy
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import torch
 
 from protdiff.checkpoint import save_checkpoint
 from protdiff.design import Designer
-from protdiff.model import BackboneModel
+from protdiff.model import BackboneModel, ExpertNetwork
 from protdiff.network import NetworkConfig, ScoreNetwork
 from protdiff.structure import build_backbone
 from protdiff.structure.point_group import parse_point_group
@@ -35,6 +37,18 @@ def tiny_model() -> BackboneModel:
         )
     network.requires_grad_(False).eval()
     return BackboneModel(network, name="tiny", sha256="0" * 64)
+
+
+@pytest.fixture(scope="session")
+def tiny_model_with_expert(tiny_model) -> BackboneModel:
+    """Return the tiny model with an expert, of other weights, which minds the types it is told."""
+    network = copy.deepcopy(tiny_model.network)
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.add_(0.1 * torch.randn(weight.shape, generator=generator))
+        network.secondary.weight[0] = 0.0  # not told: where training leaves it
+    return dataclasses.replace(tiny_model, expert=ExpertNetwork(network), sha256="")
 
 
 @pytest.fixture(scope="session")

@@ -20,16 +20,9 @@ from protdiff.network import RESIDUE_TYPES
 FIRST, LAST = 1.5, 0.4  # Å at which the first and the last types are told
 
 
-@pytest.fixture(scope="module")
-def model(tiny_model):
-    """The tiny model with an expert, of other weights, which minds what it is told."""
-    network = copy.deepcopy(tiny_model.network)
-    generator = torch.Generator().manual_seed(3)
-    with torch.no_grad():
-        for weight in network.parameters():
-            weight.add_(0.1 * torch.randn(weight.shape, generator=generator))
-        network.secondary.weight[0] = 0.0  # not told: where training leaves it
-    return replace(tiny_model, expert=ExpertNetwork(network), sha256="")
+@pytest.fixture
+def model(tiny_model_with_expert):
+    return tiny_model_with_expert
 
 
 def get_time(model, *noise):
@@ -152,6 +145,19 @@ def test_the_expert_is_told_its_own_types_and_nothing_without_a_memory(model):
         assert torch.equal(is_told(remembers.types.told), mask)
         assert torch.equal(forgets(x_t, times[1]), forgets(x_t, times[1]))
         assert forgets.types.told is None
+
+
+def test_a_run_that_climbs_back_forgets_the_types_of_before(model):
+    mask = make_residue_mask([40])
+    denoiser, fresh = model.denoiser(mask), model.denoiser(mask)
+    x_t, again = draw(model, mask), draw(model, mask, seed=1)
+    with torch.no_grad():
+        for noise in (1.6, 0.9, 0.2):
+            denoiser(x_t, get_time(model, noise))
+        fresh.previous = denoiser.previous
+        for noise in (3.0, 1.2, 0.9):  # restart sampling, which makes detail anew
+            found = denoiser(again, get_time(model, noise))
+            assert torch.equal(found, fresh(again, get_time(model, noise)))
 
 
 def test_designs_with_an_expert_do_not_depend_on_their_batch(model):

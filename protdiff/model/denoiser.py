@@ -197,6 +197,7 @@ class BackboneDenoiser(Denoiser):
             noise = self._measure(t)
             low = noise < expert.below
             if not bool(low.any()):
+                self.types.forget()  # what is made again may be of another sequence
                 halfway, estimate, _ = self._ask(self.network, self.compiled, x_t, t)
             else:
                 halfway, estimate, types = self._ask(

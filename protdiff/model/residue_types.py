@@ -89,6 +89,10 @@ class RevealedTypes:
         """Take the network's idea of the types, ``(batch, residue, 20)`` log-probabilities."""
         self._expected = (residue_types.detach().float() / TEMPERATURE).softmax(dim=-1)
 
+    def forget(self) -> None:
+        """Take back all that was told and expected."""
+        self._expected = self.told = None
+
     def reorder(self, indices: Tensor) -> None:
         """Follow a resampling of the batch: element k becomes what element ``indices[k]`` was."""
         if len(self._turn) > 1:

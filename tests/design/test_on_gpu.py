@@ -15,6 +15,7 @@ from protdiff.conditioning import (
     Symmetry,
     UserPotential,
 )
+from protdiff.design import Designer
 from protdiff.model import MotifInput, SecondaryStructureInput
 
 LENGTH, CONTIG = 40, "8/A110-119/22"
@@ -112,6 +113,16 @@ def test_conditions_wait_for_no_step(gpu, designer, name):
 def test_samplers_wait_for_no_step(gpu, designer, name):
     manner = MANNERS[name]
     check_on_gpu(gpu, designer, lambda model, **how: model.generate(LENGTH, **manner, **how))
+
+
+@pytest.mark.parametrize("name", MANNERS)
+def test_experts_wait_for_no_step(gpu, tiny_model_with_expert, name):
+    manner = MANNERS[name]
+    check_on_gpu(
+        gpu,
+        Designer(tiny_model_with_expert),
+        lambda model, **how: model.generate(LENGTH, **manner, **how),
+    )
 
 
 @pytest.mark.parametrize("name", SCAFFOLDS)
