@@ -132,7 +132,7 @@ def load_checkpoint(path: str | Path, *, device: str | torch.device = "cpu") -> 
         model = BackboneModel(
             network, sde, header["metadata"], path.stem, hash_file(path), expert=expert
         )
-    except (KeyError, TypeError, ValueError, RuntimeError, InputError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RuntimeError, InputError) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise CheckpointError(
             f"{path} does not describe a network of this protdiff ({reason}); "

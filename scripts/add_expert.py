@@ -3,7 +3,7 @@ r"""Add an expert for low noise, as a training run made it, to weights.
 
     protdiff train --preset base-expert --data prepared.safetensors
     python scripts/add_expert.py protdiff-base runs/expert --data prepared.safetensors \
-        --out protdiff-base.safetensors
+        --hardware "one CPU core" --out with-expert.safetensors
 
 The expert is asked for estimates below ``--below`` Å of noise, the network above. The card stays as
 it was, and gets the expert's own, which is printed; its held-out loss is measured with nothing told

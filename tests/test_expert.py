@@ -16,6 +16,7 @@ from protdiff.design import Designer
 from protdiff.errors import CheckpointError, InputError
 from protdiff.model import ExpertNetwork, RevealedTypes, make_residue_mask
 from protdiff.network import RESIDUE_TYPES
+from protdiff.training.average import average_models
 
 FIRST, LAST = 1.5, 0.4  # Å at which the first and the last types are told
 
@@ -217,6 +218,17 @@ def rewrite(source, path, change):
     save_file(weights, path, metadata={"protdiff": json.dumps(header)})
 
 
+@pytest.mark.parametrize("below", [0.0, -1.0, math.nan, math.inf])
+def test_an_expert_for_no_noise_is_refused(model, below):
+    with pytest.raises(InputError, match="expected a number above 0"):
+        replace(model.expert, below=below)
+
+
+def test_weights_with_an_expert_are_not_averaged(model):
+    with pytest.raises(InputError, match="average first, then add it"):
+        average_models([replace(model, expert=None), model])
+
+
 def test_checkpoints_keep_the_expert(model, tmp_path):
     path = tmp_path / "a.safetensors"
     smaller = replace(model.expert, below=1.25)
@@ -238,6 +250,8 @@ def test_checkpoints_keep_the_expert(model, tmp_path):
         (lambda header, weights: header.update(expert={"below": 2.0}), "network"),
         (lambda header, weights: header.update(expert=[]), "does not describe a network"),
         (lambda header, weights: header["expert"].update(below=-1.0), r"below -1\.0 Å"),
+        (lambda header, weights: header["expert"].update(below=10**400), "below|large"),
+        (lambda header, weights: header["expert"]["network"].update(scale=10**400), "too big"),
         (lambda header, weights: header["expert"].update(below="2"), "below '2' Å"),
         (lambda header, weights: header["expert"]["network"].update(hidden=4096), "too few"),
         (lambda header, weights: header["expert"]["network"].update(scale=9.0), "unit of length"),

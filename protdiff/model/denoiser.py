@@ -11,6 +11,7 @@ residues it sees, and is told them again (:mod:`protdiff.model.residue_types`).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor
 from protdiff.device import send
 from protdiff.diffusion import SDE, Denoiser
 from protdiff.diffusion.broadcasting import expand
+from protdiff.errors import InputError
 from protdiff.model.residue_types import RevealedTypes
 from protdiff.network import CompiledNetwork, Estimates, ScoreNetwork
 
@@ -91,11 +93,20 @@ class ExpertNetwork:
         Å of noise under which it is asked.
     compiled
         The network, compiled.
+
+    Raises
+    ------
+    InputError
+        The noise is none.
     """
 
     network: ScoreNetwork
     below: float = 2.0
     compiled: CompiledNetwork | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.below < math.inf:
+            raise InputError(f"an expert for noise below {self.below} Å; expected a number above 0")
 
 
 class BackboneDenoiser(Denoiser):

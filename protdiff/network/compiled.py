@@ -25,7 +25,10 @@ from protdiff.errors import InputError
 from protdiff.network.embedding import RESIDUE_TYPES
 from protdiff.network.score_network import Estimates, ScoreNetwork
 
-__all__ = ["CompiledNetwork", "check_compiler"]
+__all__ = ["CompiledNetwork", "allow_programs", "check_compiler"]
+
+_PROGRAMS = 64
+"""Programs of all networks of a process, each of which has up to eight."""
 
 
 class CompiledNetwork(nn.Module):
@@ -53,6 +56,7 @@ class CompiledNetwork(nn.Module):
             check_compiler(next(network.parameters()).device)
         self.network = network
         self.backend = backend
+        allow_programs(_PROGRAMS)
         self._evaluate = torch.compile(network.forward, backend=backend)
 
     def forward(
@@ -105,6 +109,16 @@ def _make_uniform(tensor: Tensor, free: tuple[int, ...]) -> Tensor:
     for axis in free:
         torch._dynamo.maybe_mark_dynamic(copied, axis)
     return copied
+
+
+def allow_programs(count: int) -> None:
+    """Let torch compile a function so many times; after eight it would give up on it."""
+    import torch._dynamo
+
+    settings = torch._dynamo.config
+    name = "recompile_limit" if hasattr(settings, "recompile_limit") else "cache_size_limit"
+    for limit in (name, f"accumulated_{name}"):
+        setattr(settings, limit, max(count, getattr(settings, limit)))
 
 
 def check_compiler(device: torch.device) -> None:

@@ -314,7 +314,7 @@ class ScoreNetwork(nn.Module):
             # A gain as of embeddings in transformers: weights that start at zero grow in time.
             scalars = scalars + self.config.scalars**0.5 * self.secondary(secondary)
         if residue_types is not None:
-            told = residue_types @ self.residue_type.weight
+            told = residue_types.to(self.residue_type.weight) @ self.residue_type.weight
             scalars = scalars + self.config.scalars**0.5 * told
 
         links = get_chain_links(residue_index, residue_mask)

@@ -63,7 +63,7 @@ def average_models(models: Sequence[BackboneModel]) -> BackboneModel:
     Raises
     ------
     InputError
-        There is none, or they differ in more than their weights.
+        There is none, they differ in more than their weights, or one has an expert.
 
     References
     ----------
@@ -73,6 +73,8 @@ def average_models(models: Sequence[BackboneModel]) -> BackboneModel:
     """
     if not models:
         raise InputError("there are no weights to average; give one model or more")
+    if any(model.expert is not None for model in models):
+        raise InputError("weights with an expert are not averaged; average first, then add it")
     last = models[-1]
     for model in models:
         if (model.network.config, model.sde) != (last.network.config, last.sde):

@@ -181,6 +181,8 @@ class TrainingConfig:
         for name in (*shares, "sheet_preference"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} = {getattr(self, name)}; expected 0 to 1")
+        if self.initial_expert and not self.initial_weights:
+            raise InputError("initial_expert needs initial_weights, of which it takes the expert")
         if self.precision not in ("float32", "bfloat16"):
             raise InputError(f"precision = {self.precision!r}; expected float32 or bfloat16")
         shortest, longest = self.lengths

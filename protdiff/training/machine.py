@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from protdiff.network import ScoreNetwork
+from protdiff.network import ScoreNetwork, allow_programs
 
 __all__ = ["compile_network", "use_cpu"]
 
@@ -45,12 +45,5 @@ def compile_network(network: ScoreNetwork) -> Any:
     torch gives up on a function after eight shapes, and a run has one for each length bucket, with
     and without motif and previous estimate.
     """
-    import torch._dynamo
-
-    limit = 512
-    settings = torch._dynamo.config
-    name = "recompile_limit" if hasattr(settings, "recompile_limit") else "cache_size_limit"
-    setattr(settings, name, max(limit, getattr(settings, name)))
-    accumulated = f"accumulated_{name}"
-    setattr(settings, accumulated, max(limit, getattr(settings, accumulated)))
+    allow_programs(512)
     return torch.compile(network, dynamic=False)

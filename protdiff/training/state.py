@@ -123,7 +123,9 @@ def _read(path: Path, *, tensors: bool = True) -> tuple[dict[str, Any], dict[str
         raise CheckpointError(f"{path} is no training state of protdiff")
     if header.get("version") != _VERSION:
         raise CheckpointError(
-            f"{path} has version {header.get('version')}; this protdiff reads {_VERSION}"
+            f"{path} has version {header.get('version')}; this protdiff reads {_VERSION}; go on "
+            "with the protdiff that began the run, or begin another with its weights as "
+            "initial_weights"
         )
     return header, values
 

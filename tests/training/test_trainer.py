@@ -197,6 +197,8 @@ def test_a_run_begins_with_the_expert_of_weights(config, tmp_path):
     save_checkpoint(path, model, overwrite=True)
     with pytest.raises(InputError, match="has no expert to begin from; leave initial_expert out"):
         Trainer(dataclasses.replace(begun, initial_expert=True))
+    with pytest.raises(InputError, match="initial_expert needs initial_weights"):
+        dataclasses.replace(config, initial_expert=True)
 
 
 def test_residue_types_are_learned_where_they_are_told_and_asked_for(config):
