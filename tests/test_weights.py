@@ -155,7 +155,7 @@ def test_designs_look_like_proteins(name, length):
 def test_few_steps_make_sound_bonds(designer, sampler):
     """A step scale that sharpens at 33 steps does not throw atoms about at 15."""
     designs = designer.generate(length=64, num=4, seed=1, steps=15, sampler=sampler)
-    # Of the first-order sampler the mean is .946 (32 designs; .974 before the weights had an expert,
+    # Of the first-order sampler the mean is .946 (32 designs; .974 before weights had an expert,
     # which coarse steps suit less), and that of four varies by .03; without the bound all have .2.
     links = [measure_quality(design.coordinates).links for design in designs]
     assert np.mean(links) > 0.9
