@@ -121,7 +121,7 @@ def load_checkpoint(path: str | Path, *, device: str | torch.device = "cpu") -> 
         expert = None
         if "expert" in header:
             below = header["expert"]["below"]
-            if not (type(below) in (int, float) and 0 < below < math.inf):
+            if type(below) not in (int, float):
                 raise ValueError(f"an expert for noise below {below!r} Å")
             theirs = _make_network(header["expert"]["network"], expert_weights, header["version"])
             expert = ExpertNetwork(theirs, below=float(below))

@@ -158,8 +158,8 @@ def test_few_steps_make_sound_bonds(designer, sampler):
     # Of the first-order sampler the mean is .946 (32 designs; .974 before weights had an expert,
     # which coarse steps suit less), and that of four varies by .03; without the bound all have .2.
     links = [measure_quality(design.coordinates).links for design in designs]
-    assert np.mean(links) > 0.9
-    assert min(links) > 0.7
+    assert np.mean(links) > 0.92
+    assert min(links) > 0.8
 
 
 @pytest.mark.slow

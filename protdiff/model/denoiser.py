@@ -202,12 +202,13 @@ class BackboneDenoiser(Denoiser):
     def _estimate(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Return the half-way and the final estimate; the final one is remembered."""
         expert = self.expert
-        low = self._measure(t) < (0.0 if expert is None else expert.below)
+        noise = self._measure(t)
+        low = noise < (0.0 if expert is None else expert.below)
         if expert is None or not bool(low.any()):
             self.types.forget()  # what is made anew from here may be of another sequence
             halfway, estimate, _ = self._ask(self.network, self.compiled, x_t, t)
         else:
-            halfway, estimate = self._ask_expert(expert, x_t, t)
+            halfway, estimate = self._ask_expert(expert, x_t, t, noise)
             if not bool(low.all()):  # times that differ within the batch
                 others = self._ask(self.network, self.compiled, x_t, t)
                 is_low = expand(send(low, x_t.device), x_t).bool()
@@ -217,9 +218,11 @@ class BackboneDenoiser(Denoiser):
             self.previous = estimate.detach()
         return halfway, estimate
 
-    def _ask_expert(self, expert: ExpertNetwork, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    def _ask_expert(
+        self, expert: ExpertNetwork, x_t: Tensor, t: Tensor, noise: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Return the expert's estimates; with a memory, it is told the types that it expected."""
-        told = self.types.reveal(self._measure(t)) if self.self_condition else None
+        told = self.types.reveal(noise) if self.self_condition else None
         halfway, estimate, types = self._ask(expert.network, expert.compiled, x_t, t, told)
         if self.self_condition:
             self.types.expect(types)
